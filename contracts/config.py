@@ -1,0 +1,159 @@
+"""RunConfig: one run, validated once at the door. YAML preset < command line; the same names everywhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from contracts.errors import UsageError
+from contracts.protocols import Thresholds
+from contracts.text import did_you_mean
+from contracts.validation import read_file, read_yaml, validated
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[int, Field(ge=1)]
+Layer = Literal["boxes", "drivable", "lanes", "panel", "labels"]
+LAYERS: tuple[Layer, ...] = ("boxes", "drivable", "lanes", "panel", "labels")
+
+
+def parse_seconds(value: Any) -> Any:
+    """``90``, ``"1:30"`` or ``"0:01:30.5"`` → seconds; anything else is left for pydantic to refuse."""
+    if isinstance(value, str) and re.fullmatch(r"(\d+:){1,2}\d+(\.\d+)?", value):
+        seconds = 0.0
+        for part in value.split(":"):
+            seconds = seconds * 60 + float(part)
+        return seconds
+    return value
+
+
+def _parts(value: Any) -> Any:
+    """``"car,truck"`` → ["car", "truck"]; lists stay lists."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Seconds = Annotated[float, Field(ge=0), BeforeValidator(parse_seconds)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EngineConfig(_Frozen):
+    """One network file and its own options; what is None comes from the run."""
+
+    file: Path
+    card: Path | None = None
+    backend: Literal["auto", "openvino", "onnxruntime"] | None = None
+    device: str | None = None
+    precision: Literal["auto", "fp32", "bf16"] | None = None
+    threads: Positive | None = None
+    score: Share | None = None
+    iou: Share | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> EngineConfig:
+        """``x.onnx?device=cpu&score=0.4`` → EngineConfig; raises UsageError."""
+        file, mark, query = text.partition("?")
+        options = dict(parse_qsl(query, keep_blank_values=True))
+        if mark and not options:
+            raise UsageError(f"engine {text!r}: nothing readable after the '?'", "write FILE?score=0.4&device=cpu")
+        if "file" in options:
+            raise UsageError(f"engine {text!r}: 'file' stands before the '?'", "write FILE?score=0.4&device=cpu")
+        return validated(cls, {"file": file, **options}, f"engine {file!r}", UsageError)
+
+
+def _engine(value: Any) -> Any:
+    return EngineConfig.parse(str(value)) if isinstance(value, str | Path) else value
+
+
+class RunConfig(_Frozen):
+    """Everything a run needs to know."""
+
+    # what comes in
+    sources: tuple[str, ...] = Field((), description="sources, as on the command line")
+    start: Seconds = Field(0.0, description="skip this much of a recorded source: seconds or h:mm:ss")
+    seconds: Seconds | None = Field(None, description="stop after this much of the source")
+    max_frames: Positive | None = Field(None, description="stop after this many frames")
+    loop: bool = Field(False, description="start a recorded source again when it ends (time goes on)")
+    realtime: bool = Field(False, description="pace a recorded source at its own speed, never drop")
+    live: bool = Field(False, description="pace a recorded source and drop frames as a camera would")
+    strict: bool = Field(False, description="exit code 3 when part of the input was unreadable")
+    # what looks at it
+    engines: tuple[Annotated[EngineConfig, BeforeValidator(_engine)], ...] = Field((), description="network files")
+    card: Path | None = Field(None, description="the card of the (only) engine")
+    backend: Literal["auto", "openvino", "onnxruntime"] = Field("auto", description="runtime")
+    device: str = Field("cpu", description="where networks run")
+    precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="arithmetic of float layers")
+    threads: Positive | None = Field(None, description="CPU threads of each engine; default: all cores")
+    score: Share | None = Field(None, description="least score of a box; default: the card's, else 0.25")
+    iou: Share | None = Field(None, description="overlap above which boxes are one; default: the card's, else 0.45")
+    classes: Annotated[tuple[str, ...] | None, BeforeValidator(_parts)] = Field(
+        None, description="keep only these classes"
+    )
+    max_detections: Positive = Field(300, description="most boxes per frame and head")
+    class_agnostic: bool = Field(False, description="boxes of different classes suppress one another too")
+    # what goes out
+    save: Path | None = Field(None, description="annotated MP4")
+    codec: Literal["h264", "hevc", "av1"] = Field("h264", description="video codec")
+    crf: Annotated[int, Field(ge=0, le=63)] = Field(23, description="quality, less is better and larger")
+    preset: str = Field("veryfast", description="encoder's speed against size")
+    audio: bool = Field(True, description="keep the source's sound")
+    overwrite: bool = Field(False, description="replace outputs that exist")
+    events: Path | None = Field(None, description="one object per frame: .jsonl or .csv")
+    stats: Path | None = Field(None, description="figures of the run, JSON")
+    # how it looks
+    layers: Annotated[tuple[Layer, ...], BeforeValidator(_parts)] = Field(LAYERS, description="what is drawn")
+    alpha: Share = Field(0.45, description="strength of filled areas")
+    palette: Literal["okabe-ito", "bright"] = Field("okabe-ito", description="colours")
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if self.realtime and self.live:
+            raise ValueError("realtime and live exclude one another: live drops frames, realtime never does")
+        if self.card is not None and len(self.engines) > 1:
+            raise ValueError("card belongs to one engine; with several write engine FILE?card=CARD")
+        return self
+
+    @classmethod
+    def build(cls, options: dict[str, Any], preset: Path | None = None) -> RunConfig:
+        """Preset file < options, validated; raises UsageError with the nearest known key."""
+        data: dict[str, Any] = {}
+        if preset is not None:
+            data = read_yaml(read_file(preset, "configuration", UsageError), str(preset), UsageError)
+            unknown = next((key for key in data if key not in cls.model_fields), None)
+            if unknown is not None:
+                raise UsageError(f"{preset}: unknown key {unknown!r}", did_you_mean(unknown, cls.model_fields))
+        return validated(cls, {**data, **options}, "configuration", UsageError)
+
+    def engine_configs(self) -> tuple[EngineConfig, ...]:
+        """Every engine with the run's defaults filled in (thresholds excepted: those are per head)."""
+        return tuple(
+            engine.model_copy(
+                update={
+                    "card": engine.card or self.card,
+                    "backend": engine.backend or self.backend,
+                    "device": engine.device or self.device,
+                    "precision": engine.precision or self.precision,
+                    "threads": engine.threads or self.threads,
+                }
+            )
+            for engine in self.engines
+        )
+
+    def thresholds(self, engine: EngineConfig, card_score: float | None, card_iou: float | None) -> Thresholds:
+        """Thresholds of one head: engine's own, else the run's, else the card's, else 0.25 and 0.45."""
+
+        def first(*values: float | None) -> float:
+            return next(value for value in values if value is not None)
+
+        return Thresholds(
+            score=first(engine.score, self.score, card_score, 0.25),
+            iou=first(engine.iou, self.iou, card_iou, 0.45),
+            max_detections=self.max_detections,
+            class_agnostic=self.class_agnostic,
+            classes=frozenset(self.classes) if self.classes is not None else None,
+        )

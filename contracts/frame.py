@@ -1,0 +1,54 @@
+"""Frame and SourceInfo: what a source gives, and what is known about the source itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from contracts.picture import Picture
+from contracts.prediction import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class SourceInfo:
+    """What is known about a source once its first frame has been read. No secrets: ``uri`` is printable."""
+
+    id: str
+    """Short name, used in file names and events."""
+    uri: str
+    width: int
+    height: int
+    """Pixels of a frame as given out (after rotation)."""
+    rate: Fraction | None
+    """Nominal frames per second; None where nobody knows."""
+    time_base: Fraction
+    """Seconds per tick of the source's clock."""
+    start: Fraction = Fraction(0)
+    """Seconds on the source's own clock at the first frame given out (its ``Frame.pts`` is 0)."""
+    live: bool = False
+    """Whether frames come when they come (camera) or when they are read (file)."""
+    rotation: int = 0
+    """Degrees the stored picture was turned clockwise to be upright; already applied."""
+    frames: int | None = None
+    """How many frames are expected, for progress only; None where nobody knows."""
+    audio: Path | None = None
+    """A local file whose first audio stream belongs to the frames given out, on the same clock; None: no sound."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One picture and when it was taken.
+
+    index: position in the source, 0 at the first frame given out; gaps stay gaps.
+    pts: seconds since the first frame given out, on the source's clock.
+    arrival: time.monotonic_ns() when the decoder handed the picture over.
+    truth: exact or hand-made labels where the source has them, in the form a network's prediction has.
+    """
+
+    picture: Picture
+    index: int
+    pts: Fraction
+    arrival: int
+    source: SourceInfo
+    truth: Prediction | None = None

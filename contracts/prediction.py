@@ -1,0 +1,149 @@
+"""Prediction: what the networks saw in one frame, one part per head.
+
+Boxes are in frame pixels. Masks stay at network resolution together with their Fit: nothing is upsampled that
+nobody draws or counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.fit import Fit
+
+if TYPE_CHECKING:
+    import supervision
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """N boxes, best score first.
+
+    boxes: float32 (N, 4), x1 y1 x2 y2 in frame pixels. scores: float32 (N,). class_ids: int32 (N,).
+    names: class id → name, as the card has them. track_ids: int64 (N,) where a tracker ran.
+    """
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    class_ids: NDArray[np.int32]
+    names: tuple[str, ...]
+    track_ids: NDArray[np.int64] | None = None
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def name(self, index: int) -> str:
+        """The class name of detection ``index``."""
+        class_id = int(self.class_ids[index])
+        return self.names[class_id] if class_id < len(self.names) else str(class_id)
+
+    @classmethod
+    def empty(cls, names: tuple[str, ...] = ()) -> Detections:
+        """No boxes."""
+        return cls(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), names)
+
+    def to_supervision(self) -> supervision.Detections:
+        """The same boxes as ``supervision.Detections`` (needs that library)."""
+        import supervision
+
+        return supervision.Detections(
+            xyxy=self.boxes,
+            confidence=self.scores,
+            class_id=self.class_ids.astype(int),
+            tracker_id=self.track_ids,
+            data={"class_name": np.array([self.name(i) for i in range(len(self))], dtype=str)},
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mask:
+    """One yes/no area: uint8 (h, w) of 0 and 1 at network resolution, and the Fit it was made with."""
+
+    data: NDArray[np.uint8]
+    fit: Fit
+    name: str
+
+    def content(self) -> NDArray[np.uint8]:
+        """The part that shows the frame (padding cut off), a view of 0 and 1."""
+        return self.fit.content_of(self.data)
+
+    def share(self) -> float:
+        """The share of the frame's area that is set, 0 … 1."""
+        content = self.content()
+        return float(np.count_nonzero(content)) / content.size
+
+    def on_frame(self) -> NDArray[np.uint8]:
+        """The mask at frame size: uint8 (frame_height, frame_width) of 0 and 1 (edges interpolated, then cut at ½)."""
+        size = (self.fit.frame_width, self.fit.frame_height)
+        grown = cv2.resize(self.content() * np.uint8(255), size, interpolation=cv2.INTER_LINEAR)
+        return np.asarray(grown > 127, np.uint8)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClassMap:
+    """One class per pixel: uint8 (h, w) of class ids at network resolution, its Fit, names and BGR palette."""
+
+    ids: NDArray[np.uint8]
+    fit: Fit
+    names: tuple[str, ...]
+    palette: tuple[tuple[int, int, int], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class InstanceMasks:
+    """Detections and one small mask each: ``masks[i]`` is uint8 0/1 at frame resolution inside box i only."""
+
+    detections: Detections
+    masks: tuple[NDArray[np.uint8], ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classification:
+    """What the whole frame shows: the best classes first. class_ids int32 (k,), scores float32 (k,)."""
+
+    class_ids: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    names: tuple[str, ...]
+    texts: tuple[str, ...] = ()
+
+
+Part = Detections | Mask | ClassMap | InstanceMasks | Classification
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction(Mapping[str, Part]):
+    """Head name → part, for one frame. ``prediction["boxes"]`` or, by type, ``prediction.detections()``."""
+
+    parts: Mapping[str, Part] = field(default_factory=dict)
+
+    def __getitem__(self, head: str) -> Part:
+        return self.parts[head]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.parts)
+
+    def __len__(self) -> int:
+        return len(self.parts)
+
+    def detections(self) -> dict[str, Detections]:
+        """The parts that are boxes (those of instance masks included), by head name."""
+        found: dict[str, Detections] = {}
+        for head, part in self.parts.items():
+            if isinstance(part, Detections):
+                found[head] = part
+            elif isinstance(part, InstanceMasks):
+                found[head] = part.detections
+        return found
+
+    def masks(self) -> dict[str, Mask]:
+        """The parts that are masks, by head name."""
+        return {head: part for head, part in self.parts.items() if isinstance(part, Mask)}
+
+    def to_supervision(self) -> dict[str, Any]:
+        """``supervision.Detections`` per head with boxes (needs that library)."""
+        return {head: part.to_supervision() for head, part in self.detections().items()}

@@ -1,0 +1,142 @@
+"""The promises between rooms. Whoever keeps one of these fits in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+from contracts.card import Card
+from contracts.fit import Fit
+from contracts.frame import Frame, SourceInfo
+from contracts.prediction import Part
+from contracts.result import Result
+from contracts.tensor import TensorSpec
+
+Tensors = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Losses:
+    """What a source could not give: frames lost to damage, and the number of reconnects."""
+
+    lost: int = 0
+    reconnects: int = 0
+
+
+class Source(Protocol):
+    """Gives frames. Opened by its constructor, which has read the first frame (so ``info`` is exact)."""
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known about the source."""
+
+    @property
+    def losses(self) -> Losses:
+        """What was lost so far; safe to read from any thread."""
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames, once. Every wait inside has a deadline. Raises SourceError."""
+
+    def close(self) -> None:
+        """Ends ``frames()`` soon, also from another thread; may be called twice."""
+
+
+class Ticket(Protocol):
+    """One inference on its way. Results come in the order of submission."""
+
+    def result(self, timeout_s: float) -> Tensors:
+        """Outputs by name: read-only views, valid until ``close()``. Raises EngineError when time is up."""
+
+    def close(self) -> None:
+        """Gives the buffers back; may be called twice."""
+
+
+class Engine(Protocol):
+    """Runs one network file. ``submit`` and tickets may be used from different threads."""
+
+    @property
+    def name(self) -> str:
+        """Short name, from the file."""
+
+    @property
+    def inputs(self) -> tuple[TensorSpec, ...]:
+        """What ``submit`` wants."""
+
+    @property
+    def outputs(self) -> tuple[TensorSpec, ...]:
+        """What a ticket's result holds."""
+
+    @property
+    def card(self) -> Card:
+        """What the file cannot say itself."""
+
+    @property
+    def depth(self) -> int:
+        """How many inferences may be on their way at once."""
+
+    @property
+    def facts(self) -> EngineFacts:
+        """What runs where, for the stats."""
+
+    def buffer(self, spec: TensorSpec) -> NDArray[Any]:
+        """A writable input array from the engine's pool; it belongs to the ticket it is submitted with."""
+
+    def submit(self, tensors: Tensors) -> Ticket:
+        """Starts one inference; waits (with a deadline) while ``depth`` are on their way. Raises EngineError."""
+
+    def close(self) -> None:
+        """Frees everything; may be called twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What the stats say about an engine."""
+
+    name: str
+    file: str
+    backend: str
+    device: str
+    precision: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Values of the run that may change while it runs. ``classes`` None: all."""
+
+    score: float = 0.25
+    iou: float = 0.45
+    max_detections: int = 300
+    class_agnostic: bool = False
+    classes: frozenset[str] | None = None
+
+
+class Head(Protocol):
+    """Turns a network's outputs into one part of a Prediction. Pure; the CPU twin of every GPU kernel."""
+
+    def decode(self, outputs: Tensors, fit: Fit, frame_size: tuple[int, int], thresholds: Thresholds) -> Part:
+        """Outputs of one frame → part. ``frame_size`` is (width, height). Copies what it keeps."""
+
+
+class Output(Protocol):
+    """Takes results. ``close`` is always called, exactly once, and finishes files."""
+
+    @property
+    def name(self) -> str:
+        """What stages and messages call it ("mp4", "events" …)."""
+
+    @property
+    def wants_drawn(self) -> bool:
+        """Whether ``write`` will ask for the annotated picture."""
+
+    def open(self, sources: Sequence[SourceInfo]) -> None:
+        """Gets ready; fails here rather than after an hour. Raises OutputError."""
+
+    def write(self, result: Result) -> None:
+        """Takes one result. Raises OutputError."""
+
+    def close(self, error: BaseException | None) -> None:
+        """Finishes; ``error`` is why the run ended early, None when it did not. Raises OutputError."""

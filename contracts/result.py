@@ -1,0 +1,73 @@
+"""Result and Timings: what ``stream()`` yields and every output receives."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from contracts.frame import Frame
+from contracts.picture import Picture
+from contracts.prediction import Prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One stage's work on one frame: monotonic start and end, and the CPU time of its thread, all in ns."""
+
+    stage: str
+    start: int
+    end: int
+    cpu: int
+
+    @property
+    def milliseconds(self) -> float:
+        """Wall time of the stage."""
+        return (self.end - self.start) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Monotonic stamps of one frame through the stages; everything about time is computed from these.
+
+    arrival: monotonic ns when the decoder handed the frame over. age_ms: for live sources, estimated time from
+    capture to ``arrival`` (buffering in socket and decoder), else None.
+    """
+
+    arrival: int
+    spans: tuple[Span, ...] = ()
+    age_ms: float | None = None
+
+    def and_span(self, span: Span) -> Timings:
+        """The same with one more span."""
+        return Timings(self.arrival, (*self.spans, span), self.age_ms)
+
+    def milliseconds(self) -> dict[str, float]:
+        """Wall milliseconds per stage, in the order they ran."""
+        return {span.stage: span.milliseconds for span in self.spans}
+
+    @property
+    def latency_ms(self) -> float:
+        """From arrival to the end of the last stage so far."""
+        end = max((span.end for span in self.spans), default=self.arrival)
+        return (end - self.arrival) / 1e6
+
+
+@dataclass(slots=True, eq=False)
+class Result:
+    """One frame, what was seen in it, and how long that took. Read-only for outputs and users."""
+
+    frame: Frame
+    prediction: Prediction
+    timings: Timings
+    paint: Callable[[Result], Picture] = field(repr=False)
+    """Makes the annotated picture; given by the run, called at most once."""
+    _drawn: Picture | None = field(default=None, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def drawn(self) -> Picture:
+        """The annotated picture: made on first demand, shared by save, show and web, read-only."""
+        with self._lock:
+            if self._drawn is None:
+                self._drawn = self.paint(self)
+            return self._drawn
