@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from contracts.errors import EngineError
+from contracts.prediction import MaskRole
 from contracts.validation import read_file, read_yaml, validated
 
 HeadKind = Literal[
@@ -58,7 +59,7 @@ class HeadCard(_Frozen):
     """A sentence per class (what to do with this waste, say)."""
     score: Share | None = None
     iou: Share | None = None
-    role: Literal["drivable", "lane", ""] = ""
+    role: MaskRole = ""
     """What a mask shows, where drawing treats it in its own way."""
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
 import numpy as np
@@ -18,6 +18,8 @@ from contracts.fit import Fit
 
 if TYPE_CHECKING:
     import supervision
+
+MaskRole = Literal["drivable", "lane", ""]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,11 +64,15 @@ class Detections:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mask:
-    """One yes/no area: uint8 (h, w) of 0 and 1 at network resolution, and the Fit it was made with."""
+    """One yes/no area: uint8 (h, w) of 0 and 1 at network resolution, and the Fit it was made with.
+
+    role: "drivable" or "lane" where drawing treats it in its own way, else "".
+    """
 
     data: NDArray[np.uint8]
     fit: Fit
     name: str
+    role: MaskRole = ""
 
     def content(self) -> NDArray[np.uint8]:
         """The part that shows the frame (padding cut off), a view of 0 and 1."""
