@@ -1,0 +1,114 @@
+"""The options of a run: argparse in, the names of RunConfig out. Shared by ``run`` and ``bench``."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+_NOT_RUN_CONFIG = {"config", "debug", "quiet", "dry_run", "json", "rounds"}
+_OPTION_BY_ENDING = {".mp4": "save", ".jsonl": "events", ".csv": "events", ".json": "stats"}
+
+
+class Parser(argparse.ArgumentParser):
+    """argparse with this project's one-line errors (exit code 2 as for every usage error)."""
+
+    def error(self, message: str) -> Any:  # argparse's own prints the whole usage first
+        """Refuse the arguments; raises UsageError."""
+        from contracts.errors import UsageError
+        from contracts.text import nearest
+
+        unknown = message.removeprefix("unrecognized arguments: ").split()[0] if "unrecognized" in message else ""
+        match = nearest(unknown, self._option_string_actions) if unknown else None
+        raise UsageError(message, f"did you mean {match}?" if match else f"see {self.prog} --help")
+
+
+def add_run_options(parser: argparse.ArgumentParser) -> None:
+    """Every option that ends in a RunConfig; absent ones stay absent, so that a preset can give them."""
+    parser.set_defaults()
+    parser.add_argument(
+        "sources", nargs="*", metavar="SOURCE", help="a video file, or synthetic:[LOOK][?seed=1&seconds=20]"
+    )
+    _source_options(parser.add_argument_group("source"))
+    _engine_options(parser.add_argument_group("networks"))
+    _output_options(parser.add_argument_group("outputs"))
+    _drawing_options(parser.add_argument_group("drawing"))
+
+
+def _source_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--start", metavar="TIME", help="skip this much: seconds or [h:]mm:ss")
+    group.add_argument("--seconds", metavar="TIME", help="stop after this much of the source")
+    group.add_argument("--max-frames", type=int, metavar="N", help="stop after N frames")
+    group.add_argument("--loop", action="store_true", help="start again when the source ends (time goes on)")
+    group.add_argument("--realtime", action="store_true", help="pace a recorded source at its own speed, drop nothing")
+    group.add_argument("--live", action="store_true", help="pace it and drop frames as a camera would")
+    group.add_argument("--strict", action="store_true", help="exit with 3 when part of the input was unreadable")
+
+
+def _engine_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--engine",
+        action="append",
+        dest="engines",
+        metavar="FILE[?KEY=VALUE&…]",
+        help="network file (.onnx or OpenVINO .xml); repeat for several on one stream;"
+        " keys: card, backend, device, precision, threads, score, iou",
+    )
+    group.add_argument("--card", metavar="FILE", help="what the file cannot say itself (YAML); see configs/networks/")
+    group.add_argument("--backend", metavar="NAME", help="auto, openvino or onnxruntime (auto: openvino)")
+    group.add_argument("--device", metavar="NAME", help="where networks run (cpu)")
+    group.add_argument("--precision", metavar="NAME", help="auto, fp32 or bf16 (auto: what the runtime finds fastest)")
+    group.add_argument("--threads", type=int, metavar="N", help="CPU threads per network (all cores)")
+    group.add_argument("--score", type=float, metavar="S", help="least score of a box (the card's, else 0.25)")
+    group.add_argument("--iou", type=float, metavar="S", help="overlap above which boxes are one (card's, else 0.45)")
+    group.add_argument("--classes", metavar="A,B", help="keep only these classes")
+    group.add_argument("--max-detections", type=int, metavar="N", help="most boxes per frame and head (300)")
+    group.add_argument("--class-agnostic", action="store_true", help="boxes of different classes suppress one another")
+
+
+def _output_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--save", metavar="OUT.mp4", help="annotated video; plays everywhere, survives a kill")
+    group.add_argument(
+        "-o", dest="out", action="append", metavar="OUT", help="--save, --events or --stats by its ending"
+    )
+    group.add_argument("--codec", metavar="NAME", help="h264, hevc or av1 (h264)")
+    group.add_argument("--crf", type=int, metavar="N", help="quality, less is better and larger (23)")
+    group.add_argument("--preset", metavar="NAME", help="encoder's speed against size (veryfast)")
+    group.add_argument("--no-audio", action="store_false", dest="audio", help="leave the source's sound out")
+    group.add_argument("--events", metavar="FILE", help="one object per frame: .jsonl or .csv")
+    group.add_argument("--stats", metavar="FILE.json", help="figures of the run")
+    group.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+
+
+def _drawing_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--layers", metavar="A,B", help="what is drawn: boxes,labels,drivable,lanes,panel (all)")
+    group.add_argument("--alpha", type=float, metavar="S", help="strength of filled areas, 0 to 1 (0.45)")
+    group.add_argument("--palette", metavar="NAME", help="okabe-ito (safe for colour-blind people) or bright")
+
+
+def add_common_options(parser: argparse.ArgumentParser) -> None:
+    """What every run-like command has."""
+    parser.add_argument("--config", metavar="FILE", help="preset (YAML) with these same names; options here win")
+    parser.add_argument("--quiet", action="store_true", help="no progress line, no summary")
+    parser.add_argument("--debug", action="store_true", help="log everything, show where an error came from")
+
+
+def run_options(arguments: argparse.Namespace) -> tuple[dict[str, Any], Path | None]:
+    """Split parsed arguments into RunConfig's names and the preset's path."""
+    given = {key: value for key, value in vars(arguments).items() if key not in _NOT_RUN_CONFIG}
+    if not given.get("sources"):
+        given.pop("sources", None)
+    for path in given.pop("out", ()):
+        given[_option_for(path)] = path
+    preset = getattr(arguments, "config", None)
+    return given, Path(preset) if preset else None
+
+
+def _option_for(path: str) -> str:
+    """The output option that ``-o PATH`` means; raises UsageError."""
+    from contracts.errors import UsageError
+
+    ending = Path(path).suffix.lower()
+    if ending not in _OPTION_BY_ENDING:
+        raise UsageError(f"-o {path}: no output has the ending {ending!r}", f"known: {', '.join(_OPTION_BY_ENDING)}")
+    return _OPTION_BY_ENDING[ending]

@@ -1,0 +1,106 @@
+"""The progress line and the summary."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any, TextIO
+
+from contracts.frame import SourceInfo
+from pipeline.figures import Progress
+
+_TERMINAL_EVERY_S = 0.2
+_FILE_EVERY_S = 10.0
+
+
+class ProgressLine:
+    """One line that is rewritten on a terminal, a line every ten seconds elsewhere, nothing with ``quiet``."""
+
+    def __init__(self, *, quiet: bool, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._every = _TERMINAL_EVERY_S if self._terminal else _FILE_EVERY_S
+        self._quiet = quiet
+        self._next = time.monotonic() + (0 if self._terminal else self._every)
+        self._width = 0
+
+    def update(self, progress: Progress | None, source: SourceInfo | None) -> None:
+        """Print when it is time."""
+        if self._quiet or progress is None or source is None or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + self._every
+        self._write(progress_text(progress, source))
+
+    def _write(self, text: str) -> None:
+        if self._terminal:
+            self._stream.write("\r" + text.ljust(self._width))
+            self._width = len(text)
+        else:
+            self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._terminal and self._width:
+            self._stream.write("\r" + " " * self._width + "\r")
+            self._stream.flush()
+
+
+def progress_text(progress: Progress, source: SourceInfo) -> str:
+    """``120/300 frames · 31.2 FPS · 1.25× real time · 6 s left``."""
+    total = source.frames
+    words = [f"{progress.finished}/{total} frames" if total else f"{progress.finished} frames"]
+    words.append(f"{progress.fps:.1f} FPS")
+    if source.rate and not source.live:
+        words.append(f"{progress.fps / float(source.rate):.2f}× real time")
+    if total and progress.fps and not source.live:
+        words.append(f"{clock((total - progress.finished) / progress.fps)} left")
+    if progress.dropped:
+        words.append(f"{progress.dropped} dropped")
+    if progress.lost:
+        words.append(f"{progress.lost} lost")
+    if progress.age_ms is not None:
+        words.append(f"age {progress.age_ms:.0f} ms")
+    return " · ".join(words)
+
+
+def clock(seconds: float) -> str:
+    """``42 s``, ``3:05 min``, ``1:02:03 h``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02} h"
+
+
+def summary_text(statistics: dict[str, Any]) -> str:
+    """The figures of a finished run, a few short lines."""
+    frames, stages = statistics["frames"], statistics["stages"]
+    counts = [f"{frames[key]} {word}" for key, word in (("read", "read"), ("inferred", "through the networks"))]
+    if statistics["outputs"]:
+        counts.append(f"{frames['written']} written")
+    counts += [f"{frames[key]} {key}" for key in ("dropped", "lost", "reconnects") if frames[key]]
+    lines = [
+        f"frames      {', '.join(counts)}",
+        f"throughput  {statistics['throughput_fps']:.1f} FPS in {clock(statistics['seconds'])}"
+        f" · latency p50 {_ms(statistics['latency_ms']['p50'])}, p95 {_ms(statistics['latency_ms']['p95'])}",
+    ]
+    if statistics["age_ms"]["p50"] is not None:
+        lines.append(f"age         p50 {_ms(statistics['age_ms']['p50'])}, p95 {_ms(statistics['age_ms']['p95'])}")
+    for engine in statistics["engines"]:
+        lines.append(f"engine      {engine['name']}: {engine['backend']}, {engine['device']}, {engine['precision']}")
+    lines.append("stage         p50     p95     p99   own CPU   (ms per frame; CPU of the stage's own thread)")
+    lines += [_stage_row(name, stage) for name, stage in stages.items()]
+    lines.append(f"memory      {statistics['peak_rss_mb']} MiB at most")
+    return "\n".join(lines)
+
+
+def _stage_row(name: str, stage: dict[str, float | None]) -> str:
+    cells = [stage["p50_ms"], stage["p95_ms"], stage["p99_ms"]]
+    row = "".join("       –" if cell is None else f"{cell:8.1f}" for cell in cells)
+    return f"  {name:<8}{row}" + ("" if stage["cpu_ms"] is None else f"{stage['cpu_ms']:10.2f}")
+
+
+def _ms(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f} ms"

@@ -1,0 +1,96 @@
+"""``run_stream.py SOURCE …``: the default command."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from commands.options import Parser, add_common_options, add_run_options, run_options
+from commands.terminal import say
+
+if TYPE_CHECKING:
+    from contracts.config import RunConfig
+
+_EPILOG = """examples:
+  run_stream.py drive.mp4 --engine twinlitenet.onnx --engine yolov8n.onnx --save out.mp4
+  run_stream.py drive.mp4 --engine yolov8n.onnx --start 1:30 --seconds 20 --events out.jsonl
+  run_stream.py synthetic:night --engine yolov8n.onnx --save night.mp4
+
+other commands: bench (speed against what the hardware allows), models (accuracy of a file); COMMAND --help
+exit codes: 0 done, 2 usage, 3 source, 4 network, 5 output, 130 interrupted (outputs finished)
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of ``run``."""
+    made = Parser(
+        prog="run_stream.py",
+        usage="run_stream.py SOURCE [options]",
+        description="Turn a road camera into understood video: frames in, networks look, annotated MP4 and facts out.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+    )
+    add_run_options(made)
+    add_common_options(made)
+    made.add_argument("--dry-run", action="store_true", help="print the resolved configuration and stop")
+    made.add_argument("--version", action="version", version=_version())
+    return made
+
+
+def _version() -> str:
+    from importlib import metadata
+
+    try:
+        return f"roadstream {metadata.version('roadstream')}"
+    except metadata.PackageNotFoundError:
+        return "roadstream (not installed)"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one source through its networks."""
+    parsed = parser().parse_args(arguments)
+    options, preset = run_options(parsed)
+
+    from contracts.config import RunConfig
+
+    config = RunConfig.build(options, preset)
+    if getattr(parsed, "dry_run", False):
+        print(config.model_dump_json(indent=2))
+        return 0
+    return _run(config, quiet=getattr(parsed, "quiet", False))
+
+
+def _run(config: RunConfig, *, quiet: bool) -> int:
+    from commands.progress import ProgressLine, summary_text
+    from contracts.errors import EXIT_INTERRUPTED, SourceError
+    from pipeline.stream import Stream
+
+    run = Stream(config)
+    line = ProgressLine(quiet=quiet)
+    results = iter(run)
+    code = 0
+    try:
+        for _ in results:
+            line.update(run.progress(), run.source.info if run.source else None)
+    except KeyboardInterrupt:
+        code = EXIT_INTERRUPTED
+    finally:
+        results.close()
+        line.end()
+    figures = run.statistics()
+    if not quiet and figures:
+        say(summary_text(figures))
+        for path in (config.save, config.events, config.stats):
+            if path is not None and path.exists():
+                say(f"written     {path}")
+    if figures.get("frames", {}).get("lost"):
+        lost = figures["frames"]["lost"]
+        if config.strict:
+            raise SourceError(f"{lost} frames of {config.sources[0]} were unreadable", "leave --strict out to accept")
+        say(f"roadstream: {lost} frames of {config.sources[0]} were unreadable and are missing")
+    if code == EXIT_INTERRUPTED:
+        say("roadstream: interrupted; outputs are finished")
+    return code

@@ -1,0 +1,76 @@
+"""What every command does the same way: one line for an error, the right exit code, Ctrl-C, logging."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
+
+from contracts.errors import EXIT_INTERRUPTED, RoadStreamError
+
+
+def guarded(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
+    """Run a command; a person's mistake becomes one line on stderr and its exit code, never a traceback."""
+    debug = "--debug" in arguments
+    _log_to_stderr(debug=debug)
+    try:
+        with _interrupts():
+            return command(arguments)
+    except RoadStreamError as error:
+        if debug:
+            logging.getLogger("roadstream").debug("where it came from", exc_info=error)
+        say(f"roadstream: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        say("roadstream: interrupted")
+        return EXIT_INTERRUPTED
+    except BrokenPipeError:  # `roadstream … | head`: the reader has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def say(text: str) -> None:
+    """Print a line for people on stderr; a closed terminal is no reason to stop."""
+    with contextlib.suppress(BrokenPipeError, ValueError):
+        print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _interrupts() -> Iterator[None]:
+    """First Ctrl-C (or SIGTERM): an orderly end through KeyboardInterrupt. Second: leave at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    asked = False
+
+    def handler(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            os._exit(EXIT_INTERRUPTED)
+        asked = True
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, previous in before.items():
+            signal.signal(number, previous)
+
+
+def _log_to_stderr(*, debug: bool) -> None:
+    """Warnings as one line each; with --debug everything, with where it came from."""
+    logger = logging.getLogger("roadstream")
+    logger.handlers.clear()
+    handler = logging.StreamHandler()
+    layout = "%(asctime)s %(threadName)s %(levelname)s %(message)s" if debug else "roadstream: %(message)s"
+    handler.setFormatter(logging.Formatter(layout))
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG if debug else logging.WARNING)
+    logger.propagate = False

@@ -1,0 +1,1 @@
+"""Presets for people and cards of known networks (package data)."""

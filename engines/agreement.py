@@ -1,0 +1,123 @@
+"""Counts how far two predictions of the same frames agree, head by head. Pure; knows no engines."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from contracts.errors import EngineError
+from contracts.prediction import ClassMap, Detections, Mask, Part
+from engines.heads.nms import overlaps
+from engines.verdicts import HeadFigures
+
+FOUND_IOU = 0.7
+"""A box is found again where one of its class overlaps it at least this much."""
+
+
+class Tally(Protocol):
+    """Grows by one frame at a time."""
+
+    def add(self, candidate: Part, reference: Part) -> None:
+        """Counts one frame. Raises EngineError where the parts cannot be compared."""
+
+    def figures(self) -> HeadFigures:
+        """What was counted so far."""
+
+
+def tally_for(head: str, reference: Part) -> Tally:
+    """An empty tally for the kind of part the reference gives. Raises EngineError for a kind without one."""
+    if isinstance(reference, Detections):
+        return _Boxes(head)
+    if isinstance(reference, Mask):
+        return _Pixels(head, lines=reference.role == "lane")
+    if isinstance(reference, ClassMap):
+        return _Classes(head)
+    raise EngineError(
+        f"head {head!r}: the accuracy gate cannot compare {type(reference).__name__}", "check a network without it"
+    )
+
+
+class _Boxes:
+    """The reference's boxes, and how many the candidate found again; one box answers for one only."""
+
+    def __init__(self, head: str) -> None:
+        self._head = head
+        self._found = self._total = 0
+
+    def add(self, candidate: Part, reference: Part) -> None:
+        if not isinstance(candidate, Detections) or not isinstance(reference, Detections):
+            raise _different(self._head, candidate, reference)
+        self._total += len(reference)
+        self._found += found_again(candidate, reference)
+
+    def figures(self) -> HeadFigures:
+        return HeadFigures(self._head, "boxes", self._found, self._total)
+
+
+def found_again(candidate: Detections, reference: Detections) -> int:
+    """How many of the reference's boxes have a counterpart: same class name, IoU ≥ 0.7, best score first, one each."""
+    names = np.array([candidate.name(index) for index in range(len(candidate))], dtype=str)
+    ious = overlaps(reference.boxes.astype(np.float64), candidate.boxes.astype(np.float64))
+    found = 0
+    for index, row in enumerate(ious):
+        row[names != reference.name(index)] = 0
+        best = int(row.argmax()) if len(row) else -1
+        if best >= 0 and row[best] >= FOUND_IOU:
+            ious[:, best] = 0  # taken
+            found += 1
+    return found
+
+
+class _Pixels:
+    """Pixels of one area set in both masks, and in either; padding is not counted."""
+
+    def __init__(self, head: str, *, lines: bool) -> None:
+        self._head = head
+        self._lines = lines
+        self._both = self._either = self._seen = 0
+
+    def add(self, candidate: Part, reference: Part) -> None:
+        if not isinstance(candidate, Mask) or not isinstance(reference, Mask):
+            raise _different(self._head, candidate, reference)
+        first, second = candidate.content(), reference.content()
+        if first.shape != second.shape:  # another input size: compared where both are seen, on the frame
+            first, second = candidate.on_frame(), reference.on_frame()
+        self._both += int(np.count_nonzero(first & second))
+        self._either += int(np.count_nonzero(first | second))
+        self._seen += first.size
+
+    def figures(self) -> HeadFigures:
+        return HeadFigures(self._head, "lines" if self._lines else "areas", self._both, self._either, self._seen)
+
+
+class _Classes:
+    """Pixels of the same class in both maps; a pixel that differs is in the union of two classes."""
+
+    def __init__(self, head: str) -> None:
+        self._head = head
+        self._same = self._either = self._seen = 0
+
+    def add(self, candidate: Part, reference: Part) -> None:
+        if not isinstance(candidate, ClassMap) or not isinstance(reference, ClassMap):
+            raise _different(self._head, candidate, reference)
+        first, second = candidate.fit.content_of(candidate.ids), reference.fit.content_of(reference.ids)
+        if candidate.names != reference.names or first.shape != second.shape:
+            raise EngineError(
+                f"head {self._head!r}: file and reference have class maps of other classes or sizes",
+                "give a reference of the same network",
+            )
+        same = int(np.count_nonzero(first == second))
+        self._same += same
+        self._either += 2 * first.size - same
+        self._seen += first.size
+
+    def figures(self) -> HeadFigures:
+        return HeadFigures(self._head, "classes", self._same, self._either, self._seen)
+
+
+def _different(head: str, candidate: Part, reference: Part) -> EngineError:
+    return EngineError(
+        f"head {head!r}: the file gives {type(candidate).__name__}, the reference {type(reference).__name__}",
+        "give a reference of the same network, or correct the card of one of them",
+    )

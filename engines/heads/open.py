@@ -1,0 +1,30 @@
+"""Opens a head by its kind: one file plus one line here makes a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from contracts.card import HeadCard, HeadKind
+from contracts.errors import EngineError
+from contracts.protocols import Head
+from engines.heads.masks import MaskIds, TwoClassMask
+from engines.heads.yolo_boxes import YoloBoxes
+from engines.heads.yolo_boxes_end2end import YoloBoxesEnd2End
+
+HEADS: Mapping[HeadKind, Callable[[HeadCard], Head]] = {
+    "yolo_boxes": YoloBoxes,
+    "yolo_boxes_end2end": YoloBoxesEnd2End,
+    "two_class_mask": TwoClassMask,
+    "mask_ids": MaskIds,
+}
+
+
+def open_head(head: HeadCard) -> Head:
+    """The decoder of one head; it holds no state and may be used by several threads. Raises EngineError."""
+    make = HEADS.get(head.kind)
+    if make is None:
+        raise EngineError(
+            f"head {head.name!r}: this version does not decode {head.kind}",
+            f"it decodes {', '.join(HEADS)}; leave the head out of the card",
+        )
+    return make(head)

@@ -1,0 +1,66 @@
+"""Places: the few inferences an engine may have on their way, handed out one at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+from contracts.errors import EngineError
+
+Item = TypeVar("Item")
+
+SUBMIT_DEADLINE_S = 60.0
+"""Seconds a submit waits for a place before it says that nobody closes tickets."""
+STOP_DEADLINE_S = 10.0
+"""Seconds an inference gets to stop after it was told to."""
+
+
+class Places(Generic[Item]):
+    """Items that are taken and given back from any thread."""
+
+    def __init__(self, engine: str, items: Iterable[Item], deadline_s: float) -> None:
+        self._engine = engine
+        self._idle = deque(items)
+        self._deadline_s = deadline_s
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def take(self) -> Item:
+        """An idle item; waits for one. Raises EngineError when time is up or ``close`` is called meanwhile."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._idle, self._deadline_s)
+            if self._closed:
+                raise closed_error(self._engine)
+            if not self._idle:
+                raise EngineError(
+                    f"engine {self._engine}: no place became free in {self._deadline_s:g} s",
+                    "close each ticket once its result is used",
+                )
+            return self._idle.popleft()
+
+    def give_back(self, item: Item) -> None:
+        """The item may be taken again."""
+        with self._changed:
+            self._idle.append(item)
+            self._changed.notify()
+
+    def close(self) -> bool:
+        """Nobody gets a place any more, those who wait included; False where that was so before."""
+        with self._changed:
+            was_open, self._closed = not self._closed, True
+            self._changed.notify_all()
+            return was_open
+
+
+def closed_error(engine: str) -> EngineError:
+    """What those hear who use an engine or a ticket after its end."""
+    return EngineError(f"engine {engine} or its ticket is closed", "use results before close()")
+
+
+def late_error(engine: str, timeout_s: float) -> EngineError:
+    """What those hear who waited for a result in vain."""
+    return EngineError(
+        f"engine {engine} did not answer in {timeout_s:g} s", "try a smaller network, or look whether the CPU is free"
+    )

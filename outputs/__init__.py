@@ -1,0 +1,1 @@
+"""Whatever takes results: video files, events."""

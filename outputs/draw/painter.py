@@ -1,0 +1,90 @@
+"""Painter: from a result to the annotated picture, layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from contracts.config import Layer
+from contracts.picture import Picture
+from contracts.prediction import Mask, Prediction
+from contracts.result import Result
+from outputs.draw.boxes import draw_box, even_corners, line_width
+from outputs.draw.canvas import Canvas, Canvases
+from outputs.draw.colours import PALETTES, Rgb, class_colour, to_yuv
+from outputs.draw.labels import Plates, label_text, text_size
+from outputs.draw.masks import MaskBrush
+from outputs.draw.panel import Panel, PanelFigures
+from outputs.draw.placing import Places, Rectangle
+
+
+class Painter:
+    """Draws predictions of one stream; used by one thread at a time.
+
+    layers: what is drawn. "drivable" covers every filled area that is not a lane line. alpha: strength of filled
+    areas, 0 … 1; lane lines are stronger. palette: a name in ``outputs.draw.colours.PALETTES``.
+    """
+
+    def __init__(self, layers: Sequence[Layer], alpha: float, palette: str) -> None:
+        self._layers = frozenset(layers)
+        self._alpha = alpha
+        self._lane_alpha = 1 - (1 - alpha) ** 3  # lines are thin: as strong as three coats of an area's paint
+        self._palette = PALETTES[palette]
+        self._canvases, self._brush, self._plates, self._panel = Canvases(), MaskBrush(), Plates(), Panel()
+
+    def paint(self, result: Result, figures: PanelFigures | None) -> Picture:
+        """The annotated picture: limited-range yuv420p of even size, in memory of its own (see ``Canvas``).
+
+        From the bottom: areas, lane lines, boxes (best score on top), panel, labels. figures: None for no panel.
+        """
+        canvas = self._canvases.of(result.frame.picture)
+        self._paint_masks(canvas, result.prediction)
+        boxes = self._boxes(canvas, result.prediction)
+        if "boxes" in self._layers:
+            line = line_width(canvas)
+            for corners, colour, _ in reversed(boxes):
+                draw_box(canvas, corners, to_yuv(colour, canvas.matrix), line)
+        taken = None
+        if figures is not None and "panel" in self._layers:
+            self._panel.draw(canvas, figures)
+            taken = self._panel.place(canvas, figures)
+        if "labels" in self._layers:
+            self._paint_labels(canvas, boxes, taken)
+        return canvas.picture()
+
+    def _paint_masks(self, canvas: Canvas, prediction: Prediction) -> None:
+        masks = prediction.masks().values()
+        if "drivable" in self._layers:
+            for mask in masks:
+                if mask.role != "lane":
+                    self._brush.paint(canvas, mask, to_yuv(self._area_colour(mask), canvas.matrix), self._alpha)
+        if "lanes" in self._layers:
+            for mask in masks:
+                if mask.role == "lane":
+                    self._brush.paint(canvas, mask, to_yuv(self._palette.lane, canvas.matrix), self._lane_alpha)
+
+    def _area_colour(self, mask: Mask) -> Rgb:
+        return self._palette.drivable if mask.role == "drivable" else class_colour(mask.name, self._palette)
+
+    def _boxes(self, canvas: Canvas, prediction: Prediction) -> list[tuple[Rectangle, Rgb, str]]:
+        """Corners, colour and label of every head's boxes, best score first."""
+        if not self._layers & {"boxes", "labels"}:
+            return []
+        found: list[tuple[float, tuple[Rectangle, Rgb, str]]] = []
+        for part in prediction.detections().values():
+            corners = even_corners(part.boxes, canvas).tolist()
+            for index, (x1, y1, x2, y2) in enumerate(corners):
+                colour = class_colour(part.name(index), self._palette)
+                found.append((float(part.scores[index]), ((x1, y1, x2, y2), colour, label_text(part, index))))
+        found.sort(key=lambda scored: -scored[0])
+        return [box for _, box in found]
+
+    def _paint_labels(self, canvas: Canvas, boxes: list[tuple[Rectangle, Rgb, str]], taken: Rectangle | None) -> None:
+        size = text_size(canvas)
+        places = Places(canvas.width, canvas.height, band=2 * size)
+        if taken is not None:
+            places.take(taken)
+        for corners, colour, text in boxes:
+            plate = self._plates.get((text, colour, size, canvas.matrix))
+            spot = places.find(corners, plate.width, plate.height)
+            if spot is not None:
+                plate.put(canvas, *spot)

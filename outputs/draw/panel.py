@@ -1,0 +1,218 @@
+"""Panel: a small table of figures on a dark, translucent plate in the left upper corner."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from contracts.picture import Pixels
+from outputs.draw.canvas import Canvas
+from outputs.draw.placing import Rectangle
+from outputs.draw.text import CAPITAL, Letters, Typesetter, halved, printable
+
+_OPACITY = 0.66  # of the plate: dark enough for white text over a white sky
+_DARK, _LIGHT = 22, 235  # luma of the plate and of the ink
+_DIM = 190  # ink of names, of 255; values have all of it
+_REGULAR, _BOLD = 500, 700
+_LONGEST_NAME = 18  # letters
+_WIDEST, _TALLEST = 0.5, 0.5  # with its margin, of the frame's width and height
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PanelFigures:
+    """What the panel shows. Drawn once per object: pass the same one until there are new figures.
+
+    fps: frames per second. stages: (name, p50 in ms) in order. latency_ms: arrival to last stage. age_ms: of live
+    frames, else None. engines: their short names.
+    """
+
+    fps: float
+    stages: tuple[tuple[str, float], ...]
+    latency_ms: float
+    age_ms: float | None
+    engines: tuple[str, ...]
+
+
+class Panel:
+    """Draws figures; the drawing is kept while the same figures come again on a canvas of the same size."""
+
+    def __init__(self) -> None:
+        self._setter = Typesetter()
+        self._figures: PanelFigures | None = None
+        self._size = (0, 0)
+        self._plate: _Plate | None = None
+
+    def place(self, canvas: Canvas, figures: PanelFigures) -> Rectangle | None:
+        """Where ``draw`` will put the panel; None: the canvas is too small for any."""
+        plate = self._prepared(canvas, figures)
+        if plate is None:
+            return None
+        height, width = plate.luma.keep.shape
+        return plate.margin, plate.margin, plate.margin + width, plate.margin + height
+
+    def draw(self, canvas: Canvas, figures: PanelFigures) -> None:
+        """Put the panel on the canvas, where there is room for one."""
+        plate = self._prepared(canvas, figures)
+        if plate is not None:
+            plate.luma.put(canvas.y, plate.margin)
+            plate.chroma.put(canvas.u, plate.margin // 2)
+            plate.chroma.put(canvas.v, plate.margin // 2)
+
+    def _prepared(self, canvas: Canvas, figures: PanelFigures) -> _Plate | None:
+        size = (canvas.width, canvas.height)
+        if figures is not self._figures or size != self._size:
+            self._plate = _plate(self._setter, figures, *size)
+            self._figures, self._size = figures, size
+        return self._plate
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Blend:
+    """What happens to one plane: v → v × keep / 255 + add."""
+
+    keep: Pixels
+    add: Pixels
+
+    def put(self, plane: Pixels, margin: int) -> None:
+        height, width = self.keep.shape
+        region = plane[margin : margin + height, margin : margin + width]
+        cv2.multiply(region, self.keep, region, 1 / 255)
+        cv2.add(region, self.add, region)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Plate:
+    """The finished panel, ``margin`` pixels (even) from the left and upper edges."""
+
+    margin: int
+    luma: _Blend
+    chroma: _Blend
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    """The panel's words: the rate, groups of rows (name, value), and lines of small print."""
+
+    rate: str
+    groups: tuple[list[tuple[str, str]], ...]
+    notes: list[str]
+
+
+def _plate(setter: Typesetter, figures: PanelFigures, width: int, height: int) -> _Plate | None:
+    """The most telling table that leaves most of the frame free; None: not even the rate does."""
+    size = max(11, round(min(width, height) / 720 * 15))
+    margin = round(size * 0.35) * 2
+    for table in _tables(figures):
+        coverage = _written(setter, table, size)
+        tall, wide = coverage.shape[0] + margin, coverage.shape[1] + margin
+        if wide <= _WIDEST * width and tall <= _TALLEST * height:
+            return _finished(coverage, margin, radius=size // 2)
+    return None
+
+
+def _tables(figures: PanelFigures) -> tuple[_Table, ...]:
+    """From everything to the rate alone."""
+    totals = [("latency", milliseconds(figures.latency_ms))]
+    if figures.age_ms is not None:
+        totals.append(("age", milliseconds(figures.age_ms)))
+    stages = [(printable(name, _LONGEST_NAME), milliseconds(value)) for name, value in figures.stages]
+    engines = [printable(name, _LONGEST_NAME) for name in figures.engines]
+    rate = rate_text(figures.fps)
+    return (
+        _Table(rate, (stages, totals), engines),
+        _Table(rate, (stages, totals), []),
+        _Table(rate, (totals,), []),
+        _Table(rate, (), []),
+    )
+
+
+def rate_text(fps: float) -> str:
+    """Frames per second with three digits or so; a dash before there is a rate."""
+    if not math.isfinite(fps) or fps <= 0:
+        return "–"
+    return f"{fps:.0f}" if fps >= 99.95 else f"{fps:.1f}"
+
+
+def milliseconds(value: float) -> str:
+    """A duration given in ms: "4.2 ms", "118 ms", "12.3 s"; a dash where there is none."""
+    if not math.isfinite(value):
+        return "–"
+    if value >= 9_999.5:
+        return f"{value / 1000:.1f} s"
+    return f"{value:.0f} ms" if value >= 99.95 else f"{value:.1f} ms"
+
+
+@dataclass(frozen=True, slots=True)
+class _Word:
+    """One piece of text: where its baseline starts, its letters and ink."""
+
+    text: str
+    pen: tuple[int, int]
+    letters: Letters
+    ink: int = 255
+
+
+def _written(setter: Typesetter, table: _Table, size: int) -> Pixels:
+    """The table's ink on nothing: uint8 (height, width), both even."""
+    words, width, height = _laid_out(setter, table, size)
+    coverage = np.zeros((height + height % 2, width + width % 2), np.uint8)
+    for word in words:
+        setter.write(coverage, word.text, word.pen, word.letters, word.ink)
+    return coverage
+
+
+def _laid_out(setter: Typesetter, table: _Table, size: int) -> tuple[list[_Word], int, int]:
+    """Every word in its place, and the table's width and height in pixels."""
+    big, name, value = Letters(round(size * 1.9), _BOLD), Letters(size, _REGULAR), Letters(size, _BOLD)
+    note = Letters(max(10, round(size * 0.85)), _REGULAR)
+    edge, line, gap = round(size * 0.8), round(size * 1.45), round(size * 0.4)
+    rate = setter.width(table.rate, big)
+    inner = max(_inner_width(setter, table, name, value), rate + setter.width(" FPS", value))
+    inner = max([inner, *(setter.width(text, note) for text in table.notes)])
+    pen = edge + round(big.size * CAPITAL)
+    words = [_Word(table.rate, (edge, pen), big), _Word(" FPS", (edge + rate, pen), value, _DIM)]
+    for group in table.groups:
+        pen += gap
+        for left, right in group:
+            pen += line
+            words.append(_Word(left, (edge, pen), name, _DIM))
+            words.append(_Word(right, (edge + inner - setter.width(right, value), pen), value))
+    pen += gap if table.notes else 0
+    for text in table.notes:
+        pen += round(note.size * 1.4)
+        words.append(_Word(text, (edge, pen), note, _DIM))
+    return words, inner + 2 * edge, pen + edge
+
+
+def _inner_width(setter: Typesetter, table: _Table, name: Letters, value: Letters) -> int:
+    """The width of the rows: as wide as any usual figure, so that the panel does not breathe with its digits."""
+    rows = [row for group in table.groups for row in group]
+    if not rows:
+        return 0
+    names = max(setter.width(left, name) for left, _ in rows)
+    return names + name.size + max(setter.width(text, value) for text in ("00.0 ms", *(right for _, right in rows)))
+
+
+def _finished(ink: Pixels, margin: int, radius: int) -> _Plate:
+    """The words' ink as one blend per plane: first the plate over the picture, then the ink over both."""
+    bare = cv2.bitwise_not(ink)
+    keep = np.asarray(cv2.multiply(bare, _clearness(ink.shape[0], ink.shape[1], radius), scale=1 / 255), np.uint8)
+    add = np.asarray(cv2.addWeighted(ink, _LIGHT / 255, cv2.subtract(bare, keep), _DARK / 255, 0), np.uint8)
+    half = halved(keep)
+    grey = np.asarray(cv2.convertScaleAbs(half, alpha=-128 / 255, beta=128), np.uint8)  # what is not kept loses colour
+    return _Plate(margin, luma=_Blend(keep, add), chroma=_Blend(half, grey))
+
+
+def _clearness(height: int, width: int, radius: int) -> Pixels:
+    """What of the picture shows through the bare plate, of 255: a rectangle with round corners, 255 outside them."""
+    shape = np.ones((height, width), np.float32)
+    distance = radius - 0.5 - np.arange(radius, dtype=np.float32)  # of pixel centres to the corner circle's centre
+    corner = np.clip(radius + 0.5 - np.hypot(distance[:, None], distance[None, :]), 0, 1)
+    shape[:radius, :radius] = corner
+    shape[:radius, -radius:] = corner[:, ::-1]
+    shape[-radius:, :radius] = corner[::-1]
+    shape[-radius:, -radius:] = corner[::-1, ::-1]
+    return np.asarray(cv2.convertScaleAbs(shape, alpha=-255 * _OPACITY, beta=255), np.uint8)

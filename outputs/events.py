@@ -1,0 +1,222 @@
+"""What was seen, frame by frame, for programs: JSON lines or CSV. A line is on the disk when ``write`` returns.
+
+Both are written beside the target as ``NAME.part.jsonl`` and take its name when they are closed, so a killed run
+loses at most its last, partial line and leaves nothing half-written under the target's name. Numbers that are not
+finite are never written: what has one is left out, with one warning.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import logging
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import OutputError
+from contracts.frame import SourceInfo
+from contracts.prediction import Classification, Detections, Prediction
+from contracts.result import Result
+from outputs.paths import Target, is_full
+
+log = logging.getLogger(__name__)
+
+_PTS_DIGITS, _BOX_DIGITS, _SCORE_DIGITS, _SHARE_DIGITS = 6, 2, 4, 6  # µs, 1/100 pixel, …
+CSV_COLUMNS = ("index", "pts", "source", "head", "class", "class_id", "score", "x1", "y1", "x2", "y2", "track")
+"""Columns of the CSV: one row per detection; ``track`` is empty where no tracker ran."""
+
+
+class _LinesOutput(ABC):
+    """Lines of text, one block per result."""
+
+    name = "events"
+    wants_drawn = False
+
+    def __init__(self, path: Path) -> None:
+        self._target = Target(path)
+        self._lines: _WholeLines | None = None
+        self._frames = 0
+        self._warned = False
+
+    def open(self, sources: Sequence[SourceInfo]) -> None:  # noqa: ARG002 (every frame names its source)
+        """Makes the file. Raises OutputError."""
+        kept = self._target.set_aside()
+        if kept is not None:
+            log.warning("unfinished events of an earlier run are now %s", kept)
+        try:
+            self._lines = _WholeLines(self._target.part)
+            self._lines.append(self._heading())
+        except OSError as fault:
+            raise self._give_up(fault) from fault
+
+    def write(self, result: Result) -> None:
+        """Writes the lines of one result. Raises OutputError."""
+        if self._lines is None:
+            return
+        text = self._text(result)
+        try:
+            self._lines.append(text)
+        except OSError as fault:
+            raise self._give_up(fault) from fault
+        self._frames += 1
+
+    def close(self, error: BaseException | None) -> None:  # noqa: ARG002 (whatever ended the run, the lines are whole)
+        """Gives the file its name, also when the run ended early; no frames, no file. Raises OutputError."""
+        if self._lines is None:
+            return
+        self._lines.close()
+        self._lines = None
+        try:
+            if self._frames:
+                self._target.publish(self._target.part)
+            else:
+                self._target.part.unlink()
+        except OSError as fault:
+            raise self._give_up(fault) from fault
+
+    def _give_up(self, fault: OSError) -> OutputError:
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
+        part = self._target.part
+        reason = "disk full" if is_full(fault) else (fault.strerror or str(fault)).lower()
+        kept = f"; the lines so far are kept as {part}" if part.exists() else ""
+        return OutputError(f"cannot write {self._target.path}: {reason}{kept}", "free some space or write elsewhere")
+
+    def _heading(self) -> str:
+        """What comes before the first frame."""
+        return ""
+
+    @abstractmethod
+    def _text(self, result: Result) -> str:
+        """The lines of one result."""
+
+    def _finite(self, *numbers: float) -> bool:
+        """Whether all are; warns the first time they are not."""
+        finite = all(map(math.isfinite, numbers))
+        if not finite and not self._warned:
+            self._warned = True
+            log.warning("%s: what has a number that is not finite is left out", self._target.path)
+        return finite
+
+    def _seen(self, prediction: Prediction) -> Iterator[_Seen]:
+        """Every detection of every head."""
+        for head, found in prediction.detections().items():
+            yield from (one for one in _of_head(head, found) if self._finite(one.score, *one.box))
+
+
+class JsonlEvents(_LinesOutput):
+    """One JSON object per frame: index, pts, source, detections, masks, classification.
+
+    ``pts``: seconds since the source's first frame. Boxes: pixels of the frame. ``share``: of the frame's pixels.
+    ``track`` is there only where a tracker ran.
+    """
+
+    def _text(self, result: Result) -> str:
+        frame, prediction = result.frame, result.prediction
+        record = {
+            "index": frame.index,
+            "pts": round(float(frame.pts), _PTS_DIGITS),
+            "source": frame.source.id,
+            "detections": [one.as_json() for one in self._seen(prediction)],
+            "masks": {head: {"share": round(mask.share(), _SHARE_DIGITS)} for head, mask in prediction.masks().items()},
+            "classification": list(self._classified(prediction)),
+        }
+        return json.dumps(record, allow_nan=False) + "\n"
+
+    def _classified(self, prediction: Prediction) -> Iterator[dict[str, Any]]:
+        for head, part in prediction.items():
+            if isinstance(part, Classification):
+                yield from (record for record in _classes(head, part) if self._finite(record["score"]))
+
+
+class CsvEvents(_LinesOutput):
+    """One row per detection, columns as in ``CSV_COLUMNS``; a frame without detections has no row."""
+
+    def _heading(self) -> str:
+        return _csv([CSV_COLUMNS])
+
+    def _text(self, result: Result) -> str:
+        frame = result.frame
+        where = (frame.index, round(float(frame.pts), _PTS_DIGITS), frame.source.id)
+        return _csv((*where, *one.as_row()) for one in self._seen(result.prediction))
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """One detection in plain numbers."""
+
+    head: str
+    name: str
+    class_id: int
+    score: float
+    box: tuple[float, ...]
+    track: int | None
+
+    def as_json(self) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "head": self.head,
+            "class": self.name,
+            "class_id": self.class_id,
+            "score": self.score,
+            "box": list(self.box),
+        }
+        if self.track is not None:
+            record["track"] = self.track
+        return record
+
+    def as_row(self) -> tuple[object, ...]:
+        return (self.head, self.name, self.class_id, self.score, *self.box, "" if self.track is None else self.track)
+
+
+def _of_head(head: str, found: Detections) -> Iterator[_Seen]:
+    tracks = found.track_ids.tolist() if found.track_ids is not None else [None] * len(found)
+    for index, (box, score, class_id, track) in enumerate(
+        zip(found.boxes.tolist(), found.scores.tolist(), found.class_ids.tolist(), tracks, strict=True)
+    ):
+        corners = tuple(round(corner, _BOX_DIGITS) for corner in box)
+        yield _Seen(head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, track)
+
+
+def _classes(head: str, part: Classification) -> Iterator[dict[str, Any]]:
+    """The classes of a head that looks at the whole frame, best first."""
+    for class_id, score in zip(part.class_ids.tolist(), part.scores.tolist(), strict=True):
+        name = part.names[class_id] if class_id < len(part.names) else str(class_id)
+        record = {"head": head, "class": name, "class_id": class_id, "score": round(score, _SCORE_DIGITS)}
+        if class_id < len(part.texts):
+            record["text"] = part.texts[class_id]
+        yield record
+
+
+class _WholeLines:
+    """A file that grows by whole blocks of lines: what was cut off by a full disk is taken back."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb", buffering=0)
+        self._length = 0
+
+    def append(self, text: str) -> None:
+        """Writes all of ``text`` or nothing of it. Raises OSError."""
+        left = memoryview(text.encode("utf-8", "backslashreplace"))
+        length = self._length + len(left)
+        try:
+            while left:  # a raw file may take less than it is given
+                left = left[self._file.write(left) :]
+        except OSError:
+            self._file.truncate(self._length)
+            raise
+        self._length = length
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _csv(rows: Any) -> str:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,215 @@
+"""Mp4Output: the annotated pictures as an MP4 that survives a kill while recording and plays everywhere after.
+
+While recording, ``out.part.mp4`` grows by whole fragments of a quarter second, each on its own playable; nothing
+waits in an encoder (see ``encoder``) or in a buffer. After the last frame it becomes a plain MP4 with its index in
+front and the source's sound, which takes the target's name in one step.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.container import OutputContainer
+from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
+
+from contracts.errors import OutputError
+from contracts.frame import SourceInfo
+from contracts.picture import Picture
+from contracts.result import Result
+from outputs.encoder import KEYFRAME_SECONDS, TICKS, Encoder, VideoSettings, choose, usual_rate
+from outputs.fragments import cut_to_whole_fragments
+from outputs.i420 import encodable, even_size
+from outputs.paths import Target, is_full
+from outputs.remux import SoundTrack, remux
+
+log = logging.getLogger(__name__)
+
+_RECORDING = {
+    "movflags": "hybrid_fragmented+negative_cts_offsets",  # fragments until closed, a plain MP4 afterwards
+    "frag_duration": "250000",  # µs
+    "flush_packets": "1",  # else up to 256 KiB wait in FFmpeg's buffer, and a kill cuts a fragment in half
+}
+_FAULTS = (OSError, av.FFmpegError)
+_KEY, _ANY = 1, 0  # FFmpeg's AV_PICTURE_TYPE_I and AV_PICTURE_TYPE_NONE
+# FFmpeg's numbers (libavutil/pixfmt.h) for primaries, transfer, matrix, as ITU-T H.273 counts them.
+_COLOUR = {"bt601": (6, 6, 6), "bt709": (1, 1, 1), "bt2020": (9, 14, 9)}
+_LIMITED_RANGE = 1
+
+
+class Mp4Output:
+    """Records ``Result.drawn()`` to ``path`` (.mp4); ``audio``: with the source's sound.
+
+    Pictures of another size than the first are scaled to it. Raises UsageError for settings no codec knows.
+    """
+
+    name = "mp4"
+    wants_drawn = True
+
+    def __init__(self, path: Path, settings: VideoSettings, audio: bool = True) -> None:
+        self._target = Target(path)
+        self._settings = settings
+        self._audio = audio
+        self._source: SourceInfo | None = None
+        self._encoder: Encoder | None = None
+        self._recording: _Recording | None = None
+        self._failed = False
+
+    def open(self, sources: Sequence[SourceInfo]) -> None:
+        """Chooses the encoder and clears the way; one source. Raises OutputError."""
+        (self._source,) = sources
+        size = even_size(self._source.width, self._source.height)
+        self._encoder = choose(self._settings, size, usual_rate(self._source.rate))
+        kept = self._target.set_aside()
+        if kept is not None:
+            log.warning("an unfinished recording of an earlier run is now %s", kept)
+
+    def write(self, result: Result) -> None:
+        """Encodes and writes one picture; what is whole is on the disk when this returns. Raises OutputError."""
+        assert self._source is not None
+        assert self._encoder is not None
+        picture = result.drawn()
+        try:
+            if self._recording is None:
+                self._recording = _Recording(self._target.part, self._encoder, usual_rate(self._source.rate), picture)
+            self._recording.write(picture, result.frame.pts)
+        except _FAULTS as fault:
+            raise self._give_up(fault) from fault
+
+    def close(self, error: BaseException | None) -> None:  # noqa: ARG002 (whatever ended the run, the file is finished)
+        """Finishes the file under its own name, also when the run ended early; no frames, no file.
+
+        After a fault of this output itself, and when finishing fails, the recording stays as ``out.part.mp4``.
+        Raises OutputError.
+        """
+        if self._recording is None or self._failed:
+            return
+        try:
+            self._recording.finish()
+        except _FAULTS as fault:
+            raise self._give_up(fault) from fault
+        self._publish(self._recording.first)
+
+    def _publish(self, first: Fraction) -> None:
+        assert self._source is not None
+        sound = None
+        if self._audio and self._source.audio is not None:
+            sound = SoundTrack(self._source.audio, self._source.start)
+        try:
+            remux(self._target.part, self._target.finishing, first, sound)
+            self._target.publish(self._target.finishing)
+            self._target.part.unlink()
+        except _FAULTS as fault:
+            raise self._fault(fault) from fault
+        finally:
+            self._target.finishing.unlink(missing_ok=True)
+
+    def _give_up(self, fault: Exception) -> OutputError:
+        """Closes the recording so that what is whole of it plays, and says where it is."""
+        self._failed = True
+        if self._recording is not None:
+            self._recording.abandon()
+        return self._fault(fault)
+
+    def _fault(self, fault: Exception) -> OutputError:
+        part = self._target.part
+        reason = "disk full" if is_full(fault) else str(fault)
+        kept = f"; what was recorded is kept as {part}" if part.exists() else ""
+        cure = "free some space or write elsewhere" if is_full(fault) else "write elsewhere or try another --codec"
+        return OutputError(f"cannot write {self._target.path}: {reason}{kept}", cure)
+
+
+class _Recording:
+    """The growing file: an encoder and FFmpeg's MP4 writer, kill-safe. Everything raises OSError or av.FFmpegError."""
+
+    def __init__(self, path: Path, encoder: Encoder, rate: Fraction, picture: Picture) -> None:
+        self._path = path
+        self._size = even_size(picture.width, picture.height)
+        self._step = max(1, round(TICKS / rate))
+        self._container: OutputContainer = av.open(f"file:{path}", "w", format="mp4", container_options=_RECORDING)
+        stream = self._container.add_stream(encoder.name, rate=rate, options=dict(encoder.options))
+        assert isinstance(stream, VideoStream)
+        self._stream = stream
+        encoder.set_up(self._stream.codec_context, self._size, rate)
+        _tag_colour(self._stream.codec_context, picture)
+        self._clock = _Clock(self._step)
+        self._scaled = False
+
+    @property
+    def first(self) -> Fraction:
+        """Seconds of the first frame."""
+        return Fraction(self._clock.first or 0, TICKS)
+
+    def write(self, picture: Picture, pts: Fraction) -> None:
+        """One picture at ``pts`` seconds."""
+        if not self._scaled and even_size(picture.width, picture.height) != self._size:
+            log.warning(
+                "the picture's size changed to %d×%d; scaled to %d×%d", picture.width, picture.height, *self._size
+            )
+            self._scaled = True
+        frame = encodable(picture, self._size)
+        frame.time_base = Fraction(1, TICKS)
+        frame.pts, key = self._clock.tick(pts)
+        frame.pict_type = _KEY if key else _ANY
+        self._mux(frame)
+
+    def finish(self) -> None:
+        """Writes what is left; then the part is a plain MP4."""
+        self._mux(None)
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Closes after a fault; a fragment that did not get whole is cut off. Never raises."""
+        try:
+            self._container.close()
+        except _FAULTS as fault:
+            log.debug("closing %s: %s", self._path, fault)
+        try:
+            cut_to_whole_fragments(self._path)
+        except OSError as fault:
+            log.debug("mending %s: %s", self._path, fault)
+
+    def _mux(self, frame: av.VideoFrame | None) -> None:
+        for packet in self._stream.encode(frame):
+            packet.duration = self._step  # only the last one's shows; the others last until the next
+            self._container.mux(packet)
+
+
+class _Clock:
+    """Ticks of frames, and which of them must be keyframes.
+
+    A pts that repeats or runs backward becomes one tick after the frame before it: MP4 cannot say it otherwise.
+    """
+
+    def __init__(self, step: int) -> None:
+        self._step = step
+        self._last: int | None = None
+        self._key: int | None = None
+        self.first: int | None = None
+
+    def tick(self, pts: Fraction) -> tuple[int, bool]:
+        """Ticks of the frame at ``pts`` seconds, and whether it must be a keyframe.
+
+        It must where the next frame, one nominal step later, would be more than half a second after the last one.
+        """
+        ticks = round(pts * TICKS)
+        if self._last is not None and ticks <= self._last:
+            ticks = self._last + 1
+        if self.first is None:
+            self.first = ticks
+        key = self._key is None or ticks + self._step - self._key > KEYFRAME_SECONDS * TICKS
+        self._last, self._key = ticks, ticks if key else self._key
+        return ticks, key
+
+
+def _tag_colour(context: VideoCodecContext, picture: Picture) -> None:
+    """Says what the colours mean where the source did, and where we made them from BGR; untagged stays untagged."""
+    if not picture.tagged and picture.format != "bgr24":
+        return
+    matrix = "bt709" if picture.format == "bgr24" else picture.matrix
+    context.color_primaries, context.color_trc, context.colorspace = _COLOUR[matrix]
+    context.color_range = _LIMITED_RANGE

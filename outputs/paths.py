@@ -1,0 +1,155 @@
+"""Where outputs go: names beside the target while writing, and every check that can be made before a run starts."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+
+from contracts.config import RunConfig
+from contracts.errors import OutputError, UsageError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file to be written; ``path`` itself only ever holds a whole file.
+
+    Until then it is ``out.part.mp4`` while the run goes on and ``out.finishing.mp4`` while it is put together.
+    """
+
+    path: Path
+
+    @property
+    def part(self) -> Path:
+        """The file being recorded."""
+        return self.path.with_name(f"{self.path.stem}.part{self.path.suffix}")
+
+    @property
+    def finishing(self) -> Path:
+        """The finished file before it moves to its own name."""
+        return self.path.with_name(f"{self.path.stem}.finishing{self.path.suffix}")
+
+    def set_aside(self) -> Path | None:
+        """Renames a part that an earlier run left (killed, full disk) to ``out.part-1.mp4``, ``-2`` and so on.
+
+        Returns where it went, None when there was none. Raises OutputError.
+        """
+        if not os.path.lexists(self.part):
+            return None
+        kept = next(name for name in self._spare_names() if not os.path.lexists(name))
+        try:
+            self.part.rename(kept)
+        except OSError as fault:
+            raise os_error(fault, f"cannot move {self.part} aside", "move or delete it") from fault
+        return kept
+
+    def _spare_names(self) -> Iterator[Path]:
+        number = 0
+        while True:
+            number += 1
+            yield self.path.with_name(f"{self.path.stem}.part-{number}{self.path.suffix}")
+
+    def publish(self, whole: Path) -> None:
+        """Moves ``whole`` to the target's name in one step, once its bytes are on the disk. Raises OSError."""
+        with whole.open("rb") as file:
+            os.fsync(file.fileno())
+        whole.replace(self.path)
+
+
+def is_full(fault: BaseException) -> bool:
+    """Whether a disk (or a quota) is full."""
+    return getattr(fault, "errno", None) in _FULL
+
+
+def os_error(fault: OSError, what: str, cure: str = "") -> OutputError:
+    """An OutputError that says what went wrong in people's words: ``what``: reason."""
+    if is_full(fault):
+        return OutputError(f"disk full: {what}", cure or "free some space or write elsewhere")
+    if fault.errno == errno.EROFS:
+        return OutputError(f"{what}: the disk is read-only", cure or "write elsewhere")
+    reason = os.strerror(fault.errno).lower() if fault.errno else str(fault)
+    return OutputError(f"{what}: {reason}", cure or "check the path and its permissions")
+
+
+def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
+    """Fails before anything starts where an output could not be written or would destroy something.
+
+    ``inputs``: the sources as given; those that are no local files are ignored. Raises UsageError (an existing
+    output without ``overwrite``, an output that is an input or another output) and OutputError (a place that
+    cannot be written; found out by writing there, because permission bits say little to root).
+    """
+    outputs = [path for path in (config.save, config.events, config.stats) if path is not None]
+    sources = list(_local_files(inputs))
+    for position, path in enumerate(outputs):
+        _refuse_inputs(path, sources)
+        for other in outputs[:position]:
+            if _same(path, other):
+                raise UsageError(f"two outputs have the same name: {path}", "give each its own")
+        try:
+            _check_existing(path, config.overwrite)
+            _probe(path)
+        except OSError as fault:
+            raise os_error(fault, f"cannot write {path}") from fault
+
+
+def _local_files(inputs: Sequence[str]) -> Iterator[Path]:
+    """The inputs that are files here, wildcards expanded."""
+    for text in inputs:
+        name = text.removeprefix("file://") if text.startswith("file:///") else text.removeprefix("file:")
+        path = Path(name)
+        if os.path.lexists(path):
+            yield path
+        elif has_magic(name):
+            yield from map(Path, glob(name, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
+
+
+def _refuse_inputs(path: Path, sources: Sequence[Path]) -> None:
+    """UsageError where writing ``path`` would overwrite a source, now or while recording."""
+    target = Target(path)
+    for source in sources:
+        if _same(path, source):
+            raise UsageError(f"the output {path} is the input {source}", "choose another output name")
+        if _same(target.part, source) or _same(target.finishing, source):
+            raise UsageError(
+                f"the input {source} has the name the output {path} uses while recording",
+                "rename the input or choose another output name",
+            )
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Whether two paths mean one file: by name after following links, or by inode (hard links) where both exist."""
+    if os.path.realpath(one) == os.path.realpath(other):
+        return True
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them does not exist (yet), or cannot be looked at: then it is no file we would hit
+        return False
+
+
+def _check_existing(path: Path, overwrite: bool) -> None:
+    if path.is_dir():
+        raise OutputError(f"the output {path} is a folder", "give a file name")
+    if not os.path.lexists(path):
+        return
+    if path.exists() and not path.is_file():
+        raise OutputError(f"the output {path} is not a plain file", "give a file name")
+    if not overwrite:
+        raise UsageError(f"the output {path} exists", "use --overwrite or choose another name")
+
+
+def _probe(path: Path) -> None:
+    """Creates and removes a file where the output will be, under the longest name it will have. Raises OSError too."""
+    parent = path.parent
+    if not parent.exists():
+        raise OutputError(f"the folder of the output {path} does not exist", f"mkdir -p {parent}")
+    if not parent.is_dir():
+        raise OutputError(f"cannot write {path}: {parent} is a file, not a folder", "choose another place")
+    probe = Target(path).finishing
+    with probe.open("wb"):
+        pass
+    probe.unlink()

@@ -1,0 +1,1 @@
+"""The hallway: queues, stages, the run itself, and what is measured on the way."""

@@ -1,0 +1,169 @@
+"""Figures: everything counted and timed in one run, for the panel, the progress line, the summary and the stats."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from contracts.protocols import Losses, Output
+from contracts.result import Result, Span
+from outputs.draw.panel import PanelFigures
+from pipeline.measure import Histogram, Meters
+
+_PANEL_EVERY_NS = 500_000_000  # a figure that changes faster cannot be read
+_LATENCIES_OPEN = 256  # frames that some output still has to take; older ones were dropped by it
+_STAGES = ("decode", "prepare", "infer", "heads", "draw", "encode")
+
+
+class _Counting(Protocol):
+    @property
+    def dropped(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a progress line shows; ``pts`` is None before the first result."""
+
+    read: int
+    finished: int
+    dropped: int
+    lost: int
+    seconds: float
+    fps: float
+    pts: float | None
+    age_ms: float | None
+
+
+def stage_name(output: Output) -> str:
+    """What the figures call an output's work: the MP4 writer's is ``encode``."""
+    return "encode" if output.name == "mp4" else output.name
+
+
+class Figures:
+    """Counters are written by one thread each; the rest is guarded."""
+
+    def __init__(self, outputs: Sequence[Output], engines: Sequence[str]) -> None:
+        self.meters = Meters()
+        self.latency, self.age = Histogram(), Histogram()
+        self.read = self.inferred = 0
+        self.writes: dict[str, int] = {stage_name(output): 0 for output in outputs}
+        self.losses = Losses()
+        self.seconds = 0.0
+        self._engines = tuple(engines)
+        self._input: _Counting | None = None
+        self._boxes: Sequence[_Counting] = ()
+        self._open: OrderedDict[int, int] = OrderedDict()
+        self._lock = threading.Lock()
+        self._started = time.monotonic_ns()
+        self._last_pts: float | None = None
+        self._last_age_ms: float | None = None
+        self._panel: PanelFigures | None = None
+        self._panel_at = (self._started, 0)
+
+    # -- filled in by the run ---------------------------------------------------------------------------------------
+
+    def watch(self, frames: _Counting, boxes: Sequence[_Counting]) -> None:
+        """The queues whose drops count: before the network, and before each output."""
+        self._input, self._boxes = frames, boxes
+
+    def start(self) -> None:
+        """Throughput counts from here."""
+        self._started = time.monotonic_ns()
+        self._panel_at = (self._started, 0)
+
+    def finish(self, losses: Losses) -> None:
+        """Throughput counts up to here: the last frame is out and every output closed."""
+        self.seconds = (time.monotonic_ns() - self._started) / 1e9
+        self.losses = losses
+
+    def ready(self, result: Result) -> None:
+        """A result left the networks; without outputs it is finished here."""
+        self.inferred += 1
+        self._last_pts = float(result.frame.pts)
+        if not self.writes:
+            self._finished(result, time.monotonic_ns())
+
+    def written(self, output: Output, result: Result, span: Span) -> None:
+        """An output has taken a result; when all have, the frame's latency is known."""
+        stage = stage_name(output)
+        self.meters[stage].add(span)
+        with self._lock:
+            self.writes[stage] += 1
+            left = self._open.pop(result.frame.index, len(self.writes)) - 1
+            if left:
+                self._open[result.frame.index] = left
+                while len(self._open) > _LATENCIES_OPEN:
+                    self._open.popitem(last=False)
+        if not left:
+            self._finished(result, span.end)
+
+    def _finished(self, result: Result, now_ns: int) -> None:
+        latency = now_ns - result.timings.arrival
+        with self._lock:
+            self.latency.add(latency)
+            if result.timings.age_ms is not None:
+                age = latency + int(result.timings.age_ms * 1e6)
+                self.age.add(age)
+                self._last_age_ms = age / 1e6
+
+    # -- looked at ---------------------------------------------------------------------------------------------------
+
+    @property
+    def dropped(self) -> int:
+        """Frames of a live source that were dropped before the network."""
+        return self._input.dropped if self._input is not None else 0
+
+    def output_drops(self) -> dict[str, int]:
+        """Results each output of a live run was too slow for."""
+        return {stage: box.dropped for stage, box in zip(self.writes, self._boxes, strict=True)}
+
+    @property
+    def finished(self) -> int:
+        """Frames every output has (those of the slowest)."""
+        return min(self.writes.values(), default=self.inferred)
+
+    def panel(self) -> PanelFigures | None:
+        """Figures for the picture; the same object until half a second has passed. From the drawing thread only."""
+        now, (then, count) = time.monotonic_ns(), self._panel_at
+        if now - then >= _PANEL_EVERY_NS:
+            means = {stage: meter.wall.recent_ms() for stage, meter in self.meters.items()}
+            stages = tuple((stage, means[stage] or 0.0) for stage in _STAGES if means.get(stage) is not None)
+            latency = self.latency.recent_ms()
+            self._panel = PanelFigures(
+                fps=(self.inferred - count) / (now - then) * 1e9,
+                stages=stages,
+                latency_ms=latency if latency is not None else 0.0,
+                age_ms=self._last_age_ms,
+                engines=self._engines,
+            )
+            self._panel_at = (now, self.inferred)
+        return self._panel
+
+    def progress(self) -> Progress:
+        """A snapshot, from any thread."""
+        seconds = self.seconds or (time.monotonic_ns() - self._started) / 1e9
+        return Progress(
+            read=self.read,
+            finished=self.finished,
+            dropped=self.dropped,
+            lost=self.losses.lost,
+            seconds=seconds,
+            fps=self.finished / seconds if seconds else 0.0,
+            pts=self._last_pts,
+            age_ms=self._last_age_ms,
+        )
+
+    def stages(self) -> dict[str, dict[str, float | None]]:
+        """Per stage: percentiles of wall time and CPU time of its own thread, in the order frames go."""
+        meters = dict(self.meters.items())
+        order = [stage for stage in _STAGES if stage in meters] + [stage for stage in meters if stage not in _STAGES]
+        return {stage: meters[stage].summary() for stage in order}
+
+    def own_cpu_ms(self) -> float:
+        """CPU ms per frame that is neither decoding, nor inference, nor encoding, by the stages' own threads."""
+        own = sum(meter.cpu_ns for stage, meter in self.meters.items() if stage not in ("decode", "infer", "encode"))
+        return own / max(self.inferred, 1) / 1e6

@@ -1,0 +1,256 @@
+"""Run: one source through engines and drawing into outputs; threads, order, errors, end.
+
+    reader ─frames─▶ prepare ─inflight─▶ heads ─results─▶ draw ─▶ one stage per output, and the caller
+
+Queues are bounded. Recorded sources wait; live ones drop the oldest frame before anything was spent on it. Order
+is kept by tickets. The first error wins: everybody before it stops, everybody behind it works off what is there,
+every output is closed with the error, every thread is joined, and the caller gets the error.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Any
+
+from contracts.config import RunConfig
+from contracts.errors import RoadStreamError
+from contracts.frame import Frame
+from contracts.picture import Picture
+from contracts.prediction import Part, Prediction
+from contracts.protocols import Output, Source
+from contracts.result import Result, Timings
+from engines.gate import gate_engine
+from pipeline.clock import AgeEstimate, Pacer
+from pipeline.figures import Figures
+from pipeline.measure import timed
+from pipeline.queues import BoundedQueue
+from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
+from pipeline.stage import Stage
+
+log = logging.getLogger("roadstream")
+
+_FRAMES_WAITING = 3  # decoded pictures between reader and prepare
+_RESULTS_WAITING = 3  # results between stages behind the network
+_GATE_FRAMES = 16  # architecture: a run gates itself on its first 16 frames once
+_JOIN_S = 10.0  # nothing between two looks at a queue takes longer
+_JOIN_OUTPUT_S = 600.0  # finishing a day's recording copies it once
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _InFlight:
+    frame: Frame
+    timings: Timings
+    pending: tuple[Pending, ...]
+
+
+class Run:
+    """Owns the threads of one run. Iterate ``results()``; always ``close()``."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        source: Source,
+        sessions: Sequence[Session],
+        outputs: Sequence[Output],
+        *,
+        paint: Callable[[Result], Picture],
+        figures: Figures,
+    ) -> None:
+        self._config, self._source = config, source
+        self._sessions, self._outputs = tuple(sessions), tuple(outputs)
+        self._paint, self.figures = paint, figures
+        self.live = source.info.live or config.live
+        self._stop = threading.Event()
+        self._started = False
+        self._error: BaseException | None = None
+        self._error_lock = threading.Lock()
+        self._age = AgeEstimate() if self.live else None
+        self._frames: BoundedQueue[Frame] = BoundedQueue(_FRAMES_WAITING, drop_oldest=self.live)
+        self._caller: BoundedQueue[Result] = BoundedQueue(_RESULTS_WAITING, drop_oldest=self.live)
+        self._stages: list[Stage[Any, Any]] = []
+        self._output_stages: list[Stage[Result, None]] = []
+        self._build()
+
+    def _build(self) -> None:
+        depth = max((session.engine.depth for session in self._sessions), default=1)
+        inflight: BoundedQueue[_InFlight] = BoundedQueue(depth)
+        boxes = [BoundedQueue[Result](_RESULTS_WAITING, drop_oldest=self.live) for _ in self._outputs]
+        self.figures.watch(self._frames, boxes)
+        behind: list[BoundedQueue[Result]] = [*boxes, self._caller]
+        stages: list[Stage[Any, Any]] = []
+        if any(output.wants_drawn for output in self._outputs):
+            results: BoundedQueue[Result] = BoundedQueue(_RESULTS_WAITING)
+            stages.append(Stage("draw", results, self._draw, behind, fail=self._fail))
+            behind = [results]
+        stages.append(Stage("heads", inflight, self._decode, behind, fail=self._fail))
+        stages.append(Stage("prepare", self._frames, self._prepare, [inflight], fail=self._fail))
+        stages.append(Stage("reader", self._read(), self._admit, [self._frames], fail=self._fail))
+        self._stages = stages
+        for output, box in zip(self._outputs, boxes, strict=True):
+            self._output_stages.append(self._output_stage(output, box))
+
+    def _output_stage(self, output: Output, box: BoundedQueue[Result]) -> Stage[Result, None]:
+        def write(result: Result) -> None:
+            with timed(output.name) as watch:
+                output.write(result)
+            assert watch.span is not None
+            self.figures.written(output, result, watch.span)
+
+        def close() -> None:
+            output.close(self._error)
+
+        return Stage(output.name, box, write, (), fail=self._fail, last=close)
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    def results(self) -> Iterator[Result]:
+        """Start the threads and give results as they come. Raises nothing: ``close()`` tells."""
+        atexit.register(self.close)  # a program that forgets the iterator still gets finished files
+        self._started = True
+        self.figures.start()
+        for stage in (*self._output_stages, *self._stages):
+            stage.start()
+        yield from self._caller
+
+    def stop(self) -> None:
+        """Ask for an early, orderly end: no new frames, those on their way are finished. Any thread."""
+        self._stop.set()
+        self._caller.discard()
+        self._source.close()
+
+    def close(self) -> None:
+        """End the run, join every thread, free everything; raises the first error of the run. Call it once."""
+        atexit.unregister(self.close)
+        self.stop()
+        if not self._started:
+            for output in self._outputs:
+                output.close(None)
+        hung = [stage.name for stage in self._stages if not _joined(stage, _JOIN_S)]
+        hung += [stage.name for stage in self._output_stages if not _joined(stage, _JOIN_OUTPUT_S)]
+        for session in self._sessions:
+            session.engine.close()
+        self.figures.finish(self._source.losses)
+        if self._error is not None:
+            raise self._error
+        if hung:
+            raise RoadStreamError(f"did not end in time: {', '.join(hung)}", "please report this with --debug's log")
+
+    def _fail(self, error: BaseException) -> None:
+        with self._error_lock:
+            if self._error is None:
+                self._error = error
+        self._stop.set()
+        self._source.close()
+
+    # -- work of the stages, each in its own thread -----------------------------------------------------------------
+
+    def _read(self) -> Iterator[Frame]:
+        """Frames of the source, gated first, paced where asked, until the limits of the run."""
+        limit = None if self._config.seconds is None else Fraction(self._config.seconds).limit_denominator(1_000_000)
+        pacer = Pacer(self._stop) if self._config.realtime or self._config.live else None
+        frames = iter(self._gated(self._decoded()))
+        for count, frame in enumerate(frames, 1):
+            if limit is not None and frame.pts >= limit:
+                break
+            if pacer is not None:
+                pacer.wait(frame.pts)
+                frame = replace(frame, arrival=time.monotonic_ns())  # noqa: PLW2901  # now it has arrived
+            if self._stop.is_set():
+                break
+            yield frame
+            if count == self._config.max_frames:
+                break
+        self._source.close()
+
+    def _decoded(self) -> Iterator[Frame]:
+        frames = iter(self._source.frames())
+        while not self._stop.is_set():
+            with timed("decode") as watch:
+                frame = next(frames, None)
+            if frame is None:
+                return
+            assert watch.span is not None
+            self.figures.meters.add(watch.span)
+            yield frame
+
+    def _gated(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """The frames, after networks whose cards name a reference were checked against it on the first ones."""
+        held: list[Frame] = []
+
+        def pictures() -> Iterator[Picture]:
+            for position in range(_GATE_FRAMES):
+                if position == len(held):
+                    frame = next(frames, None)
+                    if frame is None:
+                        return
+                    held.append(frame)
+                yield held[position].picture
+
+        for session in self._sessions:
+            if session.engine.card.reference is None:
+                continue
+            verdict = gate_engine(session.config, session.engine.card, pictures())
+            if verdict is None:
+                continue
+            log.info("%s: accuracy gate: %s", session.engine.name, verdict.reason)
+            if verdict.state == "refused":
+                raise verdict.error(session.config.file)
+            if verdict.state == "no verdict":
+                log.warning("%s runs unchecked: %s", session.engine.name, verdict.reason)
+        yield from (replace(frame, arrival=time.monotonic_ns()) for frame in held)
+        held.clear()
+        yield from frames
+
+    def _admit(self, frame: Frame) -> Frame:
+        self.figures.read += 1
+        return frame
+
+    def _prepare(self, frame: Frame) -> _InFlight:
+        age = self._age.on_arrival_ms(frame.arrival, frame.pts) if self._age else None
+        with timed("prepare") as watch:
+            prepared = [session.prepare(frame.picture) for session in self._sessions]
+        assert watch.span is not None
+        self.figures.meters.add(watch.span)
+        pending = tuple(session.submit(tensors) for session, tensors in zip(self._sessions, prepared, strict=True))
+        return _InFlight(frame, Timings(frame.arrival, (watch.span,), age), pending)
+
+    def _decode(self, item: _InFlight) -> Result:
+        parts: dict[str, Part] = {}
+        timings = item.timings
+        with timed("infer") as waiting:
+            outputs = [pending.ticket.result(INFERENCE_TIMEOUT_S) for pending in item.pending]
+        with timed("heads") as decoding:
+            for pending, tensors in zip(item.pending, outputs, strict=True):
+                parts.update(pending.session.decode(tensors, pending.fit, item.frame))
+                pending.ticket.close()
+        assert waiting.span is not None
+        assert decoding.span is not None
+        # From submission to the answer, not just the wait for it: frames overlap.
+        infer = replace(waiting.span, start=timings.spans[-1].end)
+        for span in (infer, decoding.span):
+            self.figures.meters.add(span)
+            timings = timings.and_span(span)
+        result = Result(item.frame, Prediction(parts), timings, self._paint)
+        self.figures.ready(result)
+        return result
+
+    def _draw(self, result: Result) -> Result:
+        with timed("draw") as watch:
+            result.drawn()
+        assert watch.span is not None
+        self.figures.meters.add(watch.span)
+        result.timings = result.timings.and_span(watch.span)
+        return result
+
+
+def _joined(stage: Stage[Any, Any], timeout_s: float) -> bool:
+    """Wait for a thread that was started; False when it did not end in time."""
+    if stage.ident is not None:
+        stage.join(timeout_s)
+    return not stage.is_alive()

@@ -1,0 +1,114 @@
+"""Session: one engine with its preparer and its heads, ready for frames."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from engines.open import open_engine
+from engines.prepare import Preparer
+
+from contracts.config import EngineConfig, RunConfig
+from contracts.errors import UsageError
+from contracts.fit import Fit
+from contracts.frame import Frame
+from contracts.picture import Picture
+from contracts.prediction import Part
+from contracts.protocols import Engine, Head, Tensors, Thresholds, Ticket
+from contracts.text import did_you_mean
+from engines.heads.open import open_head
+
+INFERENCE_TIMEOUT_S = 60.0
+"""No network in this field takes a minute for one frame; a runtime that does has hung."""
+
+
+@dataclass(frozen=True, slots=True)
+class NamedHead:
+    """A head under the name it has in this run."""
+
+    name: str
+    head: Head
+    thresholds: Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """One inference on its way, and how the frame was fitted for it."""
+
+    session: Session
+    ticket: Ticket
+    fit: Fit
+
+
+class Session:
+    """Frames in, parts of predictions out; ``submit`` from one thread, ``decode`` from another."""
+
+    def __init__(self, engine: Engine, config: EngineConfig, heads: tuple[NamedHead, ...]) -> None:
+        self.engine = engine
+        self.config = config
+        self._heads = heads
+        self._preparer = Preparer(engine)
+
+    def prepare(self, picture: Picture) -> tuple[dict[str, Any], Fit]:
+        """Tensors for the engine, in its own buffers."""
+        return self._preparer.prepare(picture)
+
+    def submit(self, prepared: tuple[dict[str, Any], Fit]) -> Pending:
+        """Start the inference."""
+        tensors, fit = prepared
+        return Pending(self, self.engine.submit(tensors), fit)
+
+    def decode(self, outputs: Tensors, fit: Fit, frame: Frame) -> dict[str, Part]:
+        """Parts of the prediction, by head name."""
+        size = (frame.picture.width, frame.picture.height)
+        return {head.name: head.head.decode(outputs, fit, size, head.thresholds) for head in self._heads}
+
+
+def open_sessions(config: RunConfig, *, live: bool) -> list[Session]:
+    """Every engine of the run with its heads under unique names; raises EngineError, UsageError."""
+    engines: list[Engine] = []
+    try:
+        for engine_config in config.engine_configs():
+            engines.append(open_engine(engine_config, live=live))  # noqa: PERF401  # those open are closed on error
+        _check_classes(config, engines)
+        return [
+            Session(engine, engine_config, heads)
+            for engine, engine_config, heads in zip(
+                engines, config.engine_configs(), _named_heads(config, engines), strict=True
+            )
+        ]
+    except BaseException:
+        for engine in engines:
+            engine.close()
+        raise
+
+
+def _named_heads(config: RunConfig, engines: Sequence[Engine]) -> list[tuple[NamedHead, ...]]:
+    """Heads per engine; a name that several engines use becomes ``engine.head`` (``engine-2.head`` …)."""
+    counts: dict[str, int] = {}
+    for engine in engines:
+        for card in engine.card.heads:
+            counts[card.name] = counts.get(card.name, 0) + 1
+    taken: set[str] = set()
+    named: list[tuple[NamedHead, ...]] = []
+    for engine, engine_config in zip(engines, config.engine_configs(), strict=True):
+        heads: list[NamedHead] = []
+        for card in engine.card.heads:
+            name = card.name if counts[card.name] == 1 else f"{engine.name}.{card.name}"
+            unique, number = name, 2
+            while unique in taken:
+                unique, number = f"{engine.name}-{number}.{card.name}", number + 1
+            taken.add(unique)
+            thresholds = config.thresholds(engine_config, card.score, card.iou)
+            heads.append(NamedHead(unique, open_head(card), thresholds))
+        named.append(tuple(heads))
+    return named
+
+
+def _check_classes(config: RunConfig, engines: Sequence[Engine]) -> None:
+    """A class that no network knows is a typing mistake, not an empty result."""
+    known = {name for engine in engines for head in engine.card.heads for name in head.classes}
+    for wanted in config.classes or ():
+        if wanted not in known:
+            raise UsageError(f"no network of this run knows the class {wanted!r}", did_you_mean(wanted, known))

@@ -1,0 +1,116 @@
+"""The ``--stats`` object: a schema scripts rely on (additions only)."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import OutputError
+from contracts.protocols import EngineFacts, Source
+from pipeline.figures import Figures
+
+VERSION = 1
+_LIBRARIES = ("av", "numpy", "onnxruntime", "opencv-python-headless", "openvino")
+
+
+def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts]) -> dict[str, Any]:
+    """Everything the run measured. ``limit_fps`` and ``ratio`` are measured by ``bench`` only: null here."""
+    info, progress = source.info, figures.progress()
+    frames = {
+        "read": figures.read,
+        "inferred": figures.inferred,
+        "written": min(figures.writes.values(), default=0),
+        "dropped": figures.dropped,
+        "lost": source.losses.lost,
+        "reconnects": source.losses.reconnects,
+    }
+    return {
+        "version": VERSION,
+        "sources": [
+            {
+                "id": info.id,
+                "uri": info.uri,
+                "width": info.width,
+                "height": info.height,
+                "live": info.live,
+                "frames": frames,
+            }
+        ],
+        "engines": [
+            {
+                "name": engine.name,
+                "file": engine.file,
+                "backend": engine.backend,
+                "device": engine.device,
+                "precision": engine.precision,
+                "sha256": engine.sha256,
+            }
+            for engine in engines
+        ],
+        "frames": frames,
+        "outputs": {
+            stage: {"written": count, "dropped": figures.output_drops().get(stage, 0)}
+            for stage, count in figures.writes.items()
+        },
+        "seconds": round(progress.seconds, 3),
+        "throughput_fps": round(progress.fps, 2),
+        "limit_fps": None,
+        "ratio": None,
+        "stages": figures.stages(),
+        "latency_ms": _short(figures.latency.summary()),
+        "age_ms": _short(figures.age.summary()),
+        "own_cpu_ms": round(figures.own_cpu_ms(), 3),
+        "peak_rss_mb": peak_rss_mb(),
+        "machine": machine(),
+    }
+
+
+def _short(summary: dict[str, float | None]) -> dict[str, float | None]:
+    return {key.removesuffix("_ms"): value for key, value in summary.items()}
+
+
+def peak_rss_mb() -> int | None:
+    """The most memory this process ever held, in MiB; None on Windows, which does not say."""
+    if sys.platform == "win32":
+        return None
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return math.ceil(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))  # macOS counts bytes, Linux KiB
+
+
+def machine() -> dict[str, Any]:
+    """What the figures were measured on."""
+    return {
+        "cpu": _cpu_name(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "gpu": None,
+        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in _LIBRARIES},
+    }
+
+
+def _cpu_name() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.machine()
+
+
+def write_statistics(path: Path, data: dict[str, Any]) -> None:
+    """Write the object in one piece; raises OutputError."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        part.replace(path)
+    except OSError as fault:
+        part.unlink(missing_ok=True)
+        raise OutputError(f"cannot write statistics {path}: {fault.strerror}", "name a writable path") from fault

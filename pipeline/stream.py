@@ -1,0 +1,138 @@
+"""``stream()``: the one way through the house, for programs and for the command line."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+from contracts.config import RunConfig
+from contracts.errors import OutputError, UsageError
+from contracts.picture import Picture
+from contracts.protocols import EngineFacts, Output, Source
+from contracts.result import Result
+from outputs.draw.painter import Painter
+from outputs.open import outputs_of
+from outputs.paths import check_paths
+from pipeline.figures import Figures, Progress
+from pipeline.runner import Run
+from pipeline.session import Session, open_sessions
+from pipeline.stats import statistics, write_statistics
+from sources.open import open_source
+
+
+class Stream:
+    """One run. Iterate it once for its results; leaving the loop early ends the run in order."""
+
+    def __init__(self, config: RunConfig, outputs: Sequence[Output] = ()) -> None:
+        """Check everything that can be checked without opening the source; raises UsageError, OutputError."""
+        self.config = config
+        self._extra = tuple(outputs)
+        self._run: Run | None = None
+        self._source: Source | None = None
+        self._engines: tuple[EngineFacts, ...] = ()
+        self._stopped = threading.Event()
+        self.opening_cpu_s = 0.0
+        """CPU seconds spent on opening the source, the networks and the outputs, before the first frame."""
+        if len(config.sources) != 1:
+            raise UsageError(
+                f"one source per run, {len(config.sources)} given", "name one file or 'synthetic:' (see --help)"
+            )
+        if not config.engines:
+            raise UsageError("no network: this version brings none of its own yet", "name one with --engine FILE")
+        check_paths(config, config.sources)
+
+    def __iter__(self) -> Generator[Result]:
+        """Give every result. Raises the run's first error when everything is closed."""
+        before = time.process_time()
+        run = self._open()
+        self.opening_cpu_s = time.process_time() - before
+        try:
+            yield from run.results()
+        finally:
+            try:
+                run.close()
+            finally:
+                self._write_statistics()
+
+    def stop(self) -> None:
+        """End the run in order, from any thread or signal handler: frames on their way are finished."""
+        self._stopped.set()
+        if self._run is not None:
+            self._run.stop()
+
+    @property
+    def source(self) -> Source | None:
+        """The open source; None before the first result was asked for."""
+        return self._source
+
+    def progress(self) -> Progress | None:
+        """Where the run is; None before it started."""
+        return self._run.figures.progress() if self._run else None
+
+    def statistics(self) -> dict[str, Any]:
+        """Figures of the run so far, in the schema of ``--stats``; empty before it started."""
+        if self._run is None or self._source is None:
+            return {}
+        return statistics(self._run.figures, self._source, self._engines)
+
+    def _write_statistics(self) -> None:
+        if self.config.stats is not None:
+            write_statistics(self.config.stats, self.statistics())
+
+    def _open(self) -> Run:
+        config = self.config
+        source = open_source(config.sources[0], start=config.start, loop=config.loop)
+        sessions: list[Session] = []
+        opened: list[Output] = []
+        try:
+            sessions = open_sessions(config, live=source.info.live or config.live)
+            outputs = [*outputs_of(config), *self._extra]
+            for output in outputs:
+                opened.append(output)
+                output.open([source.info])
+        except BaseException as error:
+            source.close()
+            for session in sessions:
+                session.engine.close()
+            for output in opened:
+                with contextlib.suppress(OutputError):  # the first error is the one to tell
+                    output.close(error)
+            raise
+        self._source = source
+        self._engines = tuple(session.engine.facts for session in sessions)
+        figures = Figures(outputs, [facts.name for facts in self._engines])
+        self._run = Run(config, source, sessions, outputs, paint=_painting(config, figures), figures=figures)
+        if self._stopped.is_set():
+            self._run.stop()
+        return self._run
+
+
+def _painting(config: RunConfig, figures: Figures) -> Any:
+    """Give what ``Result.drawn()`` calls; one painter, so one picture at a time."""
+    painter = Painter(config.layers, config.alpha, config.palette)
+    lock = threading.Lock()
+
+    def paint(result: Result) -> Picture:
+        with lock:
+            return painter.paint(result, figures.panel())
+
+    return paint
+
+
+def stream(
+    *sources: str | Path, config: str | Path | None = None, outputs: Sequence[Output] = (), **options: Any
+) -> Stream:
+    """Run networks over a source and give a Result per frame.
+
+    sources: as on the command line (one, for now). config: a YAML preset. outputs: your own outputs, beside those
+    the options name. options: the names of RunConfig (``engines=["x.onnx"]``, ``save="out.mp4"``, ``score=0.4`` …).
+    Raises UsageError at once; SourceError, EngineError and OutputError from the loop.
+    """
+    if sources:
+        options["sources"] = tuple(str(source) for source in sources)
+    preset = Path(config) if config is not None else None
+    return Stream(RunConfig.build(options, preset), outputs)

@@ -1,0 +1,46 @@
+"""The door for programs: ``from roadstream import stream, Frame, Prediction …``."""
+
+from contracts.card import Card
+from contracts.config import EngineConfig, RunConfig
+from contracts.errors import EngineError, OutputError, RoadStreamError, SourceError, UsageError
+from contracts.fit import Fit, Letterbox, Stretch
+from contracts.frame import Frame, SourceInfo
+from contracts.picture import Picture
+from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, Prediction
+from contracts.protocols import Engine, Head, Output, Source, Ticket
+from contracts.result import Result, Timings
+from contracts.tensor import TensorSpec
+from pipeline.stream import Stream, stream
+
+__all__ = [
+    "Card",
+    "ClassMap",
+    "Classification",
+    "Detections",
+    "Engine",
+    "EngineConfig",
+    "EngineError",
+    "Fit",
+    "Frame",
+    "Head",
+    "InstanceMasks",
+    "Letterbox",
+    "Mask",
+    "Output",
+    "OutputError",
+    "Picture",
+    "Prediction",
+    "Result",
+    "RoadStreamError",
+    "RunConfig",
+    "Source",
+    "SourceError",
+    "SourceInfo",
+    "Stream",
+    "Stretch",
+    "TensorSpec",
+    "Ticket",
+    "Timings",
+    "UsageError",
+    "stream",
+]

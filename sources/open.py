@@ -1,0 +1,50 @@
+"""Which source a URI means. A new kind of source is one function and one line here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+from contracts.errors import UsageError
+from contracts.protocols import Source
+from contracts.text import nearest
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
+"""At least two letters: C:\\clip.mp4 is a path."""
+
+
+def open_source(uri: str, *, start: float = 0.0, loop: bool = False) -> Source:
+    """Opens what ``uri`` names: a video file or ``synthetic:``.
+
+    start: seconds of a recorded source to skip. loop: begin a recorded source again when it ends.
+    Raises SourceError when it cannot be read, UsageError when it is no source or cannot do what is asked.
+    """
+    match = _SCHEME.match(uri)
+    scheme = match[1].lower() if match else ""
+    if scheme in _OPENERS:
+        return _OPENERS[scheme](uri, start, loop)
+    if uri in {"", "-"} or (match and not Path(uri).exists()):
+        # Never the whole URI: it may hold a password.
+        meant = nearest(scheme, _OPENERS) if scheme else None
+        cure = f"did you mean '{meant}:'?" if meant else "this version reads video files and synthetic:"
+        raise UsageError(f"cannot read sources of the kind {f'{scheme}:' if scheme else uri!r}", cure)
+    return _video_file(uri, start, loop)
+
+
+def _video_file(uri: str, start: float, loop: bool) -> Source:
+    from sources.video import VideoFileSource
+
+    return VideoFileSource(Path(uri), start=start, loop=loop)
+
+
+def _synthetic(uri: str, start: float, loop: bool) -> Source:
+    from sources.synthetic import SyntheticSource
+
+    if start or loop:
+        option = "start later" if start else "loop"
+        raise UsageError(f"synthetic: cannot {option}", "leave the option out; seconds=… in the URI sets its length")
+    return SyntheticSource(uri)
+
+
+_OPENERS: dict[str, Callable[[str, float, bool], Source]] = {"synthetic": _synthetic}

@@ -1,0 +1,118 @@
+"""Canvas: the picture of a frame and, pixel for pixel, who is seen there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from contracts.picture import Pixels
+from sources.synthetic.camera import SHIFT, Camera, Floats, Polygon, to_fixed
+from sources.synthetic.looks import Colour
+
+GROUND, SCENERY = 0, 255
+"""Values in ``Canvas.ids``: nothing stands there; something that is no actor does. Between them: actors."""
+MOST_ACTORS = SCENERY - 1
+
+
+@dataclass(slots=True, eq=False)
+class Canvas:
+    """picture: (h, w, 3) BGR. ids: (h, w) uint8, who covers each pixel. ``clip``: rows from here on stay untouched."""
+
+    picture: Pixels
+    ids: Pixels
+    camera: Camera
+    clip: int = 0
+
+    def fill(self, polygons: list[Polygon], colour: Colour, owner: int | None = SCENERY) -> None:
+        """Paints polygons; ``owner`` None: without claiming their pixels (details on something already painted)."""
+        if not polygons or self.clip < 1:
+            return
+        cv2.fillPoly(self.picture[: self.clip], polygons, colour, cv2.LINE_AA, SHIFT)
+        if owner is not None:
+            cv2.fillPoly(self.ids[: self.clip], polygons, (owner,), cv2.LINE_8, SHIFT)
+
+    def quad(self, corners: Floats, colour: Colour, owner: int | None = SCENERY) -> None:
+        """Paints one convex polygon given in continuous picture coordinates (n, 2)."""
+        self.fill([to_fixed(corners)], colour, owner)
+
+    def window(self, left: float, top: float, right: float, bottom: float) -> tuple[slice, slice] | None:
+        """The pixels of a rectangle that lie inside the frame and above ``clip``; None where there are none."""
+        x1, x2 = max(round(left), 0), min(round(right), self.camera.width)
+        y1, y2 = max(round(top), 0), min(round(bottom), self.clip)
+        return (slice(y1, y2), slice(x1, x2)) if x2 > x1 and y2 > y1 else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sprite:
+    """A flat thing that always faces us: colour times alpha (n, n, 3) and alpha (n, n, 3), at halving sizes."""
+
+    colours: tuple[Pixels, ...]
+    alphas: tuple[Pixels, ...]
+    aspect: float
+    """Width / height."""
+
+    @classmethod
+    def from_picture(cls, colour: Pixels, alpha: Pixels) -> Sprite:
+        """From a BGR picture and its alpha (h, w) uint8."""
+        deep = cv2.merge([alpha, alpha, alpha])
+        colours, alphas = [cv2.multiply(colour, deep, scale=1 / 255)], [deep]
+        while min(colours[-1].shape[:2]) > 12:
+            size = (colours[-1].shape[1] // 2, colours[-1].shape[0] // 2)
+            colours.append(cv2.resize(colours[-1], size, interpolation=cv2.INTER_AREA))
+            alphas.append(cv2.resize(alphas[-1], size, interpolation=cv2.INTER_AREA))
+        return cls(tuple(colours), tuple(alphas), colour.shape[1] / colour.shape[0])  # type: ignore[arg-type]
+
+    def paint(self, canvas: Canvas, foot: Floats, height: float, haze: float, haze_colour: Colour) -> None:
+        """Stands on ``foot`` (x, y), ``height`` pixels tall, faded by ``haze`` (0 … 1); claims what it covers."""
+        width = height * self.aspect
+        x, y = round(float(foot[0]) - width / 2), round(float(foot[1]) - height)
+        wide, high = max(1, round(width)), max(1, round(height))
+        inside = canvas.window(x, y, x + wide, y + high)
+        if inside is None:
+            return
+        level = 0
+        while level + 1 < len(self.colours) and self.colours[level + 1].shape[0] >= high:
+            level += 1
+        rows, columns = inside
+        part = (rows.start - y, rows.stop - y, columns.start - x, columns.stop - x)
+        colour, alpha = (_stretched(layer[level], wide, high, part) for layer in (self.colours, self.alphas))
+        if haze > 0.02:
+            faded = cv2.multiply(alpha, np.array([*haze_colour, 0], np.float64), scale=haze / 255)
+            colour = cv2.addWeighted(colour, 1 - haze, faded, 1, 0)
+        region = canvas.picture[inside]
+        cv2.multiply(region, cv2.bitwise_not(alpha), dst=region, scale=1 / 255)
+        cv2.add(region, colour, dst=region)
+        claimed = cv2.threshold(np.ascontiguousarray(alpha[..., 0]), 127, SCENERY, cv2.THRESH_BINARY)[1]
+        owners = canvas.ids[inside]
+        cv2.max(owners, claimed, dst=owners)
+
+
+def _stretched(layer: Pixels, wide: int, high: int, part: tuple[int, int, int, int]) -> Pixels:
+    """``layer`` resized to (high, wide), of which only ``part`` (y1, y2, x1, x2) is made."""
+    y1, y2, x1, x2 = part
+    rows, columns = layer.shape[:2]
+    a, b = y1 * rows // high, max(-(-y2 * rows // high), y1 * rows // high + 1)
+    c, d = x1 * columns // wide, max(-(-x2 * columns // wide), x1 * columns // wide + 1)
+    return np.asarray(cv2.resize(layer[a:b, c:d], (x2 - x1, y2 - y1), interpolation=cv2.INTER_LINEAR), np.uint8)
+
+
+def glow(image: Pixels, halo: Pixels, centre: Floats, radii: tuple[float, float], until: int) -> None:
+    """Adds a halo (n, n, 3) stretched to ``radii`` pixels around ``centre`` to the rows above ``until``."""
+    x, y = float(centre[0]) - radii[0], float(centre[1]) - radii[1]
+    wide, high = max(2, round(2 * radii[0])), max(2, round(2 * radii[1]))
+    left, top = round(x), round(y)
+    x1, x2 = max(left, 0), min(left + wide, image.shape[1])
+    y1, y2 = max(top, 0), min(top + high, until)
+    if x2 > x1 and y2 > y1:
+        region = image[y1:y2, x1:x2]
+        cv2.add(region, _stretched(halo, wide, high, (y1 - top, y2 - top, x1 - left, x2 - left)), dst=region)
+
+
+def halo(colour: Colour, sharpness: float = 2.6) -> Pixels:
+    """A round glow (64, 64, 3) that is ``colour`` in the middle and nothing at the rim."""
+    along = (np.arange(64) + 0.5) / 32 - 1
+    away = np.minimum(np.hypot(along[None], along[:, None]), 1)
+    strength = (1 - away) ** sharpness
+    return np.asarray(np.rint(strength[..., None] * np.array(colour)), np.uint8)

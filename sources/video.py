@@ -1,0 +1,173 @@
+"""VideoFileSource: a recorded video as a source of frames."""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+from contracts.errors import SourceError, UsageError
+from contracts.frame import Frame, SourceInfo
+from contracts.protocols import Losses
+from sources.decoding import Decoded
+from sources.shaping import Shaper
+from sources.timeline import Timeline
+from sources.videofile import VideoFile
+
+log = logging.getLogger(__name__)
+
+
+class VideoFileSource:
+    """Gives every decodable frame of a video file, upright, in order, on a clock that starts at 0 and always rises.
+
+    path: any file FFmpeg reads.
+    start: seconds after the file's first frame; the first frame at or after that is given out first.
+    loop: starts over when the file ends; time and index go on, without sound.
+
+    Frames that damage has cost are counted in ``losses`` and leave gaps in ``Frame.index``. Raises SourceError when
+    nothing can be read, UsageError for a start that is no time.
+    """
+
+    def __init__(self, path: Path, *, start: float = 0.0, loop: bool = False) -> None:
+        if not math.isfinite(start) or start < 0:
+            raise UsageError(f"cannot start at {start} s", "give 0 or more seconds, or h:mm:ss")
+        self._path, self._start, self._loop = path, Fraction(str(start)), loop
+        self._stopping = threading.Event()
+        self._using = threading.Lock()
+        """Held by the thread that works on the open file: PyAV's objects bear one thread at a time."""
+        self._lost = 0
+        self._index = 0
+        self._warned: set[str] = set()
+        self._file = VideoFile(path, stopped=self._stopping.is_set)
+        with ExitStack() as undo:
+            undo.callback(self._file.close)
+            self._next_decoded: Decoded | None = self._first_of_pass()
+            self._shaper = Shaper(self._next_decoded.frame)
+            self._timeline = Timeline(self._file.time_base, self._file.rate)
+            self._info = self._make_info(self._next_decoded)
+            undo.pop_all()
+
+    @property
+    def info(self) -> SourceInfo:
+        """What is known about the file."""
+        return self._info
+
+    @property
+    def losses(self) -> Losses:
+        """Frames lost to damage so far."""
+        return Losses(lost=self._lost)
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames, once. Raises SourceError when a looping file cannot be read again."""
+        while (frame := self._next_frame()) is not None:
+            yield frame
+
+    def close(self) -> None:
+        """Ends ``frames()`` after the packet it is decoding; the file is closed by whoever works on it."""
+        self._stopping.set()
+        if self._using.acquire(blocking=False):
+            try:
+                self._file.close()
+            finally:
+                self._using.release()
+
+    def _next_frame(self) -> Frame | None:
+        with self._using:
+            decoded = None if self._stopping.is_set() else self._advance()
+            frame = self._frame(decoded) if decoded is not None else None
+            if frame is None or self._stopping.is_set():
+                self._file.close()
+                return None
+        if self._stopping.is_set():  # close() came between: it found the lock taken and left the file to this thread
+            self.close()
+            return None
+        return frame
+
+    def _advance(self) -> Decoded | None:
+        """The next frame of the file, or the first of its next pass; None at the end."""
+        decoded, self._next_decoded = self._next_decoded or self._file.next(), None
+        if decoded is not None or self._stopping.is_set():
+            return decoded
+        self._note_lost(self._file.lost_at_end, "is cut off or damaged at its end")
+        return self._start_over() if self._loop else None
+
+    def _start_over(self) -> Decoded | None:
+        careful = self._file.careful
+        self._file.close()
+        self._file = VideoFile(self._path, careful=careful, stopped=self._stopping.is_set)
+        self._timeline.start_over()
+        try:
+            return self._first_of_pass()
+        except SourceError:
+            if self._stopping.is_set():
+                return None  # not the file's fault
+            raise
+
+    def _first_of_pass(self) -> Decoded:
+        """The first frame to be given out; what was lost on the way to ``start`` does not count."""
+        first = self._file.next()
+        if first is None:
+            raise SourceError(f"{self._path}: not one frame can be decoded", "copy or record it again")
+        if not self._start:
+            return first
+        decoded = self._file.skip(first, self._start)
+        if decoded is None:
+            length = self._file.duration
+            cure = f"it is {float(length):.2f} s long" if length else "choose an earlier start"
+            raise SourceError(f"{self._path} ends before the start at {float(self._start):g} s", cure)
+        return Decoded(decoded.frame)
+
+    def _frame(self, decoded: Decoded) -> Frame:
+        arrival = time.monotonic_ns()
+        self._note_lost(decoded.gap, "is damaged")
+        if not self._shaper.fits(decoded.frame):
+            self._warn_once("changes its size: pictures are scaled to the first one's")
+        self._index += decoded.gap if self._index else 0
+        frame = Frame(
+            picture=self._shaper.picture(decoded.frame),
+            index=self._index,
+            pts=self._timeline.place(decoded.frame.pts, decoded.frame.duration, decoded.gap),
+            arrival=arrival,
+            source=self._info,
+        )
+        self._index += 1
+        return frame
+
+    def _note_lost(self, count: int, how: str) -> None:
+        if count:
+            self._lost += count
+            self._warn_once(f"{how}: what can be decoded is kept, the rest is counted as lost")
+
+    def _warn_once(self, what: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
+            log.warning("%s %s", self._path.name, what)
+
+    def _make_info(self, first: Decoded) -> SourceInfo:
+        file = self._file
+        start = self._start if first.frame.pts is None else first.frame.pts * file.time_base
+        return SourceInfo(
+            id=self._path.stem,
+            uri=str(self._path),
+            width=self._shaper.width,
+            height=self._shaper.height,
+            rate=file.rate,
+            time_base=file.time_base,
+            start=start,
+            rotation=self._shaper.rotation,
+            frames=self._expected_frames(),
+            audio=self._path if file.has_audio and not self._loop else None,
+        )
+
+    def _expected_frames(self) -> int | None:
+        """How many frames will be given out, for progress; a part of the file is taken as evenly filled."""
+        total, length = self._file.frames, self._file.duration
+        if self._loop or total is None:
+            return None
+        share = max(0.0, 1 - float(self._start / length)) if length else 1.0
+        return max(1, round(total * share))

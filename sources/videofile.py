@@ -1,0 +1,221 @@
+"""VideoFile: one pass through a video file, from opening it (with errors for people) to the last decodable frame."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Callable, Generator
+from fractions import Fraction
+from math import ceil
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from contracts.errors import SourceError
+from contracts.text import nearest
+from sources.decoding import Decoded, PacketDecoder
+
+_LISTS_EVERY_PACKET = ("mov", "avi")
+"""Containers whose index lists every packet, so that packets after a cut can be counted."""
+_STEPS_BACK_S = (0, 5)
+"""Seconds before the wanted position at which seeking is tried before the file is read from its beginning."""
+_HIGHEST_RATE = 1000
+"""Frames per second above which a stated rate is a time base in disguise."""
+
+
+class VideoFile:
+    """A video file open for one pass. Not thread-safe.
+
+    careful: without frame threads, for files known to be damaged.
+    stopped: asked between packets; ``next`` gives None soon after it says so.
+    Raises SourceError with the cure when there is no video to be read.
+    """
+
+    def __init__(self, path: Path, *, careful: bool = False, stopped: Callable[[], bool] = lambda: False) -> None:
+        self._path = path
+        self._stopped = stopped
+        self.lost_at_end = 0
+        """Once ``next`` gave None: frames lost after the last one, with those the index lists and the file lacks."""
+        self._open(careful)
+
+    def _open(self, careful: bool) -> None:
+        self._container = _open_container(self._path)
+        try:
+            self._stream = _video_stream(self._container, self._path)
+        except SourceError:
+            self._container.close()
+            raise
+        self._closed = False
+        self._begin(careful)
+
+    def _begin(self, careful: bool) -> None:
+        self._decoder = PacketDecoder(self._stream.codec_context, careful=careful, stopped=self._stopped)
+        self._frames = self._decoded()
+        self._last_dts: int | None = None
+
+    @property
+    def time_base(self) -> Fraction:
+        """Seconds per tick of the time stamps of frames."""
+        return self._stream.time_base or Fraction(1, av.time_base)
+
+    @property
+    def rate(self) -> Fraction | None:
+        """Nominal frames per second: the container's average, in bare streams what the stream itself says."""
+        bare = self._stream.start_time is None
+        rates = [self._stream.average_rate, self._stream.guessed_rate]
+        return next((rate for rate in (reversed(rates) if bare else rates) if rate and rate <= _HIGHEST_RATE), None)
+
+    @property
+    def duration(self) -> Fraction | None:
+        """Seconds, where the container says."""
+        if self._stream.duration:
+            return self._stream.duration * self.time_base
+        return Fraction(self._container.duration, av.time_base) if self._container.duration else None
+
+    @property
+    def frames(self) -> int | None:
+        """How many frames the whole file should have; None where nobody knows."""
+        if self._stream.frames and self._lists_every_packet:
+            return len(self._stream.index_entries)
+        return round(self.duration * self.rate) if self.duration and self.rate else None
+
+    @property
+    def has_audio(self) -> bool:
+        """Whether there is sound."""
+        return bool(self._container.streams.audio)
+
+    @property
+    def careful(self) -> bool:
+        """Whether damage has been seen, and frame threads are off."""
+        return self._decoder.careful
+
+    def next(self) -> Decoded | None:
+        """The next frame; None at the end, where damage ends the file, or when stopped."""
+        return next(self._frames, None)
+
+    def skip(self, first: Decoded, start: Fraction) -> Decoded | None:
+        """From the file's ``first`` frame to the first one ``start`` seconds (> 0) or more after it; None: no such."""
+        if first.frame.pts is not None:
+            return self._seek(first.frame.pts + ceil(start / self.time_base))
+        decoded: Decoded | None = first
+        for _ in range(ceil(start * self.rate) if self.rate else 0):
+            decoded = self.next()
+        return decoded
+
+    def close(self) -> None:
+        """Closes the file and ends the decoder's threads; may be called twice. Nothing else may be asked after it."""
+        if not self._closed:
+            self._closed = True
+            self._frames.close()
+            self._container.close()
+            del self._frames, self._decoder, self._stream, self._container  # the last references: frees them now
+
+    def _seek(self, target: int) -> Decoded | None:
+        """The first frame at ``target`` ticks or later, decoded from the keyframe before it."""
+        decoded = self._decode_from_before(target)
+        while decoded is not None and decoded.frame.pts is not None and decoded.frame.pts < target:
+            decoded = self.next()
+        return decoded
+
+    def _decode_from_before(self, target: int) -> Decoded | None:
+        """Some frame at ``target`` ticks or earlier: by seeking, else the file's first."""
+        for back in _STEPS_BACK_S:
+            try:
+                self._container.seek(target - ceil(back / self.time_base), stream=self._stream)
+            except av.FFmpegError:
+                break
+            self._begin(self.careful)
+            decoded = self.next()
+            if decoded is not None and decoded.frame.pts is not None and decoded.frame.pts <= target:
+                return decoded
+        careful = self.careful
+        self.close()
+        self._open(careful)
+        return self.next()
+
+    def _decoded(self) -> Generator[Decoded, None, None]:
+        """Every frame from here on. A fault of the container ends the file as a cut does."""
+        try:
+            for packet in self._container.demux(self._stream):
+                if self._stopped():
+                    return
+                if packet.size == 0:
+                    continue  # PyAV's mark for the end, or a sample without data: to a decoder both mean "drain"
+                self._last_dts = packet.dts if packet.dts is not None else self._last_dts
+                yield from self._decoder.feed(packet)
+        except (av.FFmpegError, OSError):
+            pass  # what cannot be read is counted below
+        frames, lost = self._decoder.finish()
+        self.lost_at_end = lost + self._unread()
+        yield from frames
+
+    @property
+    def _lists_every_packet(self) -> bool:
+        return self._container.format.name.startswith(_LISTS_EVERY_PACKET)
+
+    def _unread(self) -> int:
+        """How many packets the index lists after the last one that could be read."""
+        if self._last_dts is None or not self._lists_every_packet:
+            return 0
+        index, unread = self._stream.index_entries, 0
+        for position in range(len(index) - 1, -1, -1):
+            if index[position].timestamp <= self._last_dts:
+                break
+            unread += not index[position].is_discard
+        return unread
+
+
+def _open_container(path: Path) -> InputContainer:
+    _check_is_readable_file(path)
+    try:
+        # file: so that names with a colon are no protocols; the list so that playlists reach no network.
+        return av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+    except av.FFmpegError as fault:
+        message = f"{path} is not a video that can be read: {fault.strerror}"
+        raise SourceError(message, _cure_for_unreadable(path)) from fault
+
+
+def _check_is_readable_file(path: Path) -> None:
+    try:
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise SourceError(f"{path} is a folder, not a video", "name one of the files in it")
+        if not stat.S_ISREG(status.st_mode):
+            raise SourceError(f"{path} is not a file on disk", "name a video file")
+        if status.st_size == 0:
+            raise SourceError(f"{path} is empty (0 bytes)", "copy or record it again")
+        path.open("rb").close()
+    except (FileNotFoundError, NotADirectoryError) as fault:
+        raise SourceError(f"no such file: {path}", _cure_for_missing(path)) from fault
+    except OSError as fault:
+        raise SourceError(f"cannot read {path}: {fault.strerror}", "check the file's permissions") from fault
+
+
+def _cure_for_missing(path: Path) -> str:
+    folder = path.parent
+    if not folder.is_dir():
+        return f"there is no folder {folder}"
+    match = nearest(path.name, (each.name for each in folder.iterdir() if each.is_file()))
+    return f"did you mean {str(folder / match)!r}?" if match else "check the path"
+
+
+def _cure_for_unreadable(path: Path) -> str:
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] == b"ftyp":  # ISO media (MP4, MOV): the index is written last
+        return "the recording may have been cut off before it was finished: copy it again from the camera"
+    return "name a video file, or copy it again if it should be one"
+
+
+def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+    stream = container.streams.best("video")
+    if container.format.name == "tty":  # FFmpeg draws text files as if they were terminals
+        raise SourceError(f"{path} is text, not a video", "name a video file")
+    if not isinstance(stream, VideoStream) or stream.disposition & Disposition.attached_pic:
+        found = "has sound but no video" if container.streams.audio else "has no video"
+        raise SourceError(f"{path} {found}", "name a file with a video stream")
+    if stream.codec_context is None:
+        raise SourceError(f"{path}: no decoder for its video format", "convert it to H.264 with ffmpeg")
+    return stream

@@ -1,0 +1,62 @@
+"""Tiny networks made on the spot, whose answers a test can work out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+SIZE = (64, 48)  # width, height
+
+
+def mask_network(path: Path, *, card: bool = True) -> Path:
+    """[1,3,48,64] RGB / 255 → ``mask`` [1,2,48,64]: channel 1 wins where red is over one half."""
+    width, height = SIZE
+    weight = np.zeros((2, 3, 1, 1), np.float32)
+    weight[1, 0] = 1
+    nodes = [helper.make_node("Conv", ["images", "weight", "bias"], ["mask"])]
+    constants = [
+        numpy_helper.from_array(weight, "weight"),
+        numpy_helper.from_array(np.array([0.5, 0], np.float32), "bias"),
+    ]
+    _save(path, nodes, constants, {"mask": [1, 2, height, width]})
+    if card:
+        head = "{name: drivable, kind: two_class_mask, role: drivable, outputs: [mask]}"
+        path.with_suffix(".card.yaml").write_text(
+            f"name: red-area\ninput: {{fit: stretch}}\nheads: [{head}]\n", encoding="utf-8"
+        )
+    return path
+
+
+def box_network(path: Path, *, card: bool = True, classes: str = "[car, bus]") -> Path:
+    """[1,3,48,64] → ``boxes`` [1,6,2]: always a car at 16,16,20,12 (score 0.9) and a bus at 48,24,16,16 (0.6)."""
+    rows = np.array([[16, 16, 20, 12, 0.9, 0.1], [48, 24, 16, 16, 0.2, 0.6]], np.float32).T[None]
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
+        helper.make_node("Add", ["rows", "nothing"], ["boxes"]),
+    ]
+    constants = [numpy_helper.from_array(rows, "rows"), numpy_helper.from_array(np.zeros((), np.float32), "zero")]
+    _save(path, nodes, constants, {"boxes": [1, 6, 2]})
+    if card:
+        path.with_suffix(".card.yaml").write_text(
+            f"name: two-boxes\ninput: {{fit: letterbox}}\nheads: [{{name: boxes, kind: yolo_boxes, classes: {classes}}}]\n",
+            encoding="utf-8",
+        )
+    return path
+
+
+def _save(
+    path: Path, nodes: list[onnx.NodeProto], constants: list[onnx.TensorProto], outputs: dict[str, list[int]]
+) -> None:
+    width, height = SIZE
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("images", TensorProto.FLOAT, [1, 3, height, width])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()],
+        constants,
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
