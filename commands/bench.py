@@ -12,7 +12,8 @@ from commands.terminal import say
 if TYPE_CHECKING:
     from pipeline.limit import Bench, Round
 
-_EPILOG = """limit = effective cores / (D + I + E); D, I, E: CPU ms per frame of decoding alone, inference alone and, when the
+_EPILOG = """\
+limit = effective cores / (D + I + E); D, I, E: CPU ms per frame of decoding alone, inference alone and, when the
 run saves, encoding alone, measured in the same rounds on the same frames. ratio = throughput / limit.
 
 example: run_stream.py bench drive.mp4 --engine yolov8n.onnx --save out.mp4 --preset ultrafast

@@ -88,12 +88,13 @@ def summary_text(statistics: dict[str, Any]) -> str:
     ]
     if statistics["age_ms"]["p50"] is not None:
         lines.append(f"age         p50 {_ms(statistics['age_ms']['p50'])}, p95 {_ms(statistics['age_ms']['p95'])}")
-    for engine in statistics["engines"]:
-        lines.append(f"engine      {engine['name']}: {engine['backend']}, {engine['device']}, {engine['precision']}")
-    lines.append("stage         p50     p95     p99   own CPU   (ms per frame; CPU of the stage's own thread)")
-    lines += [_stage_row(name, stage) for name, stage in stages.items()]
-    lines.append(f"memory      {statistics['peak_rss_mb']} MiB at most")
-    return "\n".join(lines)
+    lines += [
+        f"engine      {engine['name']}: {engine['backend']}, {engine['device']}, {engine['precision']}"
+        for engine in statistics["engines"]
+    ]
+    heading = "stage         p50     p95     p99   own CPU   (ms per frame; CPU of the stage's own thread)"
+    rows = [_stage_row(name, stage) for name, stage in stages.items()]
+    return "\n".join([*lines, heading, *rows, f"memory      {statistics['peak_rss_mb']} MiB at most"])
 
 
 def _stage_row(name: str, stage: dict[str, float | None]) -> str:

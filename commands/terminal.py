@@ -24,7 +24,7 @@ def guarded(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -
             return command(arguments)
     except RoadStreamError as error:
         if debug:
-            logging.getLogger("roadstream").debug("where it came from", exc_info=error)
+            logging.getLogger(__name__).debug("where it came from", exc_info=error)
         say(f"roadstream: {error}")
         return error.exit_code
     except KeyboardInterrupt:
@@ -65,12 +65,6 @@ def _interrupts() -> Iterator[None]:
 
 
 def _log_to_stderr(*, debug: bool) -> None:
-    """Warnings as one line each; with --debug everything, with where it came from."""
-    logger = logging.getLogger("roadstream")
-    logger.handlers.clear()
-    handler = logging.StreamHandler()
-    layout = "%(asctime)s %(threadName)s %(levelname)s %(message)s" if debug else "roadstream: %(message)s"
-    handler.setFormatter(logging.Formatter(layout))
-    logger.addHandler(handler)
-    logger.setLevel(logging.DEBUG if debug else logging.WARNING)
-    logger.propagate = False
+    """Warnings as one line each; with --debug everything of ours, with where it came from."""
+    layout = "%(asctime)s %(threadName)s %(name)s %(levelname)s %(message)s" if debug else "roadstream: %(message)s"
+    logging.basicConfig(format=layout, level=logging.DEBUG if debug else logging.WARNING, force=True)

@@ -23,7 +23,7 @@ _COLORSPACE_OF_MATRIX: dict[ColourMatrix, int] = {"bt601": 6, "bt709": 1, "bt202
 _FULL_RANGE, _LIMITED_RANGE = 2, 1
 
 
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, weakref_slot=True)
 class Picture:
     """One picture. Read-only for everybody but its maker.
 

@@ -63,7 +63,7 @@ def _hash(file: Path, _size: int, _mtime_ns: int) -> str:
 
 
 def cache_folder(name: str) -> Path | None:
-    """``$XDG_CACHE_HOME/roadstream/name``, else under ``~/.cache``; made and tried, None where nothing can be written."""
+    """``$XDG_CACHE_HOME/roadstream/name``, else under ``~/.cache``, made and tried; None where it cannot be written."""
     base = os.environ.get("XDG_CACHE_HOME", "")
     try:
         root = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"

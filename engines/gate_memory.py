@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import hashlib
 import json
+import os
 import platform
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
@@ -84,10 +84,16 @@ def _version(package: str) -> str:
         return "absent"
 
 
-@functools.cache
+_LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")
+"""With these a person forbids the runtimes instruction sets the processor has."""
+
+
 def _processor() -> str:
-    """The processor's model and instruction sets: they decide which kernels a runtime chooses."""
-    known = [platform.machine(), platform.processor()]
+    """The processor's model and instruction sets: they decide which kernels a runtime chooses.
+
+    One and the same file has been seen right with AMX and blind without it, in the same runtime.
+    """
+    known = [platform.machine(), platform.processor(), *(f"{name}={os.environ.get(name, '')}" for name in _LIMITS)]
     with contextlib.suppress(OSError):
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
         known += sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))})

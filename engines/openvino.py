@@ -283,6 +283,9 @@ def _compile(core: Any, model: Any, properties: dict[str, Any], name: str) -> An
     try:
         return core.compile_model(model, "CPU", properties)
     except _FAULTS as fault:
+        if "INFERENCE_PRECISION_HINT" not in properties:
+            # The runtime's own choice may fail: OpenVINO 2026.4 has no bf16 kernels behind some int8 layers.
+            return _compile(core, model, properties | {"INFERENCE_PRECISION_HINT": "f32"}, name)
         raise EngineError(f"OpenVINO cannot compile {name}: {_reason(fault)}", "try --backend onnxruntime") from fault
 
 

@@ -12,7 +12,7 @@ from contracts.fit import Fit, Letterbox, Stretch, Window
 from contracts.picture import Picture
 from contracts.protocols import Engine
 from engines.inputs import size_of
-from engines.scale import Scaler
+from engines.scale import Scaler, channels, interleave
 
 
 class Preparer:
@@ -37,16 +37,16 @@ class Preparer:
         """
         fit = fit_of(self._engine.card, size_of(self._spec), (picture.width, picture.height))
         window = fit.content
+        scaled = self._scaler.scale(picture, window.width, window.height)
+        tensor = self._engine.buffer(self._spec)  # taken last: whatever fails, fails before
         if self._plain:
-            pixels = self._scaler.packed(picture, window.width, window.height, self._input.colour)
-            tensor = self._engine.buffer(self._spec)
-            _paste(tensor[0], pixels, window, self._input.pad)
+            rows, columns = _slices(window)
+            interleave(scaled, self._input.colour, tensor[0, rows, columns])
+            _surround(tensor[0], window, self._input.pad)
         else:
-            planes = self._scaler.planes(picture, window.width, window.height, self._input.colour)
-            tensor = self._engine.buffer(self._spec)
-            channels = tensor[0] if self._spec.layout == "NCHW" else tensor[0].transpose(2, 0, 1)
-            for index, plane in enumerate(planes):
-                self._write(channels[index], plane, window, index)
+            planar = tensor[0] if self._spec.layout == "NCHW" else tensor[0].transpose(2, 0, 1)
+            for index, pixels in enumerate(channels(scaled, self._input.colour)):
+                self._write(planar[index], pixels, window, index)
         return {self._spec.name: tensor}, fit
 
     def _write(self, channel: NDArray[Any], plane: NDArray[np.uint8], window: Window, index: int) -> None:
@@ -73,12 +73,6 @@ def arithmetic(card: InputCard) -> tuple[NDArray[np.float32], NDArray[np.float32
     """(pixel / scale - mean) / std as pixel * factor + offset, one of each per channel."""
     mean, std = np.array(card.mean), np.array(card.std)
     return (1 / (card.scale * std)).astype(np.float32), (-mean / std).astype(np.float32)
-
-
-def _paste(tensor: NDArray[Any], pixels: NDArray[np.uint8], window: Window, pad: int) -> None:
-    rows, columns = _slices(window)
-    np.copyto(tensor[rows, columns], pixels)
-    _surround(tensor, window, pad)
 
 
 def _surround(tensor: NDArray[Any], window: Window, value: Any) -> None:

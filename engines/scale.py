@@ -14,73 +14,71 @@ from numpy.typing import NDArray
 from contracts.picture import Picture
 
 Pixels = NDArray[np.uint8]
-Planes = tuple[Pixels, Pixels, Pixels]
+Scaled = tuple[Pixels, ...] | Pixels
+"""Three planes (h, w) in the order blue, green, red, or one interleaved BGR array (h, w, 3); uint8."""
 Colour = Literal["rgb", "bgr"]
 
-# swscale's AREA is what OpenCV's INTER_LINEAR (ultralytics' way) gives at 2:1, bilinear where it enlarges, and the
-# cheapest that skips no pixel: 0.7 CPU-ms for 1280x720 → 640x360; BILINEAR blurs, FAST_BILINEAR and POINT skip.
+# AREA is what OpenCV's INTER_LINEAR (ultralytics' way) gives at 2:1, and bilinear where it enlarges. To planes, not to
+# rgb24: swscale's way to packed pixels is 2 levels too dark on average (planes: 0.0) and takes 1.5 times as long.
 _INTERPOLATION = Interpolation.AREA
+_SAME_SIZE = Interpolation.AREA | Interpolation.ACCURATE_RND  # else a table that is 1 level too dark
 
 
 class Scaler:
-    """Scales pictures; keeps its tables between calls, so used by one thread. YUV keeps matrix and range in mind.
-
-    Arrays given out are read-only for the caller and valid until the next call.
-    """
+    """Scales pictures; keeps its tables between calls, so used by one thread. YUV keeps its matrix and range."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
-        self._swapped: Pixels = np.empty((0, 0, 3), np.uint8)
         self._resized: Pixels = np.empty((0, 0, 3), np.uint8)
 
-    def packed(self, picture: Picture, width: int, height: int, colour: Colour) -> Pixels:
-        """(height, width, 3) uint8 in the colour order asked for."""
+    def scale(self, picture: Picture, width: int, height: int) -> Scaled:
+        """The picture at another size; read-only for the caller and valid until the next call."""
         if picture.format != "bgr24":
-            frame = self._reformat(picture, width, height, f"{colour}24")
-            if frame is not None:
-                return _rows(frame, 0, width * 3).reshape(height, width, 3)
-        resized = self._resize(picture.bgr(), width, height)
-        if colour == "bgr":
-            return resized
-        if self._swapped.shape != resized.shape:
-            self._swapped = np.empty_like(resized)
-        cv2.cvtColor(resized, cv2.COLOR_BGR2RGB, dst=self._swapped)
-        return self._swapped
-
-    def planes(self, picture: Picture, width: int, height: int, colour: Colour) -> Planes:
-        """Three arrays (height, width) uint8 in the colour order asked for."""
-        order = (2, 1, 0) if colour == "rgb" else (0, 1, 2)
-        if picture.format != "bgr24":
-            frame = self._reformat(picture, width, height, "gbrp")
-            if frame is not None:
-                green, blue, red = (_rows(frame, plane, width) for plane in range(3))
-                return (red, green, blue) if colour == "rgb" else (blue, green, red)
-        resized = self._resize(picture.bgr(), width, height)
-        first, second, third = (resized[..., channel] for channel in order)
-        return first, second, third
-
-    def _reformat(self, picture: Picture, width: int, height: int, form: str) -> VideoFrame | None:
-        """The answer of swscale; None where it refuses (reductions by some hundreds with a width of few pixels)."""
-        try:
-            return self._reformatter.reformat(  # threads=1: more only add their own cost at these sizes
-                picture.av_frame(), width, height, form, interpolation=_INTERPOLATION, threads=1
-            )
-        except ArgumentError:
-            return None
+            same = (picture.width, picture.height) == (width, height)
+            try:
+                frame = self._reformatter.reformat(  # threads=1: more cost more than they give at these sizes
+                    picture.av_frame(),
+                    width,
+                    height,
+                    "gbrp",
+                    interpolation=_SAME_SIZE if same else _INTERPOLATION,
+                    threads=1,
+                )
+            except ArgumentError:  # swscale refuses reductions by hundreds of a picture a few pixels wide
+                return self._resize(picture.bgr(), width, height)
+            green, blue, red = (_plane(frame, index) for index in range(3))
+            return blue, green, red
+        return self._resize(picture.bgr(), width, height)
 
     def _resize(self, pixels: Pixels, width: int, height: int) -> Pixels:
         if pixels.shape[:2] == (height, width):
             return pixels
         # INTER_LINEAR looks at 2x2 source pixels; beyond a reduction by two it would skip some.
-        shrinks = pixels.shape[1] > 2 * width or pixels.shape[0] > 2 * height
+        skips = pixels.shape[1] > 2 * width or pixels.shape[0] > 2 * height
         if self._resized.shape != (height, width, 3):
             self._resized = np.empty((height, width, 3), np.uint8)
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        method = cv2.INTER_AREA if skips else cv2.INTER_LINEAR
         cv2.resize(pixels, (width, height), dst=self._resized, interpolation=method)
         return self._resized
 
 
-def _rows(frame: VideoFrame, plane: int, width: int) -> Pixels:
+def interleave(scaled: Scaled, colour: Colour, out: Pixels) -> None:
+    """Writes scaled pixels into ``out`` (h, w, 3), which may be a part of a larger array, in this colour order."""
+    if isinstance(scaled, tuple):
+        cv2.merge(scaled if colour == "bgr" else scaled[::-1], dst=out)
+    elif colour == "bgr":
+        np.copyto(out, scaled)
+    else:
+        cv2.cvtColor(scaled, cv2.COLOR_BGR2RGB, dst=out)
+
+
+def channels(scaled: Scaled, colour: Colour) -> tuple[Pixels, ...]:
+    """The three channels (h, w) in this colour order."""
+    planes = scaled if isinstance(scaled, tuple) else tuple(scaled[..., index] for index in range(3))
+    return planes if colour == "bgr" else planes[::-1]
+
+
+def _plane(frame: VideoFrame, index: int) -> Pixels:
     """One plane's pixels over the frame's own memory (rows are padded to the line size)."""
-    memory: Any = frame.planes[plane]
-    return np.frombuffer(memory, np.uint8).reshape(-1, memory.line_size)[: frame.height, :width]
+    plane: Any = frame.planes[index]
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[: plane.height, : plane.width]

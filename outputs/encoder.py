@@ -44,6 +44,7 @@ _PRESETS = {  # x264's names, which x265 shares → SVT-AV1's number, NVENC's na
 _LIGHT_PRESETS = {"ultrafast", "superfast", "veryfast"}
 _CRF = {"h264": (1, 51), "hevc": (0, 51), "av1": (1, 63)}  # 0 is lossless in x264: a profile browsers do not play
 _USUAL_RATES = (Fraction(1), Fraction(240))  # outside, a nominal rate is a container's fiction
+_NEVER = 1200  # frames
 _UNKNOWN_RATE = Fraction(30)
 
 
@@ -83,7 +84,7 @@ class Encoder:
         context.pix_fmt = "yuv420p"
         context.time_base = Fraction(1, TICKS)
         context.framerate = rate
-        context.gop_size = max(1, int(rate * KEYFRAME_SECONDS))
+        context.gop_size = _NEVER  # keyframes are asked for by stream time, which a count of frames does not know
         context.max_b_frames = 0
         context.thread_type = "SLICE"
         context.thread_count = self.threads

@@ -11,8 +11,8 @@ _HEADER = struct.Struct(">I4s")  # size with header, kind (ISO/IEC 14496-12, 4.2
 _LONG = struct.Struct(">Q")
 
 
-def cut_to_whole_fragments(path: Path) -> None:
-    """Truncates ``path`` behind the last ``mdat`` box that is all there; a file without one becomes empty.
+def cut_to_whole_fragments(path: Path) -> int:
+    """Truncates ``path`` behind the last ``mdat`` box that is all there; returns its new length, 0 without one.
 
     Top-level boxes only, so the time does not depend on the file's length in seconds. Raises OSError.
     """
@@ -26,7 +26,7 @@ def cut_to_whole_fragments(path: Path) -> None:
             position += size
             if kind == b"mdat":
                 whole = position
-        file.truncate(whole)
+        return file.truncate(whole)
 
 
 def _box(file: BinaryIO, position: int) -> tuple[bytes, int]:

@@ -163,13 +163,14 @@ class _Recording:
         self._container.close()
 
     def abandon(self) -> None:
-        """Closes after a fault; a fragment that did not get whole is cut off. Never raises."""
+        """Closes after a fault; a fragment that did not get whole is cut off, a part without one removed."""
         try:
             self._container.close()
         except _FAULTS as fault:
             log.debug("closing %s: %s", self._path, fault)
         try:
-            cut_to_whole_fragments(self._path)
+            if not cut_to_whole_fragments(self._path):
+                self._path.unlink()
         except OSError as fault:
             log.debug("mending %s: %s", self._path, fault)
 
@@ -194,14 +195,16 @@ class _Clock:
     def tick(self, pts: Fraction) -> tuple[int, bool]:
         """Ticks of the frame at ``pts`` seconds, and whether it must be a keyframe.
 
-        It must where the next frame, one nominal step later, would be more than half a second after the last one.
+        It must where the next frame would come more than half a second after the last one; the next frame is
+        expected after the nominal step or after the last one, whichever is longer.
         """
         ticks = round(pts * TICKS)
         if self._last is not None and ticks <= self._last:
             ticks = self._last + 1
         if self.first is None:
             self.first = ticks
-        key = self._key is None or ticks + self._step - self._key > KEYFRAME_SECONDS * TICKS
+        step = self._step if self._last is None else max(self._step, ticks - self._last)
+        key = self._key is None or ticks + step - self._key > KEYFRAME_SECONDS * TICKS
         self._last, self._key = ticks, ticks if key else self._key
         return ticks, key
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from contracts.config import RunConfig
@@ -11,6 +11,7 @@ from contracts.protocols import Output
 from outputs.encoder import VideoSettings
 from outputs.events import CsvEvents, JsonlEvents
 from outputs.mp4 import Mp4Output
+from outputs.paths import check_targets
 
 _VIDEOS = (".mp4",)
 _EVENTS: dict[str, Callable[[Path], Output]] = {".jsonl": JsonlEvents, ".csv": CsvEvents}
@@ -26,6 +27,18 @@ def outputs_of(config: RunConfig) -> list[Output]:
         _check_ending(config.events, _EVENTS, "events")
         outputs.append(_EVENTS[config.events.suffix.lower()](config.events))
     return outputs
+
+
+def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
+    """Fails before anything starts where an output could not be written or would destroy something.
+
+    ``inputs``: the sources as given; those that are no local files are ignored. Raises UsageError (an ending or a
+    setting nobody knows, an existing output without ``overwrite``, an output that is an input or another output)
+    and OutputError (a place that cannot be written).
+    """
+    outputs_of(config)
+    paths = [path for path in (config.save, config.events, config.stats) if path is not None]
+    check_targets(paths, inputs, config.overwrite)
 
 
 def _check_ending(path: Path, known: Collection[str], option: str) -> None:

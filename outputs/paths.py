@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from glob import glob, has_magic
 from pathlib import Path
 
-from contracts.config import RunConfig
 from contracts.errors import OutputError, UsageError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
@@ -76,14 +75,13 @@ def os_error(fault: OSError, what: str, cure: str = "") -> OutputError:
     return OutputError(f"{what}: {reason}", cure or "check the path and its permissions")
 
 
-def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
-    """Fails before anything starts where an output could not be written or would destroy something.
+def check_targets(outputs: Sequence[Path], inputs: Sequence[str], overwrite: bool) -> None:
+    """Fails where an output could not be written or would destroy something.
 
-    ``inputs``: the sources as given; those that are no local files are ignored. Raises UsageError (an existing
-    output without ``overwrite``, an output that is an input or another output) and OutputError (a place that
-    cannot be written; found out by writing there, because permission bits say little to root).
+    ``inputs``: sources as given; those that are no local files are ignored. Raises UsageError (an existing output
+    without ``overwrite``, an output that is an input or another output) and OutputError (a place that cannot be
+    written; found out by writing there, because permission bits say little to root).
     """
-    outputs = [path for path in (config.save, config.events, config.stats) if path is not None]
     sources = list(_local_files(inputs))
     for position, path in enumerate(outputs):
         _refuse_inputs(path, sources)
@@ -91,7 +89,7 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
             if _same(path, other):
                 raise UsageError(f"two outputs have the same name: {path}", "give each its own")
         try:
-            _check_existing(path, config.overwrite)
+            _check_existing(path, overwrite)
             _probe(path)
         except OSError as fault:
             raise os_error(fault, f"cannot write {path}") from fault

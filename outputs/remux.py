@@ -73,7 +73,8 @@ def _remux(part: Path, finished: Path, first: Fraction, sound: SoundTrack | None
 def _picture(recorded: InputContainer, out: OutputContainer, first: Fraction) -> Iterator[av.Packet[VideoStream]]:
     """Adds the picture's track to ``out`` at once and returns its packets, the first one at ``first`` seconds."""
     video = recorded.streams.video[0]
-    track = out.add_stream_from_template(video)
+    track = out.add_stream_from_template(video, opaque=True)  # AV1's decoder has no encoder of the same name
+    track.codec_context.codec_tag = video.codec_context.codec_tag  # hvc1
     track.time_base = Fraction(1, TICKS)
     delay = round(first / video.time_base) if video.time_base else 0
 

@@ -49,7 +49,7 @@ class Sound:
 
         What is cut off or damaged ends the sound there, with a warning; it is never a reason to lose the picture.
         """
-        codec = self._stream.codec_context.name
+        codec = self._stream.codec_context.codec.canonical_name  # not the decoder's: mp3, not mp3float
         if codec in _COPIED:
             return self._copied(out.add_stream_from_template(self._stream))
         rate = self._stream.codec_context.sample_rate

@@ -52,13 +52,13 @@ class Figures:
         self.read = self.inferred = 0
         self.writes: dict[str, int] = {stage_name(output): 0 for output in outputs}
         self.losses = Losses()
-        self.seconds = 0.0
+        self.seconds = self.cpu_s = 0.0
         self._engines = tuple(engines)
         self._input: _Counting | None = None
         self._boxes: Sequence[_Counting] = ()
         self._open: OrderedDict[int, int] = OrderedDict()
         self._lock = threading.Lock()
-        self._started = time.monotonic_ns()
+        self._started, self._started_cpu = time.monotonic_ns(), time.process_time()
         self._last_pts: float | None = None
         self._last_age_ms: float | None = None
         self._panel: PanelFigures | None = None
@@ -71,12 +71,13 @@ class Figures:
         self._input, self._boxes = frames, boxes
 
     def start(self) -> None:
-        """Throughput counts from here."""
-        self._started = time.monotonic_ns()
+        """Throughput and CPU time count from here: networks are loaded and checked, the first frame is let in."""
+        self._started, self._started_cpu = time.monotonic_ns(), time.process_time()
         self._panel_at = (self._started, 0)
 
     def finish(self, losses: Losses) -> None:
-        """Throughput counts up to here: the last frame is out and every output closed."""
+        """Throughput and CPU time count up to here: the last frame is out and every output closed."""
+        self.cpu_s = time.process_time() - self._started_cpu
         self.seconds = (time.monotonic_ns() - self._started) / 1e9
         self.losses = losses
 

@@ -14,20 +14,21 @@ import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+
+import av
 
 from contracts.config import RunConfig
 from contracts.errors import SourceError
 from contracts.fit import Fit
 from contracts.picture import Picture
-from contracts.prediction import Prediction
-from contracts.protocols import Source
-from contracts.result import Result, Timings
-from outputs.open import outputs_of
+from outputs.encoder import VideoSettings, choose, usual_rate
+from outputs.i420 import encodable
 from pipeline.session import INFERENCE_TIMEOUT_S, Session, open_sessions
 from pipeline.stream import Stream
 from sources.open import open_source
@@ -111,7 +112,7 @@ def bench(config: RunConfig, rounds: int, report: Callable[[int, Round], None]) 
     """Measure ``rounds`` interleaved rounds; ``report`` is called after each. Raises what a run raises."""
     done: list[Round] = []
     with TemporaryDirectory(prefix="roadstream-bench-") as folder:
-        parts = _Parts.of(config, Path(folder))
+        parts = _Parts.of(config)
         try:
             for number in range(1, rounds + 1):
                 done.append(_round(config, parts, Path(folder)))
@@ -125,13 +126,10 @@ def _round(config: RunConfig, parts: _Parts, folder: Path) -> Round:
     before = effective_cores()
     decode, infer, encode = parts.decode_ms(), parts.infer_ms(), parts.encode_ms()
     middle = effective_cores()
-    cpu = time.process_time()
     run = Stream(_with_output(config, folder / "run.mp4"))
     for _ in run:
         pass
     figures = run.statistics()
-    # Opening the source and compiling the networks belong to neither side: the run's own clock starts after them.
-    run_cpu = time.process_time() - cpu - run.opening_cpu_s
     after = effective_cores()
     return Round(
         decode_ms=decode,
@@ -139,7 +137,7 @@ def _round(config: RunConfig, parts: _Parts, folder: Path) -> Round:
         encode_ms=encode,
         cores=statistics.mean((before, middle, after)),
         throughput_fps=figures["throughput_fps"],
-        run_cpu_ms=run_cpu / max(figures["frames"]["inferred"], 1) * 1e3,
+        run_cpu_ms=figures["cpu_ms"],
         statistics=figures,
     )
 
@@ -156,24 +154,24 @@ class _Parts:
     """Decoding, inference and encoding of the same frames, each alone."""
 
     config: RunConfig
-    folder: Path
     sessions: list[Session]
     prepared: list[list[Any]] = field(default_factory=list)
-    drawn: list[Result] = field(default_factory=list)
+    drawn: list[Picture] = field(default_factory=list)
+    rate: Fraction = Fraction(30)
 
     @classmethod
-    def of(cls, config: RunConfig, folder: Path) -> _Parts:
+    def of(cls, config: RunConfig) -> _Parts:
         """Open the engines and make what inference and encoding need, by a short run of the same configuration."""
-        parts = cls(config, folder, [])
+        parts = cls(config, [])
         wanted = config.model_copy(update={"max_frames": min(_ENCODE_FRAMES, config.max_frames or _ENCODE_FRAMES)})
-        sample = _with_output(wanted, folder / "sample.mp4").model_copy(update={"save": None})
+        sample = wanted.model_copy(update={"save": None, "events": None, "stats": None})
         pictures: list[Picture] = []
         for result in Stream(sample):
             if config.save is not None:
-                fixed = result.drawn()
-                parts.drawn.append(_finished(result, fixed))
+                parts.drawn.append(result.drawn())
             if len(pictures) < _TENSORS:
                 pictures.append(result.frame.picture)
+            parts.rate = usual_rate(result.frame.source.rate)
         parts.sessions = open_sessions(config, live=config.live)
         for session in parts.sessions:
             inputs = [session.prepare(picture) for picture in pictures]
@@ -187,48 +185,59 @@ class _Parts:
         for session in self.sessions:
             session.engine.close()
 
-    def _source(self) -> Source:
-        return open_source(self.config.sources[0], start=self.config.start, loop=self.config.loop)
-
     def decode_ms(self) -> float:
-        """CPU ms per frame of reading the source and nothing else."""
-        source = self._source()
+        """CPU ms per frame of decoding and nothing else: FFmpeg's own loop for files, the source's for others."""
+        path = Path(self.config.sources[0])
         cpu, count = time.process_time(), 0
-        try:
-            for frame in source.frames():
-                if self.config.seconds is not None and frame.pts >= self.config.seconds:
-                    break
-                count += 1
-                if count == self.config.max_frames:
-                    break
-        finally:
-            source.close()
+        for pts in _decoded(path) if path.is_file() else self._rendered():
+            if pts < self.config.start:
+                continue
+            if self.config.seconds is not None and pts >= self.config.start + self.config.seconds:
+                break
+            count += 1
+            if count == self.config.max_frames:
+                break
         if count == 0:
             raise SourceError(f"{self.config.sources[0]} gave no frame to measure", "check --seconds and --start")
         return (time.process_time() - cpu) / count * 1e3
+
+    def _rendered(self) -> Iterator[float]:
+        source = open_source(self.config.sources[0])
+        try:
+            yield from (float(frame.pts) for frame in source.frames())
+        finally:
+            source.close()
 
     def infer_ms(self) -> float:
         """CPU ms per frame of the networks with ready tensors, as many on their way as in a run."""
         return sum(_infer_ms(session, tensors) for session, tensors in zip(self.sessions, self.prepared, strict=True))
 
     def encode_ms(self) -> float:
-        """CPU ms per frame of writing pictures that are already drawn; 0 when the run saves nothing."""
+        """CPU ms per frame of the encoder with pictures that are already drawn; 0 when the run saves nothing."""
         if not self.drawn:
             return 0.0
-        path = self.folder / "encode.mp4"
-        outputs = outputs_of(_with_output(self.config, path))
+        size = (self.drawn[0].width, self.drawn[0].height)
+        encoder = choose(VideoSettings(self.config.codec, self.config.crf, self.config.preset), size, self.rate)
+        context = av.CodecContext.create(encoder.name, "w")
+        assert isinstance(context, av.VideoCodecContext)
+        context.options = dict(encoder.options)
+        encoder.set_up(context, size, self.rate)
+        frames = [encodable(picture, size) for picture in self.drawn]
         cpu = time.process_time()
-        for output in outputs:
-            output.open([self.drawn[0].frame.source])
-            for result in self.drawn:
-                output.write(result)
-            output.close(None)
-        return (time.process_time() - cpu) / len(self.drawn) * 1e3
+        for number, frame in enumerate(frames):
+            frame.time_base, frame.pts = context.time_base, round(number / self.rate / context.time_base)
+            context.encode(frame)
+        context.encode(None)
+        return (time.process_time() - cpu) / len(frames) * 1e3
 
 
-def _finished(result: Result, picture: Picture) -> Result:
-    """The same frame with its picture already drawn."""
-    return Result(result.frame, Prediction(), Timings(result.timings.arrival), lambda _: picture)
+def _decoded(path: Path) -> Iterator[float]:
+    with av.open(str(path)) as container:
+        container.streams.video[0].thread_type = "AUTO"
+        zero: float | None = None
+        for frame in container.decode(video=0):
+            zero = frame.time if zero is None else zero
+            yield (frame.time or 0.0) - (zero or 0.0)
 
 
 def _kept(prepared: tuple[dict[str, Any], Fit]) -> tuple[dict[str, Any], Fit]:

@@ -33,7 +33,7 @@ from pipeline.queues import BoundedQueue
 from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
 from pipeline.stage import Stage
 
-log = logging.getLogger("roadstream")
+log = logging.getLogger(__name__)
 
 _FRAMES_WAITING = 3  # decoded pictures between reader and prepare
 _RESULTS_WAITING = 3  # results between stages behind the network
@@ -113,7 +113,6 @@ class Run:
         """Start the threads and give results as they come. Raises nothing: ``close()`` tells."""
         atexit.register(self.close)  # a program that forgets the iterator still gets finished files
         self._started = True
-        self.figures.start()
         for stage in (*self._output_stages, *self._stages):
             stage.start()
         yield from self._caller
@@ -203,6 +202,7 @@ class Run:
                 raise verdict.error(session.config.file)
             if verdict.state == "no verdict":
                 log.warning("%s runs unchecked: %s", session.engine.name, verdict.reason)
+        self.figures.start()
         yield from (replace(frame, arrival=time.monotonic_ns()) for frame in held)
         held.clear()
         yield from frames

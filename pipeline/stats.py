@@ -66,6 +66,7 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts])
         "stages": figures.stages(),
         "latency_ms": _short(figures.latency.summary()),
         "age_ms": _short(figures.age.summary()),
+        "cpu_ms": round(figures.cpu_s / max(figures.inferred, 1) * 1e3, 3),
         "own_cpu_ms": round(figures.own_cpu_ms(), 3),
         "peak_rss_mb": peak_rss_mb(),
         "machine": machine(),

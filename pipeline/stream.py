@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import threading
-import time
 from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +14,7 @@ from contracts.picture import Picture
 from contracts.protocols import EngineFacts, Output, Source
 from contracts.result import Result
 from outputs.draw.painter import Painter
-from outputs.open import outputs_of
-from outputs.paths import check_paths
+from outputs.open import check_paths, outputs_of
 from pipeline.figures import Figures, Progress
 from pipeline.runner import Run
 from pipeline.session import Session, open_sessions
@@ -35,8 +33,6 @@ class Stream:
         self._source: Source | None = None
         self._engines: tuple[EngineFacts, ...] = ()
         self._stopped = threading.Event()
-        self.opening_cpu_s = 0.0
-        """CPU seconds spent on opening the source, the networks and the outputs, before the first frame."""
         if len(config.sources) != 1:
             raise UsageError(
                 f"one source per run, {len(config.sources)} given", "name one file or 'synthetic:' (see --help)"
@@ -47,9 +43,7 @@ class Stream:
 
     def __iter__(self) -> Generator[Result]:
         """Give every result. Raises the run's first error when everything is closed."""
-        before = time.process_time()
         run = self._open()
-        self.opening_cpu_s = time.process_time() - before
         try:
             yield from run.results()
         finally:

@@ -9,7 +9,7 @@ again without frame threads; frames given out already are skipped, and the strea
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
@@ -27,10 +27,17 @@ _KEPT_BYTES = 64 << 20
 _SILENCE_IS_LOSS = frozenset({"h264", "hevc"})
 """Decoders that drop a damaged frame without a word. Elsewhere a silent packet shows nothing (VP8's hidden frames)."""
 
+_LATEST = 32
+"""Frames after which one that was thought lost is no longer looked for; H.264 and HEVC reorder 16 at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A decoded frame. ``gap``: how many frames right before it, in order of showing, were lost."""
+    """A decoded frame.
+
+    gap: how many frames right before it, in order of showing, were lost; -1 where it was thought lost itself (beside
+    damage, frames may come out of order).
+    """
 
     frame: VideoFrame
     gap: int = 0
@@ -71,6 +78,7 @@ class PacketDecoder:
         self._kept: deque[tuple[VideoPacket, _Owed]] = deque()
         self._kept_bytes = 0
         self._waiting: list[_Owed] = []
+        self._given_up: deque[_Owed] = deque(maxlen=_LATEST)
         self._lost_unplaced = 0
         self._first_keyframe: tuple[int, int] | None = None
         self._clock_run, self._last_dts = 0, -(1 << 63)
@@ -126,16 +134,17 @@ class PacketDecoder:
             return []
         given: list[Decoded] = []
         for frame in frames:
-            own = next((each for each in self._waiting if each.key and each.key[1] == frame.pts), None)
+            own = _of(frame, self._waiting)
             overtaken = self._overtaken_by(own)
             if not self.careful and self._missing(overtaken):
                 return given + self._decode_again(drain=packet is None)
-            if self._settle(frame, own, overtaken):
-                given.append(Decoded(frame, self._lost(overtaken)))
+            if self._strike_off(frame, own, overtaken):
+                gap = self._lost(overtaken) - (own is None and self._is_late(frame))
+                given.append(Decoded(frame, gap))
         return given
 
-    def _settle(self, frame: VideoFrame, own: _Owed | None, overtaken: list[_Owed]) -> bool:
-        """Strikes a frame, and those it overtook, off the list; says whether the frame is a new one."""
+    def _strike_off(self, frame: VideoFrame, own: _Owed | None, overtaken: list[_Owed]) -> bool:
+        """Takes a frame, and those it overtook, off the list; says whether the frame is a new one."""
         if frame.interlaced_frame:
             self._silence_is_loss = False  # a packet may hold one field of a frame and give none of its own
         if overtaken:
@@ -148,6 +157,12 @@ class PacketDecoder:
             self._forget_before(own)
         return new
 
+    def _is_late(self, frame: VideoFrame) -> bool:
+        own = _of(frame, self._given_up)
+        if own is not None:
+            self._given_up.remove(own)
+        return own is not None
+
     def _overtaken_by(self, own: _Owed | None) -> list[_Owed]:
         if own is None or own.key is None:
             return []
@@ -159,9 +174,10 @@ class PacketDecoder:
 
     def _lost(self, owed: list[_Owed]) -> int:
         """How many of these will not come any more, with those lost where nobody knows their place."""
-        lost = sum(each.certain and not each.given and (each.failed or self._silence_is_loss) for each in owed)
-        lost, self._lost_unplaced = lost + self._lost_unplaced, 0
-        return lost
+        lost = [each for each in owed if each.certain and not each.given and (each.failed or self._silence_is_loss)]
+        self._given_up.extend(lost)
+        unplaced, self._lost_unplaced = self._lost_unplaced, 0
+        return len(lost) + unplaced
 
     def _note_failure(self, owed: _Owed | None) -> None:
         if owed is not None:
@@ -187,6 +203,11 @@ class PacketDecoder:
         while kept and not self._stopped():
             frames += self._decode(*kept.popleft())
         return frames + (self._decode(None, None) if drain else [])
+
+
+def _of(frame: VideoFrame, owed: Iterable[_Owed]) -> _Owed | None:
+    """What was owed and has come: the oldest with the frame's time stamp."""
+    return next((each for each in owed if each.key is not None and each.key[1] == frame.pts), None)
 
 
 def without_frame_threads(context: VideoCodecContext) -> VideoCodecContext:

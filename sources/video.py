@@ -41,7 +41,7 @@ class VideoFileSource:
         self._using = threading.Lock()
         """Held by the thread that works on the open file: PyAV's objects bear one thread at a time."""
         self._lost = 0
-        self._index = 0
+        self._given, self._gaps, self._index = 0, 0, -1
         self._warned: set[str] = set()
         self._file = VideoFile(path, stopped=self._stopping.is_set)
         with ExitStack() as undo:
@@ -127,20 +127,20 @@ class VideoFileSource:
         self._note_lost(decoded.gap, "is damaged")
         if not self._shaper.fits(decoded.frame):
             self._warn_once("changes its size: pictures are scaled to the first one's")
-        self._index += decoded.gap if self._index else 0
-        frame = Frame(
+        self._gaps += decoded.gap if self._given else 0
+        self._index = max(self._index + 1, self._given + self._gaps)
+        self._given += 1
+        return Frame(
             picture=self._shaper.picture(decoded.frame),
             index=self._index,
             pts=self._timeline.place(decoded.frame.pts, decoded.frame.duration, decoded.gap),
             arrival=arrival,
             source=self._info,
         )
-        self._index += 1
-        return frame
 
     def _note_lost(self, count: int, how: str) -> None:
-        if count:
-            self._lost += count
+        self._lost += count
+        if count > 0:
             self._warn_once(f"{how}: what can be decoded is kept, the rest is counted as lost")
 
     def _warn_once(self, what: str) -> None:
@@ -150,7 +150,10 @@ class VideoFileSource:
 
     def _make_info(self, first: Decoded) -> SourceInfo:
         file = self._file
-        start = self._start if first.frame.pts is None else first.frame.pts * file.time_base
+        if first.frame.pts is not None:
+            start = first.frame.pts * file.time_base
+        else:
+            start = math.ceil(self._start * file.rate) / file.rate if file.rate else Fraction(0)
         return SourceInfo(
             id=self._path.stem,
             uri=str(self._path),

@@ -137,6 +137,7 @@ class VideoFile:
 
     def _decoded(self) -> Generator[Decoded, None, None]:
         """Every frame from here on. A fault of the container ends the file as a cut does."""
+        stamped = not self._stamps_are_guesses
         try:
             for packet in self._container.demux(self._stream):
                 if self._stopped():
@@ -144,12 +145,19 @@ class VideoFile:
                 if packet.size == 0:
                     continue  # PyAV's mark for the end, or a sample without data: to a decoder both mean "drain"
                 self._last_dts = packet.dts if packet.dts is not None else self._last_dts
+                packet.pts = packet.pts if stamped else None
                 yield from self._decoder.feed(packet)
         except (av.FFmpegError, OSError):
             pass  # what cannot be read is counted below
         frames, lost = self._decoder.finish()
         self.lost_at_end = lost + self._unread()
         yield from frames
+
+    @property
+    def _stamps_are_guesses(self) -> bool:
+        """AVI numbers packets as they are decoded, not as they are shown: nothing is known where the two differ."""
+        context = self._stream.codec_context
+        return context.has_b_frames and self._container.format.name == "avi" and context.name != "mpeg4"
 
     @property
     def _lists_every_packet(self) -> bool:

@@ -48,6 +48,8 @@ class Stream:
     kinds: Kinds
     free: float = 0.25
     """Share of places without a vehicle."""
+    sight: float = 230.0
+    """Metres up to which it is worth painting."""
     leads: bool = False
     """Whether this is our own lane: it moves with the camera, which keeps a place of its own in it."""
 
@@ -65,6 +67,8 @@ class Layout:
     streams: tuple[Stream, ...]
     rails: tuple[float, ...] = ()
     """Guard rails."""
+    built: bool = False
+    """Whether houses stand along it."""
     verge: tuple[float, float] = (-12.0, 12.0)
     """Where the outermost strips end: left and right of it scenery may stand."""
     lamps: tuple[float, ...] = ()
@@ -92,7 +96,7 @@ def motorway(rng: np.random.Generator) -> Layout:
     markings += [Marking(far, "yellow", ("solid",)), Marking(outer, "white", ("solid",))]
     markings += [Marking(far - width * n, "white", ("dashed",)) for n in range(1, lanes)]
     streams = [
-        Stream(side, speed + gain, gap, kinds, free, leads)
+        Stream(side, speed + gain, gap, kinds, free, leads=leads)
         for side, gain, gap, kinds, free, leads in (
             (left + width * 0.5, 4.5, 46.0, _MIXED, 0.3, False),
             (left + width * 1.5, 0.0 if lanes == 3 else -4.0, 58.0, _MIXED if lanes == 3 else _HEAVY, 0.1, lanes == 3),
@@ -100,7 +104,7 @@ def motorway(rng: np.random.Generator) -> Layout:
         )[:lanes]
     ]
     if lanes == 2:
-        streams[1] = Stream(own, speed, 64.0, _MIXED, 0.1, True)
+        streams[1] = Stream(own, speed, 64.0, _MIXED, 0.1, leads=True)
     streams += [Stream(far - width * (n + 0.5), -speed - 3 + 4 * n, 48.0, _HEAVY if n else _MIXED) for n in range(lanes)]
     strips = (
         Strip(left - 1.3, right + 3.0, "shoulder"),
@@ -110,7 +114,8 @@ def motorway(rng: np.random.Generator) -> Layout:
     )
     rails = (left - 2.0, far + 2.0, right + 3.7)
     verge = (outer - 4.5, right + 5.5)
-    return Layout(own, speed, (left, right), strips, tuple(markings), tuple(streams), rails, verge, ((left + far) / 2,))
+    lamps = ((left + far) / 2, right + 4.2) if rng.random() < 0.6 else ()
+    return Layout(own, speed, (left, right), strips, tuple(markings), tuple(streams), rails, False, verge, lamps)
 
 
 def country_road(rng: np.random.Generator) -> Layout:
@@ -121,11 +126,11 @@ def country_road(rng: np.random.Generator) -> Layout:
     centre = Marking(0.0, "yellow", cycle[first:] + cycle[:first])
     edges = (Marking(width, "white", ("solid",)), Marking(-width, "white", ("solid",)))
     streams = (
-        Stream(width / 2, speed, 72.0, _MIXED + (("lorry", 0.25), ("bus", 0.1)), 0.05, True),
+        Stream(width / 2, speed, 72.0, _MIXED + (("lorry", 0.25), ("bus", 0.1)), 0.05, leads=True),
         Stream(-width / 2, -speed - 1, 62.0, _MIXED + (("lorry", 0.2), ("bus", 0.1)), 0.2),
     )
     strips = (Strip(-width - 1.4, width + 1.4, "shoulder"), Strip(-width - 0.5, width + 0.5, "asphalt"))
-    return Layout(width / 2, speed, (0.0, width), strips, (centre, *edges), streams, (), (-7.0, 7.0))
+    return Layout(width / 2, speed, (0.0, width), strips, (centre, *edges), streams, verge=(-7.0, 7.0))
 
 
 def street(rng: np.random.Generator) -> Layout:
@@ -137,18 +142,18 @@ def street(rng: np.random.Generator) -> Layout:
     centre = Marking(0.0, "yellow", ("double", "double", "solid", "double", "solid+dashed"))
     between = tuple(Marking(side * width, "white", ("dashed",), 0.13, (3.0, 9.0)) for side in (-1, 1))
     edges = tuple(Marking(side * 2 * width, "white", ("solid", "solid", "dashed"), 0.13, (1.0, 3.0)) for side in (-1, 1))
-    other = Stream(width * (1.5 if inner else 0.5), speed + (-1.6 if inner else 2.2), 34.0, _TOWN, 0.3)
+    other = Stream(width * (1.5 if inner else 0.5), speed + (-1.6 if inner else 2.2), 34.0, _TOWN, 0.3, 150.0)
     streams = (
-        Stream(own, speed, 40.0, _TOWN, 0.1, True),
+        Stream(own, speed, 40.0, _TOWN, 0.1, 150.0, leads=True),
         other,
-        Stream(-width * 0.5, -speed - 1, 36.0, _TOWN, 0.25),
-        Stream(-width * 1.5, -speed + 2, 32.0, _TOWN, 0.35),
-        Stream(2 * width + 1.25, 0.0, 7.6, _PARKED, 0.45),
-        Stream(-2 * width - 1.25, 0.0, 7.6, _PARKED, 0.45),
-        Stream(2 * width - 0.35, 5.0, 60.0, _CYCLES, 0.4),
-        Stream(kerb + 2.0, 1.3, 11.0, _WALKERS, 0.35),
-        Stream(kerb + 3.1, -1.2, 14.0, _WALKERS, 0.35),
-        Stream(-kerb - 2.4, -1.3, 12.0, _WALKERS, 0.35),
+        Stream(-width * 0.5, -speed - 1, 36.0, _TOWN, 0.25, 150.0),
+        Stream(-width * 1.5, -speed + 2, 32.0, _TOWN, 0.35, 150.0),
+        Stream(2 * width + 1.25, 0.0, 7.6, _PARKED, 0.5, 85.0),
+        Stream(-2 * width - 1.25, 0.0, 7.6, _PARKED, 0.5, 85.0),
+        Stream(2 * width - 0.35, 5.0, 60.0, _CYCLES, 0.4, 110.0),
+        Stream(kerb + 2.0, 1.3, 14.0, _WALKERS, 0.4, 80.0),
+        Stream(kerb + 3.1, -1.2, 16.0, _WALKERS, 0.4, 80.0),
+        Stream(-kerb - 2.4, -1.3, 13.0, _WALKERS, 0.4, 80.0),
     )
     strips = (
         Strip(-wall - 30, wall + 30, "pavement"),
@@ -156,4 +161,4 @@ def street(rng: np.random.Generator) -> Layout:
         Strip(-kerb, kerb, "asphalt"),
     )
     lamps = (kerb + 0.7, -kerb - 0.7)
-    return Layout(own, speed, (0.0, 2 * width), strips, (centre, *between, *edges), streams, (), (-wall, wall), lamps)
+    return Layout(own, speed, (0.0, 2 * width), strips, (centre, *between, *edges), streams, (), True, (-wall, wall), lamps)

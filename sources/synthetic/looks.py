@@ -36,7 +36,6 @@ class Look:
     """How much daylight there is, 0 … 1."""
     skyline: bool = False
     """Tall buildings on the horizon in place of hills."""
-    buildings: bool = False
     wet: bool = False
     """Rain falls, the road mirrors, drops on the windscreen."""
 
@@ -51,16 +50,20 @@ class Look:
         return self.light < 0.5
 
 
+def _night_road(rng: np.random.Generator) -> Layout:
+    return (street if rng.random() < 0.5 else motorway)(rng)
+
+
 LOOKS: dict[str, Look] = {
     "highway": Look(
         motorway, 620, 0.042, (196, 128, 62), (238, 222, 196), 520, (62, 128, 104), (106, 103, 101), 0.45, 0.62, 1.0
     ),
     "city": Look(
         street, 420, 0.034, (206, 150, 92), (232, 222, 206), 380, (74, 120, 96), (98, 97, 96), 0.4, 0.55, 1.0,
-        skyline=True, buildings=True,
+        skyline=True,
     ),
     "night": Look(
-        motorway, 620, 0.036, (34, 16, 8), (58, 38, 26), 420, (46, 80, 62), (92, 92, 94), 0.1, 0.0, 0.17,
+        _night_road, 620, 0.036, (34, 16, 8), (58, 38, 26), 420, (46, 80, 62), (92, 92, 94), 0.1, 0.0, 0.17,
         skyline=True,
     ),
     "rain": Look(

@@ -127,7 +127,7 @@ class Builder:
         every = np.concatenate(corners)
         size = np.ptp(every, axis=0)
         drawings = (_drawing(parts, 1), _drawing(parts, -1))
-        return Mesh(every, drawings, *map(float, size), np.array(self._tails), np.array(self._heads))
+        return Mesh(every, drawings, *map(float, size), np.array(self._tails).reshape(-1, 3), np.array(self._heads).reshape(-1, 3))
 
 
 class _Face(NamedTuple):

@@ -16,6 +16,7 @@ NEAR, FAR = 0.5, 420.0
 """Metres ahead of the camera between which the road is sampled."""
 _SAMPLES = 150
 _DISTANCES = np.geomspace(NEAR, FAR, _SAMPLES)
+_GAPS = np.diff(_DISTANCES)
 _LOG_STEP = float(np.log(FAR / NEAR) / (_SAMPLES - 1))
 
 
@@ -92,13 +93,16 @@ class View:
 
         What lies nearer than ``NEAR`` is pulled forward along the road, which for lengthwise edges is an exact clip.
         """
-        place = np.clip(np.log(np.maximum(s - self.s, NEAR) / NEAR) / _LOG_STEP, 0, _SAMPLES - 1.001)
-        index = place.astype(np.intp)
-        share = np.clip((s - self.s - _DISTANCES[index]) / (_DISTANCES[index + 1] - _DISTANCES[index]), 0, 1)[..., None]
-        depth, centre, drop, widen = np.moveaxis(self._table[index] * (1 - share) + self._table[index + 1] * share, -1, 0)
-        scale = self.camera.focal / depth
-        x = self.camera.centre + scale * (centre + side * widen)
-        return np.stack([x, self.camera.horizon + scale * (drop - up)], axis=-1), scale
+        ahead = np.clip(s - self.s, NEAR, FAR)
+        index = np.minimum((np.log(ahead / NEAR) / _LOG_STEP).astype(np.intp), _SAMPLES - 2)
+        share = ((ahead - _DISTANCES[index]) / _GAPS[index])[..., None]
+        mixed = self._table[index]
+        mixed += (self._table[index + 1] - mixed) * share
+        scale = self.camera.focal / mixed[..., 0]
+        points = np.empty((*scale.shape, 2))
+        points[..., 0] = self.camera.centre + scale * (mixed[..., 1] + side * mixed[..., 3])
+        points[..., 1] = self.camera.horizon + scale * (mixed[..., 2] - up)
+        return points, scale
 
     def crest_at(self, s: Floats) -> Floats:
         """Row below which things at ``s`` are hidden by nearer ground (the frame's height where nothing hides them)."""

@@ -38,6 +38,8 @@ class Surface:
     def __init__(self, rng: np.random.Generator, layout: Layout, look: Look, camera: Camera) -> None:
         self.layout, self.look, self.camera = layout, look, camera
         self._grain = ground_grain(rng, layout)
+        self._land = np.full((camera.height, camera.width, 3), look.grass, np.uint8)  # copying is faster than filling
+        self._far = np.full((1, camera.width, 3), look.horizon, np.uint8)
         self._sections = rng.integers(0, 5, len(layout.markings))
         self._paint: dict[str, Colour] = {"white": (222, 226, 226), "yellow": (62, 178, 226)}
         self._reach = min(camera.focal * 0.15 / _LEAST_WIDTH, _PAINT_REACH)
@@ -54,7 +56,7 @@ class Surface:
 
     def paint(self, view: View, picture: Pixels, drivable: Pixels, lane: Pixels) -> None:
         """Ground, strips and markings in flat colours; fills both masks (0/1) of ground that no crest hides."""
-        picture[view.top :] = self.look.grass
+        picture[view.top :] = self._land[view.top :]
         drivable.fill(0)
         lane.fill(0)
         for run in view.runs():
@@ -105,13 +107,12 @@ class Surface:
         grain = cv2.remap(self._grain, across, np.ascontiguousarray(along), cv2.INTER_LINEAR, None, cv2.BORDER_REFLECT)
         return np.asarray(grain, np.uint8)
 
-    def light(self, view: View, shade: Pixels, tint: tuple[float, float, float]) -> Pixels:
-        """The shade with a colour: (h, w, 3), still at half resolution; at night only what headlights reach is bright."""
+    def light(self, view: View, shade: Pixels) -> Pixels:
+        """The shade for three channels (h, w, 3), still at half resolution; at night bright only where headlights reach."""
         if self.look.night:
             beam = _headlights(view, shade.shape[0], shade.shape[1])
             shade = cv2.multiply(shade, beam, scale=1 / 128)
-        table = np.clip(np.arange(256)[:, None] * np.array(tint), 0, 255).astype(np.uint8)[None]
-        return np.asarray(cv2.LUT(cv2.merge([shade, shade, shade]), table), np.uint8)
+        return np.asarray(cv2.merge([shade, shade, shade]), np.uint8)
 
     def apply(self, view: View, picture: Pixels, light: Pixels) -> None:
         """Multiplies the ground's colours with the light, then lets the distance fade into the haze."""
@@ -124,7 +125,7 @@ class Surface:
         for row in range(min(int(np.count_nonzero(haze > 0.02)), len(rows))):
             share = float(haze[row])
             line = ground[row : row + 1]
-            cv2.addWeighted(line, 1 - share, np.full_like(line, self.look.horizon), share, 0, dst=line)
+            cv2.addWeighted(line, 1 - share, self._far, share, 0, dst=line)
 
 
 def haze_share(distance: Floats, look: Look) -> Floats:

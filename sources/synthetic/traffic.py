@@ -94,9 +94,9 @@ class Traffic:
     def __init__(self, rng: np.random.Generator, layout: Layout, start: float) -> None:
         self._lanes = tuple(_lane(rng, stream, start) for stream in layout.streams)
 
-    def at(self, time: float, start: float, end: float) -> list[Actor]:
-        """Everybody between ``start`` and ``end`` (metres along the road) at ``time`` seconds, furthest first."""
-        found = [actor for lane in self._lanes for actor in lane.actors(start, end, time)]
+    def at(self, time: float, s: float) -> list[Actor]:
+        """Everybody in sight from ``s`` (metres along the road) at ``time`` seconds, furthest first."""
+        found = [actor for lane in self._lanes for actor in lane.actors(s - 8, s + lane.stream.sight, time)]
         return sorted(found, key=lambda actor: -actor.s)
 
 

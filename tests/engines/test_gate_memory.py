@@ -105,6 +105,14 @@ def test_another_runtime_or_processor_asks_again(
     assert remembered(*pair) is None
 
 
+def test_forbidden_instruction_sets_ask_again(
+    pair: tuple[EngineConfig, EngineConfig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remember(*pair, ACCEPTED)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")
+    assert remembered(*pair) is None
+
+
 @pytest.mark.parametrize(
     "damage",
     [

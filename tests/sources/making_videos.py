@@ -111,4 +111,6 @@ def digest(frame: av.VideoFrame) -> int:
     """Stands for the pixels of a frame: only what is seen, not the padding of its rows."""
     planes = [np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size) for plane in frame.planes]
     wide = 2 if frame.format.components[0].bits > 8 else 1
-    return hash(b"".join(rows[:, : plane.width * wide].tobytes() for rows, plane in zip(planes, frame.planes, strict=True)))
+    return hash(
+        b"".join(rows[:, : plane.width * wide].tobytes() for rows, plane in zip(planes, frame.planes, strict=True))
+    )

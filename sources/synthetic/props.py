@@ -1,0 +1,120 @@
+"""Props: things that stand still beside the road, as flat quadrilaterals in road coordinates, painted many at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from sources.synthetic.camera import Floats, to_fixed
+from sources.synthetic.canvas import SCENERY, Canvas, glow
+from sources.synthetic.looks import Colour, Look
+from sources.synthetic.road import View
+from sources.synthetic.surface import haze_share
+
+Item = tuple[float, Callable[[], None]]
+"""Distance along the road (m) that decides the order of painting, and what paints it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """Quadrilaterals of one colour: (n, 4, 3) in metres (along the road from the prop's place, side, up)."""
+
+    quads: Floats
+    colour: Colour
+    claims: bool = True
+    """Whether it covers new pixels; False for what lies on the layer before."""
+    detail: float = 0.0
+    """Metres: left out where this much is less than two pixels."""
+    shines: bool = False
+    """Gives light: neither day nor night changes its colour."""
+    mirrors: float = 0.0
+    """How much of our headlights it throws back."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prop:
+    """A thing of several layers. length: metres it reaches along the road from its place."""
+
+    layers: tuple[Layer, ...]
+    length: float
+    halo: tuple[float, float, float] | None = None
+    """Where it glows at night."""
+
+
+def rectangle(s: tuple[float, float], side: tuple[float, float], up: tuple[float, float]) -> Floats:
+    """A quadrilateral (1, 4, 3) between two lengthwise places, sides and heights."""
+    return np.array([[(s[0], side[0], up[0]), (s[1], side[1], up[0]), (s[1], side[1], up[1]), (s[0], side[0], up[1])]])
+
+
+def beam(side: tuple[float, float], up: tuple[float, float], thick: float) -> Floats:
+    """A straight bar (1, 4, 3) across the road's direction from (side, up) to (side, up), ``thick`` metres."""
+    along = np.array([side[1] - side[0], up[1] - up[0]])
+    aside = np.array([-along[1], along[0]]) / np.hypot(*along) * thick / 2
+    ends = [(side[0], up[0]), (side[1], up[1])]
+    corners = [np.add(ends[n], sign * aside) for n, sign in ((0, -1), (1, -1), (1, 1), (0, 1))]
+    return np.array([[(0.0, *corner) for corner in corners]])
+
+
+class PropPainter:
+    """Paints props under one look."""
+
+    def __init__(self, look: Look, halo: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
+        self._look, self._halo = look, halo
+
+    def items(self, canvas: Canvas, view: View, places: Sequence[tuple[float, Prop]]) -> Iterator[Item]:
+        """Painters of the props at their places (m along the road); all corners are projected at once."""
+        if not places:
+            return
+        near = np.array([place for place, _ in places])
+        far = near + np.array([prop.length for _, prop in places])
+        parts = [
+            layer.quads + (place, 0.0, 0.0) for place, prop in places for layer in prop.layers
+        ]  # (n, 4, 3) each
+        corners = np.concatenate(parts)
+        points, _ = view.project(corners[..., 0], corners[..., 1], corners[..., 2])
+        polygons = to_fixed(points)
+        colours, clips, scales = self._colours(view, near, places), view.crest_at(far), view.project(near, 0.0)[1]
+        first, number = 0, 0
+        for n, (_, prop) in enumerate(places):
+            painted: list[tuple[Layer, slice, Colour]] = []
+            for layer in prop.layers:
+                part = slice(first, first + len(layer.quads))
+                first, number = part.stop, number + 1
+                if float(scales[n]) * layer.detail >= 2 or not layer.detail:
+                    painted.append((layer, part, colours[number - 1]))
+            reach = slice(first - sum(len(layer.quads) for layer in prop.layers), first)
+            x, y = points[reach, :, 0], points[reach, :, 1]
+            if x.min() < canvas.camera.width and x.max() > 0 and y.min() < clips[n]:
+                yield float(far[n]), self._painter(canvas, view, polygons, painted, (float(near[n]), prop, int(clips[n])))
+
+    def _painter(
+        self, canvas: Canvas, view: View, polygons: np.ndarray[tuple[int, ...], np.dtype[np.int32]],
+        painted: list[tuple[Layer, slice, Colour]], what: tuple[float, Prop, int],
+    ) -> Callable[[], None]:  # fmt: skip
+        place, prop, clip = what
+
+        def paint() -> None:
+            canvas.clip = clip
+            for layer, part, colour in painted:
+                canvas.fill(list(polygons[part]), colour, SCENERY if layer.claims else None)
+            if prop.halo is not None and self._look.night:
+                along, side, up = prop.halo
+                points, scale = view.project(np.array([place + along]), side, up)
+                radius = max(float(scale[0]) * 2.4, 5.0)
+                glow(canvas.picture, self._halo, points[0], (radius, radius), clip)
+
+        return paint
+
+    def _colours(self, view: View, near: Floats, places: Sequence[tuple[float, Prop]]) -> list[Colour]:
+        """One colour per layer: under the look's light, our headlights, and faded by haze."""
+        layers = [layer for _, prop in places for layer in prop.layers]
+        distance = np.repeat(np.maximum(near - view.s, 0), [len(prop.layers) for _, prop in places])
+        light = np.full(len(layers), 0.27 if self._look.night else self._look.light)
+        if self._look.night:
+            light += np.array([layer.mirrors for layer in layers]) * np.exp(-distance / 32)
+        light[[layer.shines for layer in layers]] = 1.0
+        colours = np.array([layer.colour for layer in layers], np.float64) * light[:, None]
+        haze = haze_share(distance, self._look)[:, None]
+        return list(map(tuple, np.clip(colours * (1 - haze) + np.array(self._look.horizon) * haze, 0, 255).tolist()))

@@ -1,0 +1,35 @@
+"""Small disks for tests: full ones and read-only ones. They need root; else the test is skipped, with the reason."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+
+@contextmanager
+def small_disk(folder: Path, size: int) -> Iterator[Path]:
+    """A tmpfs of ``size`` bytes mounted at ``folder``."""
+    folder.mkdir()
+    _run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=True, timeout=30)
+
+
+def make_read_only(disk: Path) -> None:
+    """From now on nothing can be written to a mounted disk."""
+    _run("mount", "-o", "remount,ro", str(disk))
+
+
+def _run(*command: str) -> None:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"needs the program {command[0]}")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    if done.returncode:
+        pytest.skip(f"mounting a small disk is not permitted here: {done.stderr.strip()}")
