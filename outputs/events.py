@@ -15,6 +15,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -45,11 +46,8 @@ class _LinesOutput(ABC):
 
     def open(self, sources: Sequence[SourceInfo]) -> None:  # noqa: ARG002 (every frame names its source)
         """Makes the file. Raises OutputError."""
-        kept = self._target.set_aside()
-        if kept is not None:
-            log.warning("unfinished events of an earlier run are now %s", kept)
+        self._lines = _WholeLines(self._target.claim())
         try:
-            self._lines = _WholeLines(self._target.part)
             self._lines.append(self._heading())
         except OSError as fault:
             raise self._give_up(fault) from fault
@@ -196,8 +194,8 @@ def _classes(head: str, part: Classification) -> Iterator[dict[str, Any]]:
 class _WholeLines:
     """A file that grows by whole blocks of lines: what was cut off by a full disk is taken back."""
 
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("wb", buffering=0)
+    def __init__(self, file: FileIO) -> None:
+        self._file = file
         self._length = 0
 
     def append(self, text: str) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from fractions import Fraction
+from io import FileIO
 from pathlib import Path
 
 import av
@@ -56,6 +57,7 @@ class Mp4Output:
         self._audio = audio
         self._source: SourceInfo | None = None
         self._encoder: Encoder | None = None
+        self._claim: FileIO | None = None
         self._recording: _Recording | None = None
         self._failed = False
 
@@ -64,9 +66,7 @@ class Mp4Output:
         (self._source,) = sources
         size = even_size(self._source.width, self._source.height)
         self._encoder = choose(self._settings, size, usual_rate(self._source.rate))
-        kept = self._target.set_aside()
-        if kept is not None:
-            log.warning("an unfinished recording of an earlier run is now %s", kept)
+        self._claim = self._target.claim()
 
     def write(self, result: Result) -> None:
         """Encodes and writes one picture; what is whole is on the disk when this returns. Raises OutputError."""
@@ -86,13 +86,17 @@ class Mp4Output:
         After a fault of this output itself, and when finishing fails, the recording stays as ``out.part.mp4``.
         Raises OutputError.
         """
-        if self._recording is None or self._failed:
+        if self._claim is None or self._failed:
             return
-        try:
-            self._recording.finish()
-        except _FAULTS as fault:
-            raise self._give_up(fault) from fault
-        self._publish(self._recording.first)
+        with self._claim:
+            try:
+                if self._recording is None:
+                    self._target.part.unlink()
+                    return
+                self._recording.finish()
+            except _FAULTS as fault:
+                raise self._give_up(fault) from fault
+            self._publish(self._recording.first)
 
     def _publish(self, first: Fraction) -> None:
         assert self._source is not None
@@ -113,6 +117,8 @@ class Mp4Output:
         self._failed = True
         if self._recording is not None:
             self._recording.abandon()
+        if self._claim is not None:
+            self._claim.close()
         return self._fault(fault)
 
     def _fault(self, fault: Exception) -> OutputError:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
+from io import FileIO
+from itertools import count
 from pathlib import Path
 
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
 from contracts.errors import OutputError, UsageError
+
+log = logging.getLogger(__name__)
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -33,31 +43,54 @@ class Target:
         """The finished file before it moves to its own name."""
         return self.path.with_name(f"{self.path.stem}.finishing{self.path.suffix}")
 
-    def set_aside(self) -> Path | None:
-        """Renames a part that an earlier run left (killed, full disk) to ``out.part-1.mp4``, ``-2`` and so on.
+    def claim(self) -> FileIO:
+        """Makes the part, empty, and locks it: it is ours for as long as the file returned is open.
 
-        Returns where it went, None when there was none. Raises OutputError.
+        A part that an earlier run left (killed, full disk) is kept as ``out.part-1.mp4``, ``-2`` and so on, with a
+        warning. Raises OutputError, also where another run is writing the part at this moment.
         """
-        if not os.path.lexists(self.part):
-            return None
-        kept = next(name for name in self._spare_names() if not os.path.lexists(name))
         try:
-            self.part.rename(kept)
+            if os.path.lexists(self.part):
+                log.warning("%s of an earlier run is now %s", self.part, self._set_aside())
+            part = self.part.open("xb", buffering=0)
+        except FileExistsError as fault:
+            raise self._taken() from fault
         except OSError as fault:
-            raise os_error(fault, f"cannot move {self.part} aside", "move or delete it") from fault
-        return kept
+            raise os_error(fault, f"cannot write {self.part}") from fault
+        _lock(part)
+        return part
+
+    def _set_aside(self) -> Path:
+        with self.part.open("rb", buffering=0) as left:
+            if not _lock(left):
+                raise self._taken()
+            kept = next(name for name in self._spare_names() if not os.path.lexists(name))
+            return self.part.rename(kept)
 
     def _spare_names(self) -> Iterator[Path]:
-        number = 0
-        while True:
-            number += 1
-            yield self.path.with_name(f"{self.path.stem}.part-{number}{self.path.suffix}")
+        return (self.path.with_name(f"{self.path.stem}.part-{number}{self.path.suffix}") for number in count(1))
+
+    def _taken(self) -> OutputError:
+        return OutputError(f"another run is writing {self.path}", "wait for its end or choose another name")
 
     def publish(self, whole: Path) -> None:
         """Moves ``whole`` to the target's name in one step, once its bytes are on the disk. Raises OSError."""
         with whole.open("rb") as file:
             os.fsync(file.fileno())
         whole.replace(self.path)
+
+
+def _lock(file: FileIO) -> bool:
+    """Locks an open file for this process; False where another one holds it. A disk without locks: True."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as fault:  # a network disk may know no locks
+        log.debug("no lock on %s: %s", file.name, fault)
+    return True
 
 
 def is_full(fault: BaseException) -> bool:

@@ -29,9 +29,9 @@ class Sound:
 
     def __init__(self, path: Path, start: Fraction, seconds: Fraction) -> None:
         self._container = av.open(f"file:{path}")
-        if not self._container.streams.audio:
+        if not self._container.streams.audio or self._container.streams.audio[0].codec_context is None:
             self._container.close()
-            raise LookupError(f"no sound in {path}")
+            raise LookupError(f"no sound in {path} that could be read")
         self._stream: AudioStream = self._container.streams.audio[0]
         self._start = start
         self._seconds = seconds

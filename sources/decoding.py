@@ -80,6 +80,8 @@ class PacketDecoder:
         self._waiting: list[_Owed] = []
         self._given_up: deque[_Owed] = deque(maxlen=_LATEST)
         self._lost_unplaced = 0
+        self._unstamped = 0
+        """Frames still owed by packets without a time stamp: only their number can be followed."""
         self._first_keyframe: tuple[int, int] | None = None
         self._clock_run, self._last_dts = 0, -(1 << 63)
 
@@ -99,8 +101,9 @@ class PacketDecoder:
         frames = self._decode(None, None)
         if not self.careful and self._missing(self._waiting):
             frames += self._decode_again(drain=True)
-        lost, self._waiting = self._lost(self._waiting), []
-        return frames, lost
+        lost = self._lost(self._waiting) + (self._unstamped if self._silence_is_loss else 0)
+        self._waiting, self._unstamped = [], 0
+        return frames, max(lost, 0)
 
     def _expect(self, packet: VideoPacket) -> _Owed:
         """What ``packet`` should give.
@@ -123,6 +126,7 @@ class PacketDecoder:
         """Feeds one packet, or None to get out what is still inside."""
         if owed is not None and owed.key is not None:
             self._waiting.append(owed)
+        self._unstamped += owed is not None and owed.key is None
         try:
             frames = self._context.decode(packet)
         except av.EOFError:
@@ -150,6 +154,7 @@ class PacketDecoder:
         if overtaken:
             self._waiting = [each for each in self._waiting if each not in overtaken]
         if own is None:
+            self._unstamped -= frame.pts is None
             return True
         self._waiting.remove(own)
         new, own.given = not own.given, True
@@ -182,7 +187,8 @@ class PacketDecoder:
     def _note_failure(self, owed: _Owed | None) -> None:
         if owed is not None:
             owed.failed = True
-            self._lost_unplaced += owed.certain and owed.key is None
+            self._lost_unplaced += owed.key is None
+            self._unstamped -= owed.key is None
 
     def _forget_before(self, keyframe: _Owed) -> None:
         """Lets go of packets that decoding again would not need: all before a keyframe that has been given out."""

@@ -93,7 +93,7 @@ class VideoFileSource:
         decoded, self._next_decoded = self._next_decoded or self._file.next(), None
         if decoded is not None or self._stopping.is_set():
             return decoded
-        self._note_lost(self._file.lost_at_end, "is cut off or damaged at its end")
+        self._note_lost(self._file.lost_at_end)
         return self._start_over() if self._loop else None
 
     def _start_over(self) -> Decoded | None:
@@ -124,7 +124,7 @@ class VideoFileSource:
 
     def _frame(self, decoded: Decoded) -> Frame:
         arrival = time.monotonic_ns()
-        self._note_lost(decoded.gap, "is damaged")
+        self._note_lost(decoded.gap)
         if not self._shaper.fits(decoded.frame):
             self._warn_once("changes its size: pictures are scaled to the first one's")
         self._gaps += decoded.gap if self._given else 0
@@ -138,10 +138,10 @@ class VideoFileSource:
             source=self._info,
         )
 
-    def _note_lost(self, count: int, how: str) -> None:
-        self._lost += count
+    def _note_lost(self, count: int) -> None:
+        self._lost = max(0, self._lost + count)  # one lost before the start may come late
         if count > 0:
-            self._warn_once(f"{how}: what can be decoded is kept, the rest is counted as lost")
+            self._warn_once("is damaged or cut off: what can be decoded is kept, the rest is counted as lost")
 
     def _warn_once(self, what: str) -> None:
         if what not in self._warned:

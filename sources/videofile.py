@@ -178,8 +178,9 @@ class VideoFile:
 def _open_container(path: Path) -> InputContainer:
     _check_is_readable_file(path)
     try:
-        # file: so that names with a colon are no protocols; the list so that playlists reach no network.
-        return av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+        # file: so that names with a colon are no protocols; the list so that playlists reach no network;
+        # and titles need not be UTF-8.
+        return av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
     except av.FFmpegError as fault:
         message = f"{path} is not a video that can be read: {fault.strerror}"
         raise SourceError(message, _cure_for_unreadable(path)) from fault

@@ -60,16 +60,22 @@ class MaskBrush:
         left, top, width, height = cv2.boundingRect(content)
         if not width or alpha <= 0:
             return
-        sizes = (canvas.frame_width, canvas.frame_height), (canvas.u.shape[1], canvas.u.shape[0])
-        for (target_width, target_height), planes in zip(
-            sizes, (((canvas.y, colour.y),), ((canvas.u, colour.u), (canvas.v, colour.v))), strict=True
+        luma, chroma = (canvas.frame_width, canvas.frame_height), (canvas.u.shape[1], canvas.u.shape[0])
+        for size, planes in (
+            (luma, ((canvas.y, colour.y),)),
+            (chroma, ((canvas.u, colour.u), (canvas.v, colour.v))),
         ):
-            across = crop_of(left, width, content.shape[1], target_width)
-            down = crop_of(top, height, content.shape[0], target_height)
+            across = crop_of(left, width, content.shape[1], size[0])
+            down = crop_of(top, height, content.shape[0], size[1])
             stencil = self._stencil_of(content, across, down)
             for plane, value in planes:
-                region = plane[down.first : down.last, across.first : across.last]
-                self._blend(region, stencil, value, alpha)
+                self._blend(plane[down.first : down.last, across.first : across.last], stencil, value, alpha)
+
+    def _blend(self, region: Pixels, stencil: Pixels, value: int, alpha: float) -> None:
+        blended = self._blended.of(region.shape)
+        # The same as a table of 256 entries, in half the time: OpenCV scales 32 pixels at once.
+        cv2.convertScaleAbs(region, blended, 1 - alpha, alpha * value)
+        cv2.copyTo(blended, stencil, region)
 
     def _stencil_of(self, content: Pixels, across: Crop, down: Crop) -> Pixels:
         """The piece of the mask at the plane's size, smoothed: 0 or 255."""
@@ -81,12 +87,6 @@ class MaskBrush:
         cv2.resize(full, (stencil.shape[1], stencil.shape[0]), stencil, interpolation=cv2.INTER_LINEAR)
         cv2.threshold(stencil, CUT, 255, cv2.THRESH_BINARY, stencil)
         return stencil
-
-    def _blend(self, region: Pixels, stencil: Pixels, value: int, alpha: float) -> None:
-        blended = self._blended.of(region.shape)
-        # The same as a table of 256 entries, in half the time: OpenCV scales 32 pixels at once.
-        cv2.convertScaleAbs(region, blended, 1 - alpha, alpha * value)
-        cv2.copyTo(blended, stencil, region)
 
 
 class _Scratch:

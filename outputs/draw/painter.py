@@ -21,7 +21,7 @@ class Painter:
     """Draws predictions of one stream; used by one thread at a time.
 
     layers: what is drawn. "drivable" covers every filled area that is not a lane line. alpha: strength of filled
-    areas, 0 … 1; lane lines are stronger. palette: a name in ``outputs.draw.colours.PALETTES``.
+    areas, 0 … 1; lane lines are stronger. palette: a name in ``outputs.draw.colours.PALETTES`` (else KeyError).
     """
 
     def __init__(self, layers: Sequence[Layer], alpha: float, palette: str) -> None:

@@ -117,7 +117,9 @@ def _skyline(rng: np.random.Generator, look: Look, band: NDArray[Any], horizon: 
         x = 0.0
         while x < width:
             wide, rise = rng.uniform(16, 58) * unit, rng.uniform(14, 62) * depth * unit * rng.uniform(0.5, 1.6)
-            tone = mix((118, 104, 92), look.horizon, haze)[()] if not look.night else np.array([30, 22, 18.0]) * (2 - haze)
+            tone = (
+                mix((118, 104, 92), look.horizon, haze)[()] if not look.night else np.array([30, 22, 18.0]) * (2 - haze)
+            )
             left, right, top = round(x), round(x + wide), round(horizon - rise)
             band[top:, left:right] = tone * rng.uniform(0.93, 1.05)
             if look.night:

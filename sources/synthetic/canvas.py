@@ -46,7 +46,7 @@ class Canvas:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sprite:
-    """A flat thing that always faces us: colour times alpha (n, n, 3) and alpha (n, n, 3), at halving sizes."""
+    """A flat thing that always faces us: colour times alpha (n, m, 3) and alpha (n, m), at halving sizes."""
 
     colours: tuple[Pixels, ...]
     alphas: tuple[Pixels, ...]
@@ -56,13 +56,13 @@ class Sprite:
     @classmethod
     def from_picture(cls, colour: Pixels, alpha: Pixels) -> Sprite:
         """From a BGR picture and its alpha (h, w) uint8."""
-        deep = cv2.merge([alpha, alpha, alpha])
-        colours, alphas = [cv2.multiply(colour, deep, scale=1 / 255)], [deep]
-        while min(colours[-1].shape[:2]) > 12:
-            size = (colours[-1].shape[1] // 2, colours[-1].shape[0] // 2)
-            colours.append(cv2.resize(colours[-1], size, interpolation=cv2.INTER_AREA))
-            alphas.append(cv2.resize(alphas[-1], size, interpolation=cv2.INTER_AREA))
-        return cls(tuple(colours), tuple(alphas), colour.shape[1] / colour.shape[0])  # type: ignore[arg-type]
+        colours = [np.asarray(cv2.multiply(colour, cv2.cvtColor(alpha, cv2.COLOR_GRAY2BGR), scale=1 / 255), np.uint8)]
+        alphas = [alpha]
+        while min(alphas[-1].shape) > 12:
+            size = (alphas[-1].shape[1] // 2, alphas[-1].shape[0] // 2)
+            colours.append(np.asarray(cv2.resize(colours[-1], size, interpolation=cv2.INTER_AREA), np.uint8))
+            alphas.append(np.asarray(cv2.resize(alphas[-1], size, interpolation=cv2.INTER_AREA), np.uint8))
+        return cls(tuple(colours), tuple(alphas), colour.shape[1] / colour.shape[0])
 
     def paint(self, canvas: Canvas, foot: Floats, height: float, haze: float, haze_colour: Colour) -> None:
         """Stands on ``foot`` (x, y), ``height`` pixels tall, faded by ``haze`` (0 … 1); claims what it covers."""
@@ -78,15 +78,20 @@ class Sprite:
         rows, columns = inside
         part = (rows.start - y, rows.stop - y, columns.start - x, columns.stop - x)
         colour, alpha = (_stretched(layer[level], wide, high, part) for layer in (self.colours, self.alphas))
+        deep = np.asarray(cv2.cvtColor(alpha, cv2.COLOR_GRAY2BGR), np.uint8)
         if haze > 0.02:
-            faded = cv2.multiply(alpha, np.array([*haze_colour, 0], np.float64), scale=haze / 255)
-            colour = cv2.addWeighted(colour, 1 - haze, faded, 1, 0)
+            faded = cv2.multiply(deep, (*haze_colour, 0.0), scale=haze / 255)
+            colour = np.asarray(cv2.addWeighted(colour, 1 - haze, faded, 1, 0), np.uint8)
         region = canvas.picture[inside]
-        cv2.multiply(region, cv2.bitwise_not(alpha), dst=region, scale=1 / 255)
+        cv2.multiply(region, cv2.bitwise_not(deep), dst=region, scale=1 / 255)
         cv2.add(region, colour, dst=region)
-        claimed = cv2.threshold(np.ascontiguousarray(alpha[..., 0]), 127, SCENERY, cv2.THRESH_BINARY)[1]
         owners = canvas.ids[inside]
-        cv2.max(owners, claimed, dst=owners)
+        cv2.max(owners, cv2.threshold(alpha, 127, SCENERY, cv2.THRESH_BINARY)[1], dst=owners)
+
+
+def pixels_of(ids: Pixels, owner: int) -> Pixels:
+    """255 where ``owner`` covers a pixel, else 0."""
+    return np.asarray(cv2.inRange(ids, (owner,), (owner,)), np.uint8)
 
 
 def _stretched(layer: Pixels, wide: int, high: int, part: tuple[int, int, int, int]) -> Pixels:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from sources.synthetic.camera import Floats
 from sources.synthetic.layout import Layout
 from sources.synthetic.looks import Look
 from sources.synthetic.props import Layer, Prop, beam, rectangle
@@ -63,7 +64,11 @@ def make_gantry(layout: Layout) -> Prop:
     for middle in (layout.own - 2.1, layout.own + 3.4):
         boards.append(_board(middle, 2.2, (5.7, 8.1)))
         faces.append(_board(middle, 2.1, (5.8, 8.0)))
-        words += [_board(middle - 0.4, 1.2, (7.2, 7.5)), _board(middle, 1.6, (6.6, 6.9)), _board(middle + 1.2, 0.1, (6, 6.4))]
+        words += [
+            _board(middle - 0.4, 1.2, (7.2, 7.5)),
+            _board(middle, 1.6, (6.6, 6.9)),
+            _board(middle + 1.2, 0.1, (6, 6.4)),
+        ]
     layers = (
         Layer(np.concatenate(frame), _STEEL, mirrors=0.2),
         Layer(np.concatenate(boards), _WHITE, mirrors=0.9),
@@ -73,6 +78,6 @@ def make_gantry(layout: Layout) -> Prop:
     return Prop(layers, 0.0)
 
 
-def _board(middle: float, half: float, up: tuple[float, float]) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+def _board(middle: float, half: float, up: tuple[float, float]) -> Floats:
     """An upright rectangle across the road."""
     return rectangle((0, 0), (middle - half, middle + half), up)

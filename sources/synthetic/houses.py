@@ -33,7 +33,7 @@ def make_house(rng: np.random.Generator, look: Look, wall: float) -> Prop:
         Layer(rectangle((0, length), (wall, wall), (0, top)), _colour(colour * front)),
         *_windows(rng, look, wall, (length, storeys)),
         *_shop(rng, look, wall, length),
-        Layer(_level(wall, (0, length), (top - 0.55, top)), _colour(colour * front * 0.72), False, 0.5),
+        Layer(_level(wall, (0, length), (top - 0.55, top)), _colour(colour * front * 0.72), False, 0.3),
     ]
     return Prop(tuple(layers), length)
 
@@ -48,20 +48,18 @@ def _windows(rng: np.random.Generator, look: Look, wall: float, size: tuple[floa
     sills = corner + np.array([[-0.75, 0, -0.16], [0.75, 0, -0.16], [0.75, 0, 0], [-0.75, 0, 0]])
     lit = rng.random(len(panes)) < (0.4 if look.night else 0.0)
     glass = (104, 86, 70) if not look.night else (60, 48, 40)
-    found = [Layer(sills, (178, 182, 184), False, 0.25), Layer(panes[~lit], glass, False, 0.9)]
-    return found + ([Layer(panes[lit], _LIT_WINDOW, False, 0.9, shines=True)] if lit.any() else [])
+    found = [Layer(sills, (178, 182, 184), False, 0.12), Layer(panes[~lit], glass, False, 0.4)]
+    return found + ([Layer(panes[lit], _LIT_WINDOW, False, 0.4, shines=True)] if lit.any() else [])
 
 
 def _shop(rng: np.random.Generator, look: Look, wall: float, length: float) -> list[Layer]:
     """Shop windows between pillars, lit when the lamps are on, below an awning."""
-    panes = np.concatenate(
-        [_level(wall, (a + 0.3, a + 2.9), (0.45, 2.5)) for a in np.arange(0.4, length - 3.0, 3.2)]
-    )
-    glass = Layer(panes, _LIT_SHOP if look.night else (84, 74, 64), False, 0.5, shines=look.night)
+    panes = np.concatenate([_level(wall, (a + 0.3, a + 2.9), (0.45, 2.5)) for a in np.arange(0.4, length - 3.0, 3.2)])
+    glass = Layer(panes, _LIT_SHOP if look.night else (84, 74, 64), False, 0.3, shines=look.night)
     awning = _AWNINGS[int(rng.integers(len(_AWNINGS)))]
     hung = wall - float(np.sign(wall)) * 0.9
     roof = np.array([[(0.5, wall, 3.1), (length - 0.5, wall, 3.1), (length - 0.5, hung, 2.65), (0.5, hung, 2.65)]])
-    return [glass, Layer(roof, awning, True, 0.5)]
+    return [glass, Layer(roof, awning, True, 0.25)]
 
 
 def _level(wall: float, s: tuple[float, float], up: tuple[float, float]) -> Floats:

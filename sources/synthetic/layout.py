@@ -105,7 +105,9 @@ def motorway(rng: np.random.Generator) -> Layout:
     ]
     if lanes == 2:
         streams[1] = Stream(own, speed, 64.0, _MIXED, 0.1, leads=True)
-    streams += [Stream(far - width * (n + 0.5), -speed - 3 + 4 * n, 48.0, _HEAVY if n else _MIXED) for n in range(lanes)]
+    streams += [
+        Stream(far - width * (n + 0.5), -speed - 3 + 4 * n, 48.0, _HEAVY if n else _MIXED) for n in range(lanes)
+    ]
     strips = (
         Strip(left - 1.3, right + 3.0, "shoulder"),
         Strip(left - 0.3, right + 0.3, "asphalt"),
@@ -141,15 +143,17 @@ def street(rng: np.random.Generator) -> Layout:
     own = width * (0.5 if inner else 1.5)
     centre = Marking(0.0, "yellow", ("double", "double", "solid", "double", "solid+dashed"))
     between = tuple(Marking(side * width, "white", ("dashed",), 0.13, (3.0, 9.0)) for side in (-1, 1))
-    edges = tuple(Marking(side * 2 * width, "white", ("solid", "solid", "dashed"), 0.13, (1.0, 3.0)) for side in (-1, 1))
+    edges = tuple(
+        Marking(side * 2 * width, "white", ("solid", "solid", "dashed"), 0.13, (1.0, 3.0)) for side in (-1, 1)
+    )
     other = Stream(width * (1.5 if inner else 0.5), speed + (-1.6 if inner else 2.2), 34.0, _TOWN, 0.3, 150.0)
     streams = (
         Stream(own, speed, 40.0, _TOWN, 0.1, 150.0, leads=True),
         other,
         Stream(-width * 0.5, -speed - 1, 36.0, _TOWN, 0.25, 150.0),
         Stream(-width * 1.5, -speed + 2, 32.0, _TOWN, 0.35, 150.0),
-        Stream(2 * width + 1.25, 0.0, 7.6, _PARKED, 0.5, 85.0),
-        Stream(-2 * width - 1.25, 0.0, 7.6, _PARKED, 0.5, 85.0),
+        Stream(2 * width + 1.25, 0.0, 7.6, _PARKED, 0.55, 75.0),
+        Stream(-2 * width - 1.25, 0.0, 7.6, _PARKED, 0.55, 75.0),
         Stream(2 * width - 0.35, 5.0, 60.0, _CYCLES, 0.4, 110.0),
         Stream(kerb + 2.0, 1.3, 14.0, _WALKERS, 0.4, 80.0),
         Stream(kerb + 3.1, -1.2, 16.0, _WALKERS, 0.4, 80.0),
@@ -161,4 +165,6 @@ def street(rng: np.random.Generator) -> Layout:
         Strip(-kerb, kerb, "asphalt"),
     )
     lamps = (kerb + 0.7, -kerb - 0.7)
-    return Layout(own, speed, (0.0, 2 * width), strips, (centre, *between, *edges), streams, (), True, (-wall, wall), lamps)
+    return Layout(
+        own, speed, (0.0, 2 * width), strips, (centre, *between, *edges), streams, (), True, (-wall, wall), lamps
+    )

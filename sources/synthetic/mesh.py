@@ -43,9 +43,9 @@ class Mesh:
     width: float
     height: float
     tails: Floats
-    """(n, 3): where the tail lights are."""
+    """(2, 3): where the tail lights are; zeros where there are none."""
     heads: Floats
-    """(n, 3): where the headlights are."""
+    """(2, 3): where the headlights are."""
 
 
 class Builder:
@@ -54,8 +54,8 @@ class Builder:
     def __init__(self) -> None:
         self._corners: list[Floats] = []
         self._parts: list[list[tuple[Floats, Paint, bool]]] = []
-        self._tails: list[tuple[float, float, float]] = []
-        self._heads: list[tuple[float, float, float]] = []
+        self._tails: Floats = np.zeros((2, 3))
+        self._heads: Floats = np.zeros((2, 3))
 
     def part(self) -> None:
         """Starts a new part."""
@@ -107,8 +107,8 @@ class Builder:
 
     def lights(self, back: float, front: float, side: float, tail: float, head: float) -> None:
         """Where lamps glow: at ``side`` metres left and right, ``tail`` and ``head`` metres up."""
-        self._tails += [(back, -side, tail), (back, side, tail)]
-        self._heads += [(front, -side, head), (front, side, head)]
+        self._tails = np.array([(back, -side, tail), (back, side, tail)])
+        self._heads = np.array([(front, -side, head), (front, side, head)])
 
     def finish(self) -> Mesh:
         """The mesh, with every face's light and turning sense worked out."""
@@ -125,9 +125,9 @@ class Builder:
                 count += len(points)
             parts.append(faces)
         every = np.concatenate(corners)
-        size = np.ptp(every, axis=0)
+        length, width, height = np.ptp(every, axis=0).tolist()
         drawings = (_drawing(parts, 1), _drawing(parts, -1))
-        return Mesh(every, drawings, *map(float, size), np.array(self._tails).reshape(-1, 3), np.array(self._heads).reshape(-1, 3))
+        return Mesh(every, drawings, length, width, height, self._tails, self._heads)
 
 
 class _Face(NamedTuple):

@@ -69,13 +69,12 @@ class PropPainter:
             return
         near = np.array([place for place, _ in places])
         far = near + np.array([prop.length for _, prop in places])
-        parts = [
-            layer.quads + (place, 0.0, 0.0) for place, prop in places for layer in prop.layers
-        ]  # (n, 4, 3) each
+        parts = [layer.quads + (place, 0.0, 0.0) for place, prop in places for layer in prop.layers]  # (n, 4, 3) each
         corners = np.concatenate(parts)
         points, _ = view.project(corners[..., 0], corners[..., 1], corners[..., 2])
         polygons = to_fixed(points)
         colours, clips, scales = self._colours(view, near, places), view.crest_at(far), view.project(near, 0.0)[1]
+        halos = self._halos(view, places)
         first, number = 0, 0
         for n, (_, prop) in enumerate(places):
             painted: list[tuple[Layer, slice, Colour]] = []
@@ -87,25 +86,33 @@ class PropPainter:
             reach = slice(first - sum(len(layer.quads) for layer in prop.layers), first)
             x, y = points[reach, :, 0], points[reach, :, 1]
             if x.min() < canvas.camera.width and x.max() > 0 and y.min() < clips[n]:
-                yield float(far[n]), self._painter(canvas, view, polygons, painted, (float(near[n]), prop, int(clips[n])))
+                yield (
+                    float(far[n]),
+                    self._painter(canvas, polygons, painted, halos.get(n, []), int(clips[n])),
+                )
 
     def _painter(
-        self, canvas: Canvas, view: View, polygons: np.ndarray[tuple[int, ...], np.dtype[np.int32]],
-        painted: list[tuple[Layer, slice, Colour]], what: tuple[float, Prop, int],
+        self, canvas: Canvas, polygons: np.ndarray[tuple[int, ...], np.dtype[np.int32]],
+        painted: list[tuple[Layer, slice, Colour]], shining: list[tuple[Floats, float]], clip: int,
     ) -> Callable[[], None]:  # fmt: skip
-        place, prop, clip = what
 
         def paint() -> None:
             canvas.clip = clip
             for layer, part, colour in painted:
                 canvas.fill(list(polygons[part]), colour, SCENERY if layer.claims else None)
-            if prop.halo is not None and self._look.night:
-                along, side, up = prop.halo
-                points, scale = view.project(np.array([place + along]), side, up)
-                radius = max(float(scale[0]) * 2.4, 5.0)
-                glow(canvas.picture, self._halo, points[0], (radius, radius), clip)
+            for spot, radius in shining:
+                glow(canvas.picture, self._halo, spot, (radius, radius), clip)
 
         return paint
+
+    def _halos(self, view: View, places: Sequence[tuple[float, Prop]]) -> dict[int, list[tuple[Floats, float]]]:
+        """At night: number of a prop → centre and radius of its glow in pixels."""
+        shining = [(n, place, prop.halo) for n, (place, prop) in enumerate(places) if prop.halo is not None]
+        if not shining or not self._look.night:
+            return {}
+        spots = np.array([(place + halo[0], halo[1], halo[2]) for _, place, halo in shining])
+        points, scales = view.project(spots[:, 0], spots[:, 1], spots[:, 2])
+        return {n: [(points[k], max(float(scales[k]) * 2.4, 5.0))] for k, (n, _, _) in enumerate(shining)}
 
     def _colours(self, view: View, near: Floats, places: Sequence[tuple[float, Prop]]) -> list[Colour]:
         """One colour per layer: under the look's light, our headlights, and faded by haze."""

@@ -107,7 +107,9 @@ class View:
     def crest_at(self, s: Floats) -> Floats:
         """Row below which things at ``s`` are hidden by nearer ground (the frame's height where nothing hides them)."""
         index = np.searchsorted(_DISTANCES, s - self.s) - 1
-        hidden = (index >= 0) & (self.rows[np.clip(index, 0, _SAMPLES - 1)] > self.crest[np.clip(index, 0, None)] + 0.01)
+        hidden = (index >= 0) & (
+            self.rows[np.clip(index, 0, _SAMPLES - 1)] > self.crest[np.clip(index, 0, None)] + 0.01
+        )
         return np.where(hidden, np.ceil(self.crest[np.clip(index, 0, _SAMPLES - 1)]), self.camera.height)
 
     def edge(self, run: tuple[int, int], side: float) -> Floats:

@@ -75,7 +75,11 @@ class Surface:
     def _markings(self, view: View, colour: str) -> tuple[list[Polygon], NDArray[np.bool_]]:
         """Polygons of one colour's markings, and which of them are wide enough for the lane mask."""
         pieces = np.concatenate(
-            [self._pieces(view.s, n, marking) for n, marking in enumerate(self.layout.markings) if marking.colour == colour]
+            [
+                self._pieces(view.s, n, marking)
+                for n, marking in enumerate(self.layout.markings)
+                if marking.colour == colour
+            ]
             or [np.zeros((0, 4))]
         )
         ends, side, half = pieces[:, :2], pieces[:, 2:3], pieces[:, 3:4]
@@ -111,7 +115,7 @@ class Surface:
         """The shade for three channels (h, w, 3), still at half resolution; at night bright only where headlights reach."""
         if self.look.night:
             beam = _headlights(view, shade.shape[0], shade.shape[1])
-            shade = cv2.multiply(shade, beam, scale=1 / 128)
+            shade = np.asarray(cv2.multiply(shade, beam, scale=1 / 128), np.uint8)
         return np.asarray(cv2.merge([shade, shade, shade]), np.uint8)
 
     def apply(self, view: View, picture: Pixels, light: Pixels) -> None:
@@ -137,9 +141,8 @@ def haze_share(distance: Floats, look: Look) -> Floats:
 def _dashes(a: float, b: float, painted: float, period: float) -> Floats:
     """Starts and ends (n, 2) of the dashes between a and b; dash n starts at n · period wherever the camera is."""
     starts = np.arange(np.floor(a / period), np.ceil(b / period)) * period
-    ends = np.minimum(starts + painted, b)
-    starts = np.maximum(starts, a)
-    return np.stack([starts, ends], axis=1)[ends > starts]
+    ends = np.stack([np.maximum(starts, a), np.minimum(starts + painted, b)], axis=1)
+    return np.asarray(ends[ends[:, 1] > ends[:, 0]])
 
 
 def _slices(a: float, b: float) -> Floats:
@@ -171,6 +174,6 @@ def _headlights(view: View, height: int, width: int) -> NDArray[Any]:
     across = columns[None] * distance[:, None]
     spread = 1.6 + 0.105 * distance[:, None]
     throw = np.exp(-((np.maximum(distance - 9, 0) / 26) ** 1.15)) * np.clip(distance / 7, 0.35, 1)
-    beam = throw[:, None] * np.exp(-np.abs((across - 0.5) / spread) ** 2.4)
+    beam = throw[:, None] * np.exp(-(np.abs((across - 0.5) / spread) ** 2.4))
     level = np.clip(18 + 205 * beam, 0, 255).astype(np.uint8)
     return np.asarray(cv2.resize(level, (width, height), interpolation=cv2.INTER_LINEAR), np.uint8)

@@ -109,7 +109,8 @@ def _lane(rng: np.random.Generator, stream: Stream, start: float) -> _Lane:
     taken[1] |= stream.leads
     loose = 0.0 if stream.leads else 0.1 * stream.gap
     sway = np.stack(
-        [0.13 * stream.gap * rng.uniform(0.4, 1, _TABLE), rng.uniform(0.25, 0.6, _TABLE), rng.uniform(0, 6.28, _TABLE)], 1
+        [0.13 * stream.gap * rng.uniform(0.4, 1, _TABLE), rng.uniform(0.25, 0.6, _TABLE), rng.uniform(0, 6.28, _TABLE)],
+        1,
     )
     if abs(stream.speed) < 2:  # people and parked cars do not sway
         sway[:, 0] = 0

@@ -17,8 +17,8 @@ import numpy as np
 
 from contracts.fit import Stretch
 from contracts.picture import Pixels
-from contracts.prediction import Detections, Mask, Prediction
-from sources.synthetic.canvas import GROUND
+from contracts.prediction import Detections, Mask, Part, Prediction
+from sources.synthetic.canvas import GROUND, pixels_of
 from sources.synthetic.models import CLASSES
 
 LEAST_HEIGHT, LEAST_WIDTH = 6, 4
@@ -66,10 +66,10 @@ def truth_of(ids: Pixels, drivable: Pixels, lane: Pixels, claims: list[Claim]) -
     """The truth of a frame; takes over both masks (uint8 0/1) and clears in them what is covered."""
     height, width = ids.shape
     fit = Stretch(width, height, width, height)
-    free = cv2.compare(ids, GROUND, cv2.CMP_EQ)
+    free = pixels_of(ids, GROUND)
     for mask in (drivable, lane):
         cv2.bitwise_and(mask, free, dst=mask)
-    parts = {
+    parts: dict[str, Part] = {
         "boxes": boxes_of(ids, claims),
         "drivable": Mask(drivable, fit, "drivable", "drivable"),
         "lane": Mask(lane, fit, "lane", "lane"),
@@ -82,5 +82,5 @@ def _count(ids: Pixels, window: tuple[int, int, int, int], owner: int) -> tuple[
     x1, y1, x2, y2 = window
     if x2 <= x1 or y2 <= y1:
         return np.zeros((0, 0), np.uint8), 0
-    own = cv2.compare(ids[y1:y2, x1:x2], owner, cv2.CMP_EQ)
-    return np.asarray(own, np.uint8), cv2.countNonZero(own)
+    own = pixels_of(ids[y1:y2, x1:x2], owner)
+    return own, cv2.countNonZero(own)

@@ -7,9 +7,9 @@ import numpy as np
 
 from contracts.picture import Pixels
 from sources.synthetic.camera import Camera
-from sources.synthetic.canvas import GROUND, Canvas
+from sources.synthetic.canvas import GROUND, Canvas, pixels_of
 
-_DROPS = 46
+_DROPS = 30
 _DROP_LIFE = 75
 """Frames a drop stays on the windscreen."""
 _MIRROR = 0.3
@@ -25,6 +25,7 @@ class Rain:
         self._offsets = rng.integers(0, 1 << 30, (1024, 2))
         self._drops = rng.random((_DROPS * 64, 4))
         self._lens = _lens()
+        self._lenses: dict[int, tuple[Pixels, Pixels, Pixels]] = {}
 
     def mirror(self, canvas: Canvas, horizon: float) -> None:
         """Gives the ground a dim, smeared image of what stands above the horizon."""
@@ -35,7 +36,7 @@ class Rain:
         image = cv2.resize(cv2.blur(small, (3, 5)), (self._camera.width, below), interpolation=cv2.INTER_LINEAR)
         ground = canvas.picture[middle:]
         mixed = cv2.addWeighted(ground, 1 - _MIRROR, image, _MIRROR, -6)
-        cv2.copyTo(mixed, cv2.compare(canvas.ids[middle:], GROUND, cv2.CMP_EQ), ground)
+        cv2.copyTo(mixed, pixels_of(canvas.ids[middle:], GROUND), ground)
 
     def fall(self, picture: Pixels, index: int) -> None:
         """Adds this frame's streaks."""
@@ -58,11 +59,14 @@ class Rain:
 
     def _drop(self, patch: Pixels, radius: int) -> None:
         """One drop over a square patch."""
-        size = (2 * radius, 2 * radius)
-        alpha, shine = (cv2.resize(layer, size, interpolation=cv2.INTER_AREA) for layer in self._lens)
-        seen = cv2.blur(patch[::-1, ::-1], (3, 3))
-        cv2.multiply(patch, cv2.bitwise_not(alpha), dst=patch, scale=1 / 255)
-        cv2.add(patch, cv2.multiply(seen, alpha, scale=1 / 255), dst=patch)
+        if radius not in self._lenses:
+            size = (2 * radius, 2 * radius)
+            alpha, shine = (np.asarray(cv2.resize(layer, size, interpolation=cv2.INTER_AREA)) for layer in self._lens)
+            self._lenses[radius] = (alpha, np.asarray(cv2.bitwise_not(alpha)), shine)
+        alpha, rest, shine = self._lenses[radius]
+        through = cv2.multiply(patch[::-1, ::-1], alpha, scale=1 / 255)
+        cv2.multiply(patch, rest, dst=patch, scale=1 / 255)
+        cv2.add(patch, through, dst=patch)
         cv2.add(patch, shine, dst=patch)
 
 
@@ -85,5 +89,10 @@ def _lens() -> tuple[Pixels, Pixels]:
     x, y = np.meshgrid(along, along)
     away = np.hypot(x, y)
     alpha = np.clip((0.96 - away) * 9, 0, 1) * (0.5 + 0.4 * away)
-    shine = 46 * np.clip((0.96 - away) * 6, 0, 1) * np.clip(y * away, 0, 1) + 90 * np.exp(-((x + 0.35) ** 2 + (y + 0.4) ** 2) / 0.025)
-    return tuple(np.repeat(np.rint(np.clip(layer, 0, 255)).astype(np.uint8)[..., None], 3, axis=2) for layer in (alpha * 255, shine))  # type: ignore[return-value]
+    shine = 46 * np.clip((0.96 - away) * 6, 0, 1) * np.clip(y * away, 0, 1) + 90 * np.exp(
+        -((x + 0.35) ** 2 + (y + 0.4) ** 2) / 0.025
+    )
+    return tuple(
+        np.repeat(np.rint(np.clip(layer, 0, 255)).astype(np.uint8)[..., None], 3, axis=2)
+        for layer in (alpha * 255, shine)
+    )  # type: ignore[return-value]

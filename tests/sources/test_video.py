@@ -11,7 +11,7 @@ from typing import Any
 
 import av
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 
 from contracts.frame import Frame

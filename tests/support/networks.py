@@ -41,10 +41,8 @@ def box_network(path: Path, *, card: bool = True, classes: str = "[car, bus]") -
     constants = [numpy_helper.from_array(rows, "rows"), numpy_helper.from_array(np.zeros((), np.float32), "zero")]
     _save(path, nodes, constants, {"boxes": [1, 6, 2]})
     if card:
-        path.with_suffix(".card.yaml").write_text(
-            f"name: two-boxes\ninput: {{fit: letterbox}}\nheads: [{{name: boxes, kind: yolo_boxes, classes: {classes}}}]\n",
-            encoding="utf-8",
-        )
+        head = f"{{name: boxes, kind: yolo_boxes, classes: {classes}}}"
+        path.with_suffix(".card.yaml").write_text(f"name: two-boxes\nheads: [{head}]\n", encoding="utf-8")
     return path
 
 

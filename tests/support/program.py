@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,9 @@ def command(*words: str | Path) -> list[str]:
     return [sys.executable, "-W", "error", str(ROOT / "run_stream.py"), *map(str, words)]
 
 
-def run_stream(*words: str | Path, cwd: Path | None = None, timeout: float = 120) -> Finished:
+def run_stream(*words: str | Path, timeout: float = 120, environment: Mapping[str, str] | None = None) -> Finished:
     """Run to the end."""
-    done = subprocess.run(command(*words), capture_output=True, text=True, cwd=cwd, timeout=timeout, check=False)
+    done = subprocess.run(
+        command(*words), capture_output=True, text=True, timeout=timeout, env=environment, check=False
+    )
     return Finished(done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,103 @@
+"""What only ONNX Runtime has: a thread of ours, outputs of open shape, failures while it runs."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from contracts.errors import EngineError
+from engines.onnxruntime import OnnxRuntimeEngine
+from tests.engines import tiny
+
+
+def test_outputs_of_open_shape_come_as_they_are(tmp_path: Path) -> None:
+    nodes = [
+        tiny.helper.make_node("NonZero", ["images"], ["places"]),
+        tiny.helper.make_node("Cast", ["places"], ["seen"], to=tiny.TensorProto.FLOAT),
+    ]
+    file = tiny.save(tmp_path / "n.onnx", nodes, {"seen": ("axes", "count")}, {"images": (1, 3, 12, 16)})
+    engine = OnnxRuntimeEngine(tiny.config(tiny.with_card(file), "onnxruntime"))
+    assert engine.outputs[0].shape == (-1, -1)
+    tickets = []
+    for count in (5, 0, 7):
+        tensor = engine.buffer(engine.inputs[0])
+        tensor[:] = 0
+        tensor.reshape(-1)[:count] = 1
+        tickets.append((count, engine.submit({"images": tensor})))
+        if len(tickets) == engine.depth:
+            for wanted, ticket in tickets:
+                assert ticket.result(20)["seen"].shape == (4, wanted)
+                ticket.close()
+            tickets.clear()
+    engine.close()
+
+
+def test_a_failure_while_it_runs_is_an_error_of_that_ticket_only(tmp_path: Path) -> None:
+    """Gather beyond the end: the file cannot know."""
+    nodes = [
+        tiny.helper.make_node("ReduceMax", ["images"], ["most"], keepdims=0),
+        tiny.helper.make_node("Cast", ["most"], ["index"], to=tiny.TensorProto.INT64),
+        tiny.helper.make_node("Gather", ["table", "index"], ["seen"]),
+    ]
+    table = tiny.numpy_helper.from_array(np.arange(10, dtype=np.float32), "table")
+    file = tiny.save(tmp_path / "g.onnx", nodes, {"seen": ()}, {"images": (1, 3, 12, 16)}, [table])
+    engine = OnnxRuntimeEngine(tiny.config(tiny.with_card(file), "onnxruntime"))
+    for value, works in ((3, True), (99, False), (4, True)):
+        tensor = engine.buffer(engine.inputs[0])
+        tensor[:] = value
+        ticket = engine.submit({"images": tensor})
+        if works:
+            assert ticket.result(20)["seen"] == value
+        else:
+            with pytest.raises(EngineError, match="engine g failed: .*indices element out of data bounds") as caught:
+                ticket.result(20)
+            assert "\n" not in str(caught.value)
+        ticket.close()
+    engine.close()
+
+
+def test_an_idle_engine_burns_no_cpu(tmp_path: Path) -> None:
+    """Spinning threads would keep the cores busy for a while after each inference."""
+    engine = OnnxRuntimeEngine(tiny.config(tiny.with_card(tiny.slow(tmp_path / "s.onnx")), "onnxruntime", threads=4))
+    process = psutil.Process()
+    spent = 0.0
+    for _ in range(3):
+        ticket = engine.submit({"images": engine.buffer(engine.inputs[0])})
+        ticket.result(60)
+        before = sum(process.cpu_times()[:2])
+        time.sleep(0.2)
+        spent += sum(process.cpu_times()[:2]) - before
+        ticket.close()
+    engine.close()
+    assert spent < 0.3, f"{spent:.2f} CPU-seconds in 0.6 s of doing nothing"
+
+
+def test_what_is_no_tensor_of_numbers_is_refused(tmp_path: Path) -> None:
+    nodes = [tiny.helper.make_node("Cast", ["images"], ["seen"], to=tiny.TensorProto.STRING)]
+    tensor = tiny.helper.make_tensor_value_info
+    graph = tiny.helper.make_graph(
+        nodes, "g", [tensor("images", 1, [1, 3, 8, 8])], [tensor("seen", tiny.TensorProto.STRING, [1, 3, 8, 8])]
+    )
+    file = tmp_path / "text.onnx"
+    model = tiny.helper.make_model(graph, opset_imports=[tiny.helper.make_opsetid("", 17)], ir_version=8)
+    tiny.onnx.save(model, file)
+    with pytest.raises(EngineError, match=r"seen of the network is tensor\(string\)"):
+        OnnxRuntimeEngine(tiny.config(tiny.with_card(file), "onnxruntime"))
+
+
+def test_float16_inputs_get_float16(tmp_path: Path) -> None:
+    dims = (1, 3, 12, 16)
+    nodes = [tiny.helper.make_node("Abs", ["images"], ["seen"])]
+    file = tiny.save(tmp_path / "h.onnx", nodes, {"seen": dims}, {"images": dims}, kind=tiny.TensorProto.FLOAT16)
+    engine = OnnxRuntimeEngine(tiny.config(tiny.with_card(file), "onnxruntime"))
+    assert (engine.inputs[0].dtype, engine.facts.precision) == ("float16", "fp16")
+    tensor = engine.buffer(engine.inputs[0])
+    tensor[:] = 0.5
+    ticket = engine.submit({"images": tensor})
+    assert ticket.result(20)["seen"].max() == 0.5
+    ticket.close()
+    engine.close()

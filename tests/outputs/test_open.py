@@ -1,0 +1,46 @@
+"""Which outputs a configuration asks for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from contracts.config import RunConfig
+from contracts.errors import UsageError
+from contracts.protocols import Output
+from outputs.events import CsvEvents, JsonlEvents
+from outputs.mp4 import Mp4Output
+from outputs.open import outputs_of
+
+
+@pytest.mark.parametrize(
+    ("options", "kinds"),
+    [
+        ({}, []),
+        ({"save": "out.mp4"}, [Mp4Output]),
+        ({"save": "OUT.MP4"}, [Mp4Output]),
+        ({"events": "out.jsonl"}, [JsonlEvents]),
+        ({"events": "a.b.CSV"}, [CsvEvents]),
+        ({"save": "out.mp4", "events": "out.csv", "stats": "out.json"}, [Mp4Output, CsvEvents]),
+    ],
+)
+def test_outputs_of_a_run(options: dict[str, Any], kinds: list[type[Output]]) -> None:
+    assert [type(output) for output in outputs_of(RunConfig.build(options))] == kinds
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"save": "out.mkv"}, "write out.mp4"),
+        ({"save": "mp4"}, "write mp4.mp4"),
+        ({"events": "out.json"}, ".jsonl or .csv"),
+        ({"save": "out.mp4", "preset": "veryfats"}, "veryfast"),
+        ({"save": "out.mp4", "crf": 0}, "outside 1 … 51"),
+    ],
+)
+def test_refused_with_a_cure(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        outputs_of(RunConfig.build(options))
+    assert says in str(raised.value)
+    assert raised.value.cure
