@@ -122,6 +122,7 @@ class OnnxRuntimeEngine:
         self._thread.join(STOP_DEADLINE_S)
         if self._thread.is_alive():
             raise EngineError(f"engine {self.name} did not stop in {STOP_DEADLINE_S:g} s: {self._thread.name}")
+        self._session = None
 
     def _work(self) -> None:
         """The thread's life: inferences in the order of submission until a None comes."""
@@ -205,7 +206,9 @@ class OnnxRuntimeTicket:
             if self._closed:
                 raise closed_error(self._engine.name)
             if self._fault is not None:
-                raise EngineError(f"engine {self._engine.name} failed: {_reason(self._fault)}") from self._fault
+                raise EngineError(
+                    f"engine {self._engine.name} failed: {_reason(self._fault)}", "try --backend openvino"
+                ) from self._fault
             return dict(self._outputs)
 
     def close(self) -> None:

@@ -7,7 +7,6 @@ from importlib import import_module
 from contracts.config import EngineConfig
 from contracts.errors import EngineError
 from contracts.protocols import Engine
-from engines.files import require_readable
 
 _BACKENDS = {
     "openvino": ("engines.openvino", "OpenVinoEngine"),
@@ -21,7 +20,6 @@ def open_engine(config: EngineConfig, *, live: bool = False) -> Engine:
 
     live: answer early rather than many at once. Raises EngineError with the cure for whatever does not run.
     """
-    require_readable(config.file)
     if config.device is not None and config.device.lower() not in ("cpu", "auto"):
         raise EngineError(f"device {config.device!r} cannot run networks here", "use --device cpu")
     backend = _DEFAULT if config.backend in (None, "auto") else config.backend

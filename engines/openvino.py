@@ -111,7 +111,9 @@ class OpenVinoEngine:
             request.start_async()
         except _FAULTS as fault:
             ticket.close()
-            raise EngineError(f"engine {self.name} cannot start: {_reason(fault)}", "") from fault
+            raise EngineError(
+                f"engine {self.name} cannot start: {_reason(fault)}", "try --backend onnxruntime"
+            ) from fault
         return ticket
 
     def close(self) -> None:
@@ -183,7 +185,9 @@ class OpenVinoTicket:
             with self._lock:
                 if self._closed:
                     raise closed_error(self._engine.name) from fault
-            raise EngineError(f"engine {self._engine.name} failed: {_reason(fault)}", "") from fault
+            raise EngineError(
+                f"engine {self._engine.name} failed: {_reason(fault)}", "try --backend onnxruntime"
+            ) from fault
 
     def _outputs(self) -> Tensors:
         views: dict[str, NDArray[Any]] = {}
@@ -253,7 +257,13 @@ def _plain_pixels(spec: TensorSpec) -> TensorSpec:
 
 def _with_arithmetic(model: Any, spec: TensorSpec, card: Card) -> Any:
     """The network with the way from plain pixels to its own input in front: layout, type, scale, mean, std."""
-    model.reshape({model.input(0): list(spec.shape)})
+    try:
+        model.reshape({model.input(0): list(spec.shape)})
+    except _FAULTS as fault:
+        sizes = f"{spec} in the card {card.name!r}"
+        raise EngineError(
+            f"the network cannot work at {sizes}: {_reason(fault)}", "give the size it was made for"
+        ) from fault
     builder = _preprocess.PrePostProcessor(model)
     picture = builder.input(0)
     picture.tensor().set_element_type(ov.Type.u8).set_layout(ov.Layout("NHWC"))

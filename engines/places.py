@@ -41,15 +41,17 @@ class Places(Generic[Item]):
             return self._idle.popleft()
 
     def give_back(self, item: Item) -> None:
-        """The item may be taken again."""
+        """The item may be taken again; after ``close`` it is dropped."""
         with self._changed:
-            self._idle.append(item)
-            self._changed.notify()
+            if not self._closed:
+                self._idle.append(item)
+                self._changed.notify()
 
     def close(self) -> bool:
         """Nobody gets a place any more, those who wait included; False where that was so before."""
         with self._changed:
             was_open, self._closed = not self._closed, True
+            self._idle.clear()
             self._changed.notify_all()
             return was_open
 

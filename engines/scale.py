@@ -51,13 +51,18 @@ class Scaler:
         return self._resize(picture.bgr(), width, height)
 
     def _resize(self, pixels: Pixels, width: int, height: int) -> Pixels:
-        if pixels.shape[:2] == (height, width):
+        rows, columns = pixels.shape[:2]
+        if (columns, rows) == (width, height):
             return pixels
-        # INTER_LINEAR looks at 2x2 source pixels; beyond a reduction by two it would skip some.
-        skips = pixels.shape[1] > 2 * width or pixels.shape[0] > 2 * height
         if self._resized.shape != (height, width, 3):
             self._resized = np.empty((height, width, 3), np.uint8)
-        method = cv2.INTER_AREA if skips else cv2.INTER_LINEAR
+        method = cv2.INTER_LINEAR
+        if columns > 2 * width or rows > 2 * height:  # INTER_LINEAR looks at 2x2 pixels: it would skip some
+            method = cv2.INTER_AREA
+            if columns < width or rows < height:  # INTER_AREA cannot enlarge: the axis that shrinks goes first
+                shrunk = cv2.resize(pixels, (min(columns, width), min(rows, height)), interpolation=method)
+                pixels = np.asarray(shrunk, np.uint8)
+                method = cv2.INTER_LINEAR
         cv2.resize(pixels, (width, height), dst=self._resized, interpolation=method)
         return self._resized
 

@@ -23,7 +23,7 @@ from contracts.errors import OutputError
 from contracts.frame import SourceInfo
 from contracts.prediction import Classification, Detections, Prediction
 from contracts.result import Result
-from outputs.paths import Target, is_full
+from outputs.paths import Target, cure, reason
 
 log = logging.getLogger(__name__)
 
@@ -82,9 +82,8 @@ class _LinesOutput(ABC):
             self._lines.close()
             self._lines = None
         part = self._target.part
-        reason = "disk full" if is_full(fault) else (fault.strerror or str(fault)).lower()
         kept = f"; the lines so far are kept as {part}" if part.exists() else ""
-        return OutputError(f"cannot write {self._target.path}: {reason}{kept}", "free some space or write elsewhere")
+        return OutputError(f"cannot write {self._target.path}: {reason(fault)}{kept}", cure(fault))
 
     def _heading(self) -> str:
         """What comes before the first frame."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from fractions import Fraction
 from io import FileIO
 from pathlib import Path
@@ -25,7 +26,7 @@ from contracts.result import Result
 from outputs.encoder import KEYFRAME_SECONDS, TICKS, Encoder, VideoSettings, choose, usual_rate
 from outputs.fragments import cut_to_whole_fragments
 from outputs.i420 import encodable, even_size
-from outputs.paths import Target, is_full
+from outputs.paths import Target, cure, reason
 from outputs.remux import SoundTrack, remux
 
 log = logging.getLogger(__name__)
@@ -57,9 +58,8 @@ class Mp4Output:
         self._audio = audio
         self._source: SourceInfo | None = None
         self._encoder: Encoder | None = None
-        self._claim: FileIO | None = None
+        self._claim: FileIO | None = None  # held from open to the end, whatever that is
         self._recording: _Recording | None = None
-        self._failed = False
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Chooses the encoder and clears the way; one source. Raises OutputError."""
@@ -86,7 +86,7 @@ class Mp4Output:
         After a fault of this output itself, and when finishing fails, the recording stays as ``out.part.mp4``.
         Raises OutputError.
         """
-        if self._claim is None or self._failed:
+        if self._claim is None:
             return
         with self._claim:
             try:
@@ -110,30 +110,31 @@ class Mp4Output:
         except _FAULTS as fault:
             raise self._fault(fault) from fault
         finally:
-            self._target.finishing.unlink(missing_ok=True)
+            with suppress(OSError):  # it is not there any more, or the fault above is the one to tell
+                self._target.finishing.unlink()
 
     def _give_up(self, fault: Exception) -> OutputError:
         """Closes the recording so that what is whole of it plays, and says where it is."""
-        self._failed = True
-        if self._recording is not None:
-            self._recording.abandon()
+        with suppress(*_FAULTS):  # the first fault is the one to tell
+            if self._recording is not None:
+                self._recording.abandon()
+            if not cut_to_whole_fragments(self._target.part):
+                self._target.part.unlink()
         if self._claim is not None:
             self._claim.close()
+        self._claim = self._recording = self._encoder = None
         return self._fault(fault)
 
     def _fault(self, fault: Exception) -> OutputError:
         part = self._target.part
-        reason = "disk full" if is_full(fault) else str(fault)
         kept = f"; what was recorded is kept as {part}" if part.exists() else ""
-        cure = "free some space or write elsewhere" if is_full(fault) else "write elsewhere or try another --codec"
-        return OutputError(f"cannot write {self._target.path}: {reason}{kept}", cure)
+        return OutputError(f"cannot write {self._target.path}: {reason(fault)}{kept}", cure(fault))
 
 
 class _Recording:
     """The growing file: an encoder and FFmpeg's MP4 writer, kill-safe. Everything raises OSError or av.FFmpegError."""
 
     def __init__(self, path: Path, encoder: Encoder, rate: Fraction, picture: Picture) -> None:
-        self._path = path
         self._size = even_size(picture.width, picture.height)
         self._step = max(1, round(TICKS / rate))
         self._container: OutputContainer = av.open(f"file:{path}", "w", format="mp4", container_options=_RECORDING)
@@ -169,16 +170,9 @@ class _Recording:
         self._container.close()
 
     def abandon(self) -> None:
-        """Closes after a fault; a fragment that did not get whole is cut off, a part without one removed."""
-        try:
+        """Closes after a fault, whatever state the file is in."""
+        with suppress(*_FAULTS):  # the trailer cannot be written either
             self._container.close()
-        except _FAULTS as fault:
-            log.debug("closing %s: %s", self._path, fault)
-        try:
-            if not cut_to_whole_fragments(self._path):
-                self._path.unlink()
-        except OSError as fault:
-            log.debug("mending %s: %s", self._path, fault)
 
     def _mux(self, frame: av.VideoFrame | None) -> None:
         for packet in self._stream.encode(frame):

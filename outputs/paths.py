@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import secrets
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
@@ -12,10 +14,8 @@ from io import FileIO
 from itertools import count
 from pathlib import Path
 
-try:
+if sys.platform != "win32":
     import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 from contracts.errors import OutputError, UsageError
 
@@ -47,25 +47,29 @@ class Target:
         """Makes the part, empty, and locks it: it is ours for as long as the file returned is open.
 
         A part that an earlier run left (killed, full disk) is kept as ``out.part-1.mp4``, ``-2`` and so on, with a
-        warning. Raises OutputError, also where another run is writing the part at this moment.
+        warning, unless it is empty. Raises OutputError, also where another run is writing the part at this moment.
         """
         try:
             if os.path.lexists(self.part):
-                log.warning("%s of an earlier run is now %s", self.part, self._set_aside())
+                self._set_aside()
             part = self.part.open("xb", buffering=0)
         except FileExistsError as fault:
             raise self._taken() from fault
         except OSError as fault:
-            raise os_error(fault, f"cannot write {self.part}") from fault
+            raise _cannot_write(self.path, fault) from fault
         _lock(part)
         return part
 
-    def _set_aside(self) -> Path:
+    def _set_aside(self) -> None:
         with self.part.open("rb", buffering=0) as left:
             if not _lock(left):
                 raise self._taken()
+            if os.fstat(left.fileno()).st_size == 0:
+                self.part.unlink()
+                return
             kept = next(name for name in self._spare_names() if not os.path.lexists(name))
-            return self.part.rename(kept)
+            self.part.rename(kept)
+            log.warning("%s of an earlier run is now %s", self.part, kept)
 
     def _spare_names(self) -> Iterator[Path]:
         return (self.path.with_name(f"{self.path.stem}.part-{number}{self.path.suffix}") for number in count(1))
@@ -82,7 +86,7 @@ class Target:
 
 def _lock(file: FileIO) -> bool:
     """Locks an open file for this process; False where another one holds it. A disk without locks: True."""
-    if fcntl is None:
+    if sys.platform == "win32":
         return True
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -98,14 +102,22 @@ def is_full(fault: BaseException) -> bool:
     return getattr(fault, "errno", None) in _FULL
 
 
-def os_error(fault: OSError, what: str, cure: str = "") -> OutputError:
-    """An OutputError that says what went wrong in people's words: ``what``: reason."""
+def reason(fault: Exception) -> str:
+    """Why a file could not be written, in a few words for people."""
     if is_full(fault):
-        return OutputError(f"disk full: {what}", cure or "free some space or write elsewhere")
-    if fault.errno == errno.EROFS:
-        return OutputError(f"{what}: the disk is read-only", cure or "write elsewhere")
-    reason = os.strerror(fault.errno).lower() if fault.errno else str(fault)
-    return OutputError(f"{what}: {reason}", cure or "check the path and its permissions")
+        return "disk full"
+    if not isinstance(fault, OSError) or not fault.strerror:
+        return str(fault)
+    return "the disk is read-only" if fault.errno == errno.EROFS else fault.strerror.lower()
+
+
+def cure(fault: Exception) -> str:
+    """What to do about it."""
+    return "free some space or write elsewhere" if is_full(fault) else "check the path or write elsewhere"
+
+
+def _cannot_write(path: Path, fault: OSError) -> OutputError:
+    return OutputError(f"cannot write {path}: {reason(fault)}", cure(fault))
 
 
 def check_targets(outputs: Sequence[Path], inputs: Sequence[str], overwrite: bool) -> None:
@@ -125,7 +137,7 @@ def check_targets(outputs: Sequence[Path], inputs: Sequence[str], overwrite: boo
             _check_existing(path, overwrite)
             _probe(path)
         except OSError as fault:
-            raise os_error(fault, f"cannot write {path}") from fault
+            raise _cannot_write(path, fault) from fault
 
 
 def _local_files(inputs: Sequence[str]) -> Iterator[Path]:
@@ -174,13 +186,16 @@ def _check_existing(path: Path, overwrite: bool) -> None:
 
 
 def _probe(path: Path) -> None:
-    """Creates and removes a file where the output will be, under the longest name it will have. Raises OSError too."""
+    """Creates and removes a file where the output will be, under a name as long as the ones used on the way.
+
+    Raises OutputError and OSError.
+    """
     parent = path.parent
     if not parent.exists():
         raise OutputError(f"the folder of the output {path} does not exist", f"mkdir -p {parent}")
     if not parent.is_dir():
         raise OutputError(f"cannot write {path}: {parent} is a file, not a folder", "choose another place")
-    probe = Target(path).finishing
-    with probe.open("wb"):
+    probe = path.with_name(f"{path.stem}.{secrets.token_hex(4)}{path.suffix}")
+    with probe.open("xb"):
         pass
     probe.unlink()

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 _COPIED = frozenset({"aac", "mp3", "opus", "flac", "ac3", "eac3", "alac"})
 """Codecs that players expect in MP4; what else FFmpeg would put there (PCM, Vorbis) few of them play."""
+_AAC_RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350})
 _READ_ERRORS = (OSError, av.FFmpegError)
 
 
@@ -109,6 +110,3 @@ class Sound:
                     yield packet
         except _READ_ERRORS as fault:
             log.warning("the sound ends early: its source is damaged (%s)", fault)
-
-
-_AAC_RATES = frozenset({96000, 88200, 64000, 48000, 44100, 32000, 24000, 22050, 16000, 12000, 11025, 8000, 7350})

@@ -30,6 +30,9 @@ _SILENCE_IS_LOSS = frozenset({"h264", "hevc"})
 _LATEST = 32
 """Frames after which one that was thought lost is no longer looked for; H.264 and HEVC reorder 16 at most."""
 
+_MOST_WAITING = 256
+"""Packets whose frames may be awaited at once: far more than threads and reordering hold back."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
@@ -89,12 +92,16 @@ class PacketDecoder:
         """The frames that come out when ``packet`` goes in, in order of showing."""
         owed = self._expect(packet)
         frames: list[Decoded] = []
-        if not self.careful and (packet.pts is None or self._kept_bytes > _KEPT_BYTES):
-            frames = self._decode_again()  # damage could not be noticed, or not be mended, from here on
+        if not self.careful and self._is_out_of_hand(packet):
+            frames = self._decode_again()
         if not self.careful:
             self._kept.append((packet, owed))
             self._kept_bytes += packet.size
         return frames + self._decode(packet, owed)
+
+    def _is_out_of_hand(self, packet: VideoPacket) -> bool:
+        """Whether damage could not be noticed, or not be mended, from here on."""
+        return packet.pts is None or self._kept_bytes > _KEPT_BYTES or len(self._waiting) > _MOST_WAITING
 
     def finish(self) -> tuple[list[Decoded], int]:
         """The frames still inside, and how many were lost after the last of them."""
@@ -126,6 +133,8 @@ class PacketDecoder:
         """Feeds one packet, or None to get out what is still inside."""
         if owed is not None and owed.key is not None:
             self._waiting.append(owed)
+            if self.careful and len(self._waiting) > _MOST_WAITING:
+                self._lost_unplaced = self._lost([self._waiting.pop(0)])
         self._unstamped += owed is not None and owed.key is None
         try:
             frames = self._context.decode(packet)

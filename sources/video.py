@@ -81,6 +81,7 @@ class VideoFileSource:
             decoded = None if self._stopping.is_set() else self._advance()
             frame = self._frame(decoded) if decoded is not None else None
             if frame is None or self._stopping.is_set():
+                self._stopping.set()
                 self._file.close()
                 return None
         if self._stopping.is_set():  # close() came between: it found the lock taken and left the file to this thread
@@ -118,8 +119,9 @@ class VideoFileSource:
         decoded = self._file.skip(first, self._start)
         if decoded is None:
             length = self._file.duration
-            cure = f"it is {float(length):.2f} s long" if length else "choose an earlier start"
-            raise SourceError(f"{self._path} ends before the start at {float(self._start):g} s", cure)
+            known = length is not None and length <= self._start  # else what lies there cannot be decoded
+            cure = f"it is {float(length):.2f} s long" if length and known else "choose an earlier start"
+            raise SourceError(f"{self._path} gives no frame from {float(self._start):g} s on", cure)
         return Decoded(decoded.frame)
 
     def _frame(self, decoded: Decoded) -> Frame:

@@ -36,7 +36,7 @@ class SyntheticDrive:
         self.camera = Camera.for_size(*size)
         rng = np.random.default_rng([seed, *look.encode()])
         self.layout = self._look.layout(rng)
-        self.course = Course.random(rng, self._look.radius, self._look.rise)
+        self.course = Course.random(rng, self.layout.radius, self.layout.rise)
         self._start = float(rng.uniform(0, 4000))
         self._sway = rng.uniform(0, 2 * np.pi, 3)
         self._traffic = Traffic(rng, self.layout, self._start)

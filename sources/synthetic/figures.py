@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -17,9 +18,9 @@ from sources.synthetic.surface import haze_share
 from sources.synthetic.traffic import Actor
 
 _PAINTS: dict[str, Colour] = {
-    "glass": (74, 62, 52), "tyre": (30, 29, 28), "hub": (140, 142, 144), "dark": (42, 40, 40), "chrome": (176, 178, 180),
-    "plate": (220, 226, 226), "skin": (128, 160, 206), "trousers": (72, 58, 50), "stripe": (70, 110, 214),
-    "tail": (44, 36, 150), "head": (226, 230, 232),
+    "glass": (74, 62, 52), "tyre": (30, 29, 28), "hub": (140, 142, 144), "dark": (42, 40, 40),
+    "chrome": (176, 178, 180), "plate": (220, 226, 226), "skin": (128, 160, 206), "trousers": (72, 58, 50),
+    "stripe": (70, 110, 214), "tail": (44, 36, 150), "head": (226, 230, 232),
 }  # fmt: skip
 _TAIL, _BRAKE, _HEAD = (70, 60, 236), (110, 96, 255), (255, 255, 255)
 _HALOS = {"tail": halo((30, 26, 190), 3.0), "brake": halo((60, 50, 255), 2.4), "head": halo((215, 232, 240), 2.8)}
@@ -126,7 +127,7 @@ class FigurePainter:
         lit = table[:, :3] * np.where(table[:, 3] > 0, 1.0, light)[:, None]
         flat = np.clip(lit + (np.array(look.horizon) - lit) * haze, 0, 255).tolist()
         ends = np.cumsum([0, *sizes]).tolist()
-        return [flat[a:b] for a, b in zip(ends, ends[1:], strict=False)]
+        return [flat[a:b] for a, b in pairwise(ends)]
 
     def _in_full_light(self, actor: Actor) -> Floats:
         """(F, 4): BGR of an actor's faces, and 1 where a face glows by itself."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from sources.synthetic.camera import Floats
@@ -33,7 +35,7 @@ def make_lamp(side: float, look: Look) -> Prop:
     inward = -1.0 if side > 0 else 1.0
     arm = [(side, 7.4), (side + 0.6 * inward, 8.3), (side + 2.6 * inward, 8.6)]
     bars = [beam((side, side), (0, 7.4), 0.18)]
-    bars += [beam((a[0], b[0]), (a[1], b[1]), 0.13) for a, b in zip(arm, arm[1:], strict=False)]
+    bars += [beam((a[0], b[0]), (a[1], b[1]), 0.13) for a, b in pairwise(arm)]
     head = beam((side + 2.0 * inward, side + 3.0 * inward), (8.52, 8.66), 0.24)
     lit = look.lamps_on
     layers = (

@@ -58,6 +58,10 @@ class Stream:
 class Layout:
     """One cross section. ``own`` is where the camera drives, ``drivable`` the edges of the lanes in its direction."""
 
+    radius: float
+    """Metres, about the sharpest curve."""
+    rise: float
+    """Steepest slope, metres per metre."""
     own: float
     speed: float
     """Metres per second of the camera."""
@@ -117,7 +121,9 @@ def motorway(rng: np.random.Generator) -> Layout:
     rails = (left - 2.0, far + 2.0, right + 3.7)
     verge = (outer - 4.5, right + 5.5)
     lamps = ((left + far) / 2, right + 4.2) if rng.random() < 0.6 else ()
-    return Layout(own, speed, (left, right), strips, tuple(markings), tuple(streams), rails, False, verge, lamps)
+    return Layout(
+        620, 0.042, own, speed, (left, right), strips, tuple(markings), tuple(streams), rails, False, verge, lamps
+    )
 
 
 def country_road(rng: np.random.Generator) -> Layout:
@@ -128,11 +134,11 @@ def country_road(rng: np.random.Generator) -> Layout:
     centre = Marking(0.0, "yellow", cycle[first:] + cycle[:first])
     edges = (Marking(width, "white", ("solid",)), Marking(-width, "white", ("solid",)))
     streams = (
-        Stream(width / 2, speed, 72.0, _MIXED + (("lorry", 0.25), ("bus", 0.1)), 0.05, leads=True),
-        Stream(-width / 2, -speed - 1, 62.0, _MIXED + (("lorry", 0.2), ("bus", 0.1)), 0.2),
+        Stream(width / 2, speed, 72.0, (*_MIXED, ("lorry", 0.25), ("bus", 0.1)), 0.05, leads=True),
+        Stream(-width / 2, -speed - 1, 62.0, (*_MIXED, ("lorry", 0.2), ("bus", 0.1)), 0.2),
     )
     strips = (Strip(-width - 1.4, width + 1.4, "shoulder"), Strip(-width - 0.5, width + 0.5, "asphalt"))
-    return Layout(width / 2, speed, (0.0, width), strips, (centre, *edges), streams, verge=(-7.0, 7.0))
+    return Layout(400, 0.045, width / 2, speed, (0.0, width), strips, (centre, *edges), streams, verge=(-7.0, 7.0))
 
 
 def street(rng: np.random.Generator) -> Layout:
@@ -166,5 +172,16 @@ def street(rng: np.random.Generator) -> Layout:
     )
     lamps = (kerb + 0.7, -kerb - 0.7)
     return Layout(
-        own, speed, (0.0, 2 * width), strips, (centre, *between, *edges), streams, (), True, (-wall, wall), lamps
+        250,
+        0.034,
+        own,
+        speed,
+        (0.0, 2 * width),
+        strips,
+        (centre, *between, *edges),
+        streams,
+        (),
+        True,
+        (-wall, wall),
+        lamps,
     )

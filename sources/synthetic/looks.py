@@ -17,10 +17,6 @@ class Look:
     """Everything that makes city, highway, night and rain differ."""
 
     layout: Callable[[np.random.Generator], Layout]
-    radius: float
-    """Metres, sharpest curve."""
-    rise: float
-    """Steepest slope, metres per metre."""
     zenith: Colour
     horizon: Colour
     """Colour of the sky down there, which far things fade into."""
@@ -56,18 +52,18 @@ def _night_road(rng: np.random.Generator) -> Layout:
 
 LOOKS: dict[str, Look] = {
     "highway": Look(
-        motorway, 620, 0.042, (196, 128, 62), (238, 222, 196), 520, (62, 128, 104), (106, 103, 101), 0.45, 0.62, 1.0
+        motorway, (196, 128, 62), (238, 222, 196), 520, (62, 128, 104), (106, 103, 101), 0.45, 0.62, 1.0
     ),
     "city": Look(
-        street, 420, 0.034, (206, 150, 92), (232, 222, 206), 380, (74, 120, 96), (98, 97, 96), 0.4, 0.55, 1.0,
+        street, (206, 150, 92), (232, 222, 206), 380, (74, 120, 96), (98, 97, 96), 0.4, 0.55, 1.0,
         skyline=True,
     ),
     "night": Look(
-        _night_road, 620, 0.036, (34, 16, 8), (58, 38, 26), 420, (46, 80, 62), (92, 92, 94), 0.1, 0.0, 0.17,
+        _night_road, (34, 16, 8), (58, 38, 26), 420, (46, 80, 62), (92, 92, 94), 0.1, 0.0, 0.17,
         skyline=True,
     ),
     "rain": Look(
-        country_road, 380, 0.045, (150, 142, 134), (190, 186, 180), 150, (66, 104, 86), (84, 80, 76), 1.0, 0.08, 0.82,
+        country_road, (150, 142, 134), (190, 186, 180), 150, (66, 104, 86), (84, 80, 76), 1.0, 0.08, 0.82,
         wet=True,
     ),
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 from sources.synthetic.mesh import Builder, Mesh
 
@@ -19,7 +20,7 @@ _SUV: _Outline = ((-0.98, 0.38), (-1.0, 0.7), (-0.98, 1.1), (-0.84, 1.66), (0.15
                   (1.0, 0.7), (0.98, 0.36))  # fmt: skip
 
 
-def _car(length: float, width: float, roof: float, outline: _Outline, belt: float, cabin: int = 2) -> Mesh:
+def _car(length: float, width: float, roof: float, outline: _Outline, belt: float, *, cabin: int = 2) -> Mesh:
     """A car from its side outline: (forward share of half the length, height) from the rear bumper over the roof.
 
     The outline's points from number ``cabin`` on are: foot of the rear window, roof's rear, roof's front, cowl.
@@ -93,7 +94,7 @@ def _van() -> Mesh:
         build.on_end(-2.72, (side, side + 0.18, 0.85, 1.3), "tail")
     build.part()
     nose = [(1.9, 2.3), (2.45, 1.35), (2.75, 1.1), (2.8, 0.4)]
-    for (x, z), (x2, z2) in zip(nose, nose[1:], strict=False):
+    for (x, z), (x2, z2) in pairwise(nose):
         build.face([(x, -half * 0.95, z), (x, half * 0.95, z), (x2, half * 0.95, z2), (x2, -half * 0.95, z2)], "body")
     build.face(_inset(nose[0], nose[1], half * 0.92, half * 0.95), "glass", True)
     for sign in (-1.0, 1.0):

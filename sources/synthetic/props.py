@@ -1,4 +1,4 @@
-"""Props: things that stand still beside the road, as flat quadrilaterals in road coordinates, painted many at a time."""
+"""Props: things that stand still beside the road, as flat quadrilaterals in road coordinates."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from sources.synthetic.camera import Floats, to_fixed
+from contracts.picture import Pixels
+from sources.synthetic.camera import Floats, Polygon, to_fixed
 from sources.synthetic.canvas import SCENERY, Canvas, glow
 from sources.synthetic.looks import Colour, Look
 from sources.synthetic.road import View
@@ -60,7 +62,7 @@ def beam(side: tuple[float, float], up: tuple[float, float], thick: float) -> Fl
 class PropPainter:
     """Paints props under one look."""
 
-    def __init__(self, look: Look, halo: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
+    def __init__(self, look: Look, halo: Pixels) -> None:
         self._look, self._halo = look, halo
 
     def items(self, canvas: Canvas, view: View, places: Sequence[tuple[float, Prop]]) -> Iterator[Item]:
@@ -69,50 +71,48 @@ class PropPainter:
             return
         near = np.array([place for place, _ in places])
         far = near + np.array([prop.length for _, prop in places])
-        parts = [layer.quads + (place, 0.0, 0.0) for place, prop in places for layer in prop.layers]  # (n, 4, 3) each
-        corners = np.concatenate(parts)
+        layers = [(n, place, layer) for n, (place, prop) in enumerate(places) for layer in prop.layers]
+        sizes = [len(layer.quads) for _, _, layer in layers]
+        corners = np.concatenate([layer.quads for _, _, layer in layers])
+        corners[..., 0] += np.repeat([place for _, place, _ in layers], sizes)[:, None]
         points, _ = view.project(corners[..., 0], corners[..., 1], corners[..., 2])
-        polygons = to_fixed(points)
-        colours, clips, scales = self._colours(view, near, places), view.crest_at(far), view.project(near, 0.0)[1]
-        halos = self._halos(view, places)
-        first, number = 0, 0
-        for n, (_, prop) in enumerate(places):
-            painted: list[tuple[Layer, slice, Colour]] = []
-            for layer in prop.layers:
-                part = slice(first, first + len(layer.quads))
-                first, number = part.stop, number + 1
-                if float(scales[n]) * layer.detail >= 2 or not layer.detail:
-                    painted.append((layer, part, colours[number - 1]))
-            reach = slice(first - sum(len(layer.quads) for layer in prop.layers), first)
-            x, y = points[reach, :, 0], points[reach, :, 1]
-            if x.min() < canvas.camera.width and x.max() > 0 and y.min() < clips[n]:
-                yield (
-                    float(far[n]),
-                    self._painter(canvas, polygons, painted, halos.get(n, []), int(clips[n])),
-                )
+        polygons, starts = to_fixed(points), np.cumsum([0, *sizes])
+        clips, scales = view.crest_at(far), view.project(near, 0.0)[1].tolist()
+        inside = _inside(points, canvas, np.repeat(clips[[n for n, _, _ in layers]], sizes))
+        colours, halos = self._colours(view, near, places), self._halos(view, places)
+        painted: list[list[tuple[Layer, list[Polygon], Colour]]] = [[] for _ in places]
+        for k, (n, _, layer) in enumerate(layers):
+            part = slice(starts[k], starts[k + 1])
+            if (scales[n] * layer.detail >= 2 or not layer.detail) and inside[part].any():
+                painted[n].append((layer, list(polygons[part][inside[part]]), colours[k]))
+        for n, steps in enumerate(painted):
+            if steps:
+                yield float(far[n]), self._painter(canvas, steps, halos.get(n), int(clips[n]))
 
     def _painter(
-        self, canvas: Canvas, polygons: np.ndarray[tuple[int, ...], np.dtype[np.int32]],
-        painted: list[tuple[Layer, slice, Colour]], shining: list[tuple[Floats, float]], clip: int,
-    ) -> Callable[[], None]:  # fmt: skip
-
+        self,
+        canvas: Canvas,
+        steps: list[tuple[Layer, list[Polygon], Colour]],
+        shining: tuple[Floats, float] | None,
+        clip: int,
+    ) -> Callable[[], None]:
         def paint() -> None:
             canvas.clip = clip
-            for layer, part, colour in painted:
-                canvas.fill(list(polygons[part]), colour, SCENERY if layer.claims else None)
-            for spot, radius in shining:
-                glow(canvas.picture, self._halo, spot, (radius, radius), clip)
+            for layer, polygons, colour in steps:
+                canvas.fill(polygons, colour, SCENERY if layer.claims else None)
+            if shining is not None:
+                glow(canvas.picture, self._halo, shining[0], (shining[1], shining[1]), clip)
 
         return paint
 
-    def _halos(self, view: View, places: Sequence[tuple[float, Prop]]) -> dict[int, list[tuple[Floats, float]]]:
+    def _halos(self, view: View, places: Sequence[tuple[float, Prop]]) -> dict[int, tuple[Floats, float]]:
         """At night: number of a prop → centre and radius of its glow in pixels."""
         shining = [(n, place, prop.halo) for n, (place, prop) in enumerate(places) if prop.halo is not None]
         if not shining or not self._look.night:
             return {}
         spots = np.array([(place + halo[0], halo[1], halo[2]) for _, place, halo in shining])
         points, scales = view.project(spots[:, 0], spots[:, 1], spots[:, 2])
-        return {n: [(points[k], max(float(scales[k]) * 2.4, 5.0))] for k, (n, _, _) in enumerate(shining)}
+        return {n: (points[k], max(float(scales[k]) * 2.4, 5.0)) for k, (n, _, _) in enumerate(shining)}
 
     def _colours(self, view: View, near: Floats, places: Sequence[tuple[float, Prop]]) -> list[Colour]:
         """One colour per layer: under the look's light, our headlights, and faded by haze."""
@@ -125,3 +125,9 @@ class PropPainter:
         colours = np.array([layer.colour for layer in layers], np.float64) * light[:, None]
         haze = haze_share(distance, self._look)[:, None]
         return list(map(tuple, np.clip(colours * (1 - haze) + np.array(self._look.horizon) * haze, 0, 255).tolist()))
+
+
+def _inside(points: Floats, canvas: Canvas, clips: Floats) -> NDArray[np.bool_]:
+    """Which quadrilaterals (n, 4, 2) may touch the frame above their clip rows (n,)."""
+    low, high = points.min(axis=1), points.max(axis=1)
+    return np.asarray((low[:, 0] < canvas.camera.width) & (high[:, 0] > 0) & (low[:, 1] < clips) & (high[:, 1] > 0))

@@ -36,11 +36,11 @@ class Course:
         """A course whose sharpest curve is about ``radius`` metres and whose slope stays below ``rise``."""
         curves = tuple(
             (share / radius, length * rng.uniform(0.85, 1.15), rng.uniform(0, 2 * np.pi))
-            for share, length in ((0.65, 760.0), (0.35, 330.0))
+            for share, length in ((0.65, 1.25 * radius), (0.35, 0.55 * radius))
         )
         hills = tuple(
-            (share * rise * length / (2 * np.pi), length, rng.uniform(0, 2 * np.pi))
-            for share, length in ((0.5, 640 * rng.uniform(0.9, 1.2)), (0.5, 290 * rng.uniform(0.85, 1.15)))
+            (share * rise * length / (2 * np.pi), length * rng.uniform(0.85, 1.15), rng.uniform(0, 2 * np.pi))
+            for share, length in ((0.5, 1.05 * radius), (0.5, 0.48 * radius))
         )
         return cls(curves, hills)
 
@@ -120,7 +120,7 @@ class View:
         return np.stack([x, self.rows[part]], axis=-1)
 
     def ground(self, rows: Floats) -> tuple[Floats, Floats, Floats]:
-        """Per picture row of visible ground: distance along the road (m), the centre line's column, pixels per metre."""
+        """Per row of visible ground: distance along the road (m), the centre line's column, pixels per metre."""
         near_to_far = np.flatnonzero(self.visible)[::-1]
         at = self.rows[near_to_far]
         distance = np.interp(rows, at, _DISTANCES[near_to_far])

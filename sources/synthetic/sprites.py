@@ -26,11 +26,12 @@ def _lit(look: Look, leaf: np.ndarray[tuple[int, ...], np.dtype[np.float64]]) ->
 
 
 def _blobs(
-    rng: np.random.Generator, look: Look, colour: Pixels, alpha: Pixels,
+    rng: np.random.Generator, look: Look, layers: tuple[Pixels, Pixels],
     crown: tuple[float, float, float, float], leaf: tuple[int, int, int],
 ) -> None:  # fmt: skip
     """Fills an ellipse (x, y, rx, ry) with leaves: first the dark ones inside, bright ones last, up and to the left."""
     x, y, rx, ry = crown
+    colour, alpha = layers
     count = 420
     angle, away = rng.uniform(0, 2 * np.pi, count), np.sqrt(rng.random(count))
     dx, dy = away * np.cos(angle), away * np.sin(angle)
@@ -49,7 +50,7 @@ def _broadleaf(rng: np.random.Generator, look: Look) -> Sprite:
     cv2.fillConvexPoly(alpha, trunk, (255,), cv2.LINE_AA)
     leaf = (int(rng.integers(36, 60)), int(rng.integers(98, 132)), int(rng.integers(70, 112)))
     for _ in range(3):
-        _blobs(rng, look, colour, alpha, (112 + rng.uniform(-24, 24), 84 + rng.uniform(-14, 18), 58, 56), leaf)
+        _blobs(rng, look, (colour, alpha), (112 + rng.uniform(-24, 24), 84 + rng.uniform(-14, 18), 58, 56), leaf)
     return Sprite.from_picture(colour[:, 16:208], np.ascontiguousarray(alpha[:, 16:208]))
 
 
@@ -73,5 +74,5 @@ def _bush(rng: np.random.Generator, look: Look) -> Sprite:
     colour, alpha = np.zeros((112, _SIZE, 3), np.uint8), np.zeros((112, _SIZE), np.uint8)
     leaf = (int(rng.integers(40, 60)), int(rng.integers(92, 118)), int(rng.integers(74, 100)))
     for x in (60, 112, 160):
-        _blobs(rng, look, colour, alpha, (x, 70 + rng.uniform(-6, 6), 44, 38), leaf)
+        _blobs(rng, look, (colour, alpha), (x, 70 + rng.uniform(-6, 6), 44, 38), leaf)
     return Sprite.from_picture(colour, alpha)

@@ -100,7 +100,7 @@ class Surface:
         return np.concatenate(found)
 
     def shade(self, view: View) -> Pixels:
-        """Brightness of the ground from ``view.top`` down at half resolution, 128 = as it is; shadows may be painted in."""
+        """Brightness of the ground from ``view.top`` down at half resolution; 128 leaves it as it is."""
         rows = np.arange(view.top + _HALF / 2, self.camera.height + _HALF / 2, _HALF, dtype=np.float64)
         distance, column, scale = view.ground(rows)
         columns = np.arange(_HALF / 2, self.camera.width + _HALF / 2, _HALF, dtype=np.float32)
@@ -112,7 +112,7 @@ class Surface:
         return np.asarray(grain, np.uint8)
 
     def light(self, view: View, shade: Pixels) -> Pixels:
-        """The shade for three channels (h, w, 3), still at half resolution; at night bright only where headlights reach."""
+        """The shade for three channels (h, w, 3), at half resolution; at night bright only where headlights reach."""
         if self.look.night:
             beam = _headlights(view, shade.shape[0], shade.shape[1])
             shade = np.asarray(cv2.multiply(shade, beam, scale=1 / 128), np.uint8)

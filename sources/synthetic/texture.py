@@ -64,8 +64,8 @@ def _asphalt(rng: np.random.Generator, width: int) -> Floats:
         x, y = int(rng.integers(width)), int(rng.integers(PERIOD - 200))
         surface[y : y + int(rng.integers(40, 200)), x : x + int(rng.integers(30, 110))] -= rng.uniform(5, 11)
     for _ in range(16):
-        x, y = rng.integers(width), rng.integers(PERIOD)
-        walk = np.cumsum(rng.integers(-4, 5, (24, 2)) + [[0, rng.integers(-9, 10)]], axis=0) + [x, y]
+        start = np.array([rng.integers(width), rng.integers(PERIOD)])
+        walk = start + np.cumsum(rng.integers(-4, 5, (24, 2)) + np.array([0, rng.integers(-9, 10)]), axis=0)
         cv2.polylines(surface, [walk.astype(np.int32)], False, (-24.0,), 1)
     return surface
 
@@ -87,11 +87,11 @@ def _level(tile: NDArray[np.float32], k: int) -> Grey:
     along = max(1, (1 << k) | 1)
     blurred = cv2.blur(wrapped, (max(1, 1 << (k // 2)), along)) if k else wrapped
     middle = blurred[reach : reach + PERIOD]
-    return np.clip(np.concatenate([middle, middle[:_MARGIN]]), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(np.concatenate([middle, middle[:_MARGIN]]), 0, 255), np.uint8)
 
 
 def grain_rows(distance: Floats, start: float) -> Floats:
     """Row in ``ground_grain`` for each picture row, given the distances (m) it shows and the camera's own place."""
     step = np.abs(np.gradient(distance)) if len(distance) > 1 else np.ones_like(distance)
     level = np.clip(np.floor(np.log2(np.maximum(step, 1e-6) / ALONG) + 0.5), 0, LEVELS - 1)
-    return np.mod((distance + start) / ALONG, PERIOD) + level * (PERIOD + _MARGIN)
+    return np.asarray(np.mod((distance + start) / ALONG, PERIOD) + level * (PERIOD + _MARGIN))

@@ -61,8 +61,10 @@ class Rain:
         """One drop over a square patch."""
         if radius not in self._lenses:
             size = (2 * radius, 2 * radius)
-            alpha, shine = (np.asarray(cv2.resize(layer, size, interpolation=cv2.INTER_AREA)) for layer in self._lens)
-            self._lenses[radius] = (alpha, np.asarray(cv2.bitwise_not(alpha)), shine)
+            alpha, shine = (
+                np.asarray(cv2.resize(layer, size, interpolation=cv2.INTER_AREA), np.uint8) for layer in self._lens
+            )
+            self._lenses[radius] = (alpha, np.asarray(cv2.bitwise_not(alpha), np.uint8), shine)
         alpha, rest, shine = self._lenses[radius]
         through = cv2.multiply(patch[::-1, ::-1], alpha, scale=1 / 255)
         cv2.multiply(patch, rest, dst=patch, scale=1 / 255)

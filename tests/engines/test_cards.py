@@ -7,8 +7,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
+from onnx import helper, numpy_helper
 
 from contracts.card import Card
 from contracts.errors import EngineError
@@ -117,23 +119,25 @@ def test_both_halves_of_an_ir_must_match(tmp_path: Path, registered: Path) -> No
 
 
 @pytest.mark.parametrize("suffix", [".onnx", ".xml"])
-@pytest.mark.parametrize("metadata", [{METADATA_KEY: named("inside", input={"scale": 1})}, ULTRALYTICS], ids=["card", "u"])
+@pytest.mark.parametrize(
+    "metadata", [{METADATA_KEY: named("inside", input={"scale": 1})}, ULTRALYTICS], ids=["card", "u"]
+)
 def test_real_files_carry_their_cards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str, metadata: dict[str, str]
 ) -> None:
     """ONNX metadata, and what becomes of it when OpenVINO converts the file."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     nodes = [
-        tiny.helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1]),
-        tiny.helper.make_node("Expand", ["mean", "shape"], ["wide"]),
-        tiny.helper.make_node("Reshape", ["wide", "flat"], ["out"]),
+        helper.make_node("ReduceMean", ["images"], ["mean"], axes=[1]),
+        helper.make_node("Expand", ["mean", "shape"], ["wide"]),
+        helper.make_node("Reshape", ["wide", "flat"], ["out"]),
     ]
     constants = [
-        tiny.numpy_helper.from_array(tiny.np.array([1, 6, 48, 64]), "shape"),
-        tiny.numpy_helper.from_array(tiny.np.array([1, 6, 3072]), "flat"),
+        numpy_helper.from_array(np.array([1, 6, 48, 64]), "shape"),
+        numpy_helper.from_array(np.array([1, 6, 3072]), "flat"),
     ]
     file = tiny.save(
-        tmp_path / "net.onnx", nodes, {"out": (1, 6, 3072)}, {"images": (1, 3, 48, 64)}, constants, metadata
+        tmp_path / "net.onnx", nodes, {"out": (1, 6, 3072)}, {"images": (1, 3, 48, 64)}, constants, metadata=metadata
     )
     if suffix == ".xml":
         openvino.save_model(openvino.Core().read_model(file), file.with_suffix(".xml"))
@@ -254,7 +258,12 @@ def test_cards_that_fit_pass(given: Card, inputs: list[TensorSpec], outputs: lis
 @pytest.mark.parametrize(
     ("given", "inputs", "outputs", "message"),
     [
-        (card(BOXES), IMAGES, [spec("o", 1, 84, 8400)], r"wants \[1,6,N\] for 2 classes.*gives o float32 \[1,84,8400\]"),
+        (
+            card(BOXES),
+            IMAGES,
+            [spec("o", 1, 84, 8400)],
+            r"wants \[1,6,N\] for 2 classes.*gives o float32 \[1,84,8400\]",
+        ),
         (card(BOXES), IMAGES, [spec("o", 1, 100, 6)], r"\[1,6,N\].*\[1,100,6\]"),
         (card(BOXES), IMAGES, [spec("o", 2, 6, 100)], r"\[1,6,N\].*\[2,6,100\]"),
         (card(BOXES), IMAGES, [spec("o", 1, 6)], r"\[1,6,N\].*\[1,6\]"),
@@ -310,11 +319,11 @@ def test_outputs_of_open_shape_are_checked_by_what_really_comes(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     nodes = [
-        tiny.helper.make_node("NonZero", ["images"], ["places"]),
-        tiny.helper.make_node("Cast", ["places"], ["floats"], to=1),
-        tiny.helper.make_node("Unsqueeze", ["floats", "first"], ["seen"]),
+        helper.make_node("NonZero", ["images"], ["places"]),
+        helper.make_node("Cast", ["places"], ["floats"], to=1),
+        helper.make_node("Unsqueeze", ["floats", "first"], ["seen"]),
     ]
-    first = tiny.numpy_helper.from_array(tiny.np.array([0]), "first")
+    first = numpy_helper.from_array(np.array([0]), "first")
     file = tiny.save(tmp_path / "n.onnx", nodes, {"seen": (1, "a", "b")}, {"images": (1, 3, 12, 16)}, [first])
     tiny.with_card(file, [{"name": "b", "kind": "yolo_boxes", "classes": ["car"]}], pad=114)
     with pytest.raises(EngineError, match=r"wants \[1,5,N\]"):

@@ -6,8 +6,9 @@ import time
 from pathlib import Path
 
 import numpy as np
-import psutil
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from contracts.errors import EngineError
 from engines.onnxruntime import OnnxRuntimeEngine
@@ -16,12 +17,12 @@ from tests.engines import tiny
 
 def test_outputs_of_open_shape_come_as_they_are(tmp_path: Path) -> None:
     nodes = [
-        tiny.helper.make_node("NonZero", ["images"], ["places"]),
-        tiny.helper.make_node("Cast", ["places"], ["seen"], to=tiny.TensorProto.FLOAT),
+        helper.make_node("NonZero", ["images"], ["places"]),
+        helper.make_node("Cast", ["places"], ["seen"], to=TensorProto.FLOAT),
     ]
     file = tiny.save(tmp_path / "n.onnx", nodes, {"seen": ("axes", "count")}, {"images": (1, 3, 12, 16)})
     engine = OnnxRuntimeEngine(tiny.config(tiny.with_card(file), "onnxruntime"))
-    assert engine.outputs[0].shape == (-1, -1)
+    assert engine.outputs[0].shape == (4, -1)
     tickets = []
     for count in (5, 0, 7):
         tensor = engine.buffer(engine.inputs[0])
@@ -39,11 +40,11 @@ def test_outputs_of_open_shape_come_as_they_are(tmp_path: Path) -> None:
 def test_a_failure_while_it_runs_is_an_error_of_that_ticket_only(tmp_path: Path) -> None:
     """Gather beyond the end: the file cannot know."""
     nodes = [
-        tiny.helper.make_node("ReduceMax", ["images"], ["most"], keepdims=0),
-        tiny.helper.make_node("Cast", ["most"], ["index"], to=tiny.TensorProto.INT64),
-        tiny.helper.make_node("Gather", ["table", "index"], ["seen"]),
+        helper.make_node("ReduceMax", ["images"], ["most"], keepdims=0),
+        helper.make_node("Cast", ["most"], ["index"], to=TensorProto.INT64),
+        helper.make_node("Gather", ["table", "index"], ["seen"]),
     ]
-    table = tiny.numpy_helper.from_array(np.arange(10, dtype=np.float32), "table")
+    table = numpy_helper.from_array(np.arange(10, dtype=np.float32), "table")
     file = tiny.save(tmp_path / "g.onnx", nodes, {"seen": ()}, {"images": (1, 3, 12, 16)}, [table])
     engine = OnnxRuntimeEngine(tiny.config(tiny.with_card(file), "onnxruntime"))
     for value, works in ((3, True), (99, False), (4, True)):
@@ -53,7 +54,7 @@ def test_a_failure_while_it_runs_is_an_error_of_that_ticket_only(tmp_path: Path)
         if works:
             assert ticket.result(20)["seen"] == value
         else:
-            with pytest.raises(EngineError, match="engine g failed: .*indices element out of data bounds") as caught:
+            with pytest.raises(EngineError, match=r"engine g failed: .*indices element out of data bounds") as caught:
                 ticket.result(20)
             assert "\n" not in str(caught.value)
         ticket.close()
@@ -63,36 +64,35 @@ def test_a_failure_while_it_runs_is_an_error_of_that_ticket_only(tmp_path: Path)
 def test_an_idle_engine_burns_no_cpu(tmp_path: Path) -> None:
     """Spinning threads would keep the cores busy for a while after each inference."""
     engine = OnnxRuntimeEngine(tiny.config(tiny.with_card(tiny.slow(tmp_path / "s.onnx")), "onnxruntime", threads=4))
-    process = psutil.Process()
     spent = 0.0
     for _ in range(3):
         ticket = engine.submit({"images": engine.buffer(engine.inputs[0])})
         ticket.result(60)
-        before = sum(process.cpu_times()[:2])
+        before = time.process_time()
         time.sleep(0.2)
-        spent += sum(process.cpu_times()[:2]) - before
+        spent += time.process_time() - before
         ticket.close()
     engine.close()
     assert spent < 0.3, f"{spent:.2f} CPU-seconds in 0.6 s of doing nothing"
 
 
 def test_what_is_no_tensor_of_numbers_is_refused(tmp_path: Path) -> None:
-    nodes = [tiny.helper.make_node("Cast", ["images"], ["seen"], to=tiny.TensorProto.STRING)]
-    tensor = tiny.helper.make_tensor_value_info
-    graph = tiny.helper.make_graph(
-        nodes, "g", [tensor("images", 1, [1, 3, 8, 8])], [tensor("seen", tiny.TensorProto.STRING, [1, 3, 8, 8])]
+    nodes = [helper.make_node("Cast", ["images"], ["seen"], to=TensorProto.STRING)]
+    tensor = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes, "g", [tensor("images", 1, [1, 3, 8, 8])], [tensor("seen", TensorProto.STRING, [1, 3, 8, 8])]
     )
     file = tmp_path / "text.onnx"
-    model = tiny.helper.make_model(graph, opset_imports=[tiny.helper.make_opsetid("", 17)], ir_version=8)
-    tiny.onnx.save(model, file)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, file)
     with pytest.raises(EngineError, match=r"seen of the network is tensor\(string\)"):
         OnnxRuntimeEngine(tiny.config(tiny.with_card(file), "onnxruntime"))
 
 
 def test_float16_inputs_get_float16(tmp_path: Path) -> None:
     dims = (1, 3, 12, 16)
-    nodes = [tiny.helper.make_node("Abs", ["images"], ["seen"])]
-    file = tiny.save(tmp_path / "h.onnx", nodes, {"seen": dims}, {"images": dims}, kind=tiny.TensorProto.FLOAT16)
+    nodes = [helper.make_node("Abs", ["images"], ["seen"])]
+    file = tiny.save(tmp_path / "h.onnx", nodes, {"seen": dims}, {"images": dims}, kind=TensorProto.FLOAT16)
     engine = OnnxRuntimeEngine(tiny.config(tiny.with_card(file), "onnxruntime"))
     assert (engine.inputs[0].dtype, engine.facts.precision) == ("float16", "fp16")
     tensor = engine.buffer(engine.inputs[0])

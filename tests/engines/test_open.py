@@ -48,7 +48,7 @@ def ir(path: Path, source: Path) -> Path:
     ],
 )
 def test_what_is_no_network_is_refused_in_one_line(
-    tmp_path: Path, onnx_bytes: bytes, backend: str, name: str, content: object, message: str, cure: str
+    *, tmp_path: Path, onnx_bytes: bytes, backend: str, name: str, content: object, message: str, cure: str
 ) -> None:
     file = tmp_path / name
     if content == "folder":

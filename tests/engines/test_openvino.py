@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+import onnx
 import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
 from contracts.config import EngineConfig
 from contracts.errors import EngineError
@@ -35,11 +39,11 @@ def net(tmp_path: Path) -> Path:
     return tiny.with_card(tiny.slow(tmp_path / "net.onnx", layers=2))
 
 
-def answer(engine: Engine) -> np.ndarray:
+def answer(engine: Engine) -> NDArray[Any]:
     tensor = engine.buffer(engine.inputs[0])
     tensor[:] = np.arange(tensor.size).reshape(tensor.shape) % 251
     ticket = engine.submit({engine.inputs[0].name: tensor})
-    seen = ticket.result(20)["seen"].copy()
+    seen: NDArray[Any] = ticket.result(20)["seen"].copy()
     ticket.close()
     engine.close()
     return seen
@@ -103,26 +107,11 @@ def test_no_cache_folder_no_cache(net: Path, tmp_path: Path, monkeypatch: pytest
         engine.close()
 
 
-@pytest.mark.parametrize("live", [False, True])
-def test_live_and_recorded_runs_give_the_same_answers(net: Path, live: bool) -> None:
-    engine = OpenVinoEngine(tiny.config(net), live=live)
-    assert engine.depth >= 2
-    np.testing.assert_allclose(answer(engine), answer(OnnxRuntimeEngineOnPlainPixels(net)), rtol=1e-4, atol=1e-6)
-
-
-class OnnxRuntimeEngineOnPlainPixels(OnnxRuntimeEngine):
-    """Takes the same plain pixels as OpenVINO, so that one helper feeds both."""
-
-    def __init__(self, file: Path) -> None:
-        super().__init__(tiny.config(file, "onnxruntime"))
-
-    def buffer(self, spec: object) -> np.ndarray:
-        return np.empty((1, 192, 192, 3), np.uint8)
-
-    def submit(self, tensors: object) -> object:
-        assert isinstance(tensors, dict)
-        scaled = tensors["images"].transpose(0, 3, 1, 2) / np.float32(255)
-        return super().submit({"images": scaled.astype(np.float32)})
+@pytest.mark.skipif(os.cpu_count() == 1, reason="one core cannot run two inferences side by side")
+def test_live_runs_give_all_cores_to_one_inference_recorded_ones_share_them(net: Path) -> None:
+    live, recorded = (OpenVinoEngine(tiny.config(net, threads=2), live=live) for live in (True, False))
+    assert (live.depth, recorded.depth) == (2, 3)
+    np.testing.assert_allclose(answer(live), answer(recorded), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -142,9 +131,9 @@ def test_an_ir_gives_what_its_onnx_file_gives(net: Path, tmp_path: Path) -> None
 
 
 def test_a_network_that_takes_bytes_gets_bytes(tmp_path: Path) -> None:
-    nodes = [tiny.helper.make_node("Max", ["images", "images"], ["seen"])]
+    nodes = [helper.make_node("Max", ["images", "images"], ["seen"])]
     dims = (1, 3, 12, 16)
-    file = tiny.save(tmp_path / "b.onnx", nodes, {"seen": dims}, {"images": dims}, kind=tiny.TensorProto.UINT8)
+    file = tiny.save(tmp_path / "b.onnx", nodes, {"seen": dims}, {"images": dims}, kind=TensorProto.UINT8)
     pixels = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
     tiny.with_card(file, fit="stretch", scale=1)
     for engine in (OpenVinoEngine(tiny.config(file)), OnnxRuntimeEngine(tiny.config(file, "onnxruntime"))):
@@ -156,17 +145,27 @@ def test_a_network_that_takes_bytes_gets_bytes(tmp_path: Path) -> None:
 
 
 def test_operators_it_does_not_know_are_refused_with_the_other_runtime_named(tmp_path: Path) -> None:
-    node = tiny.helper.make_node("Weird", ["images"], ["seen"], domain="com.nobody")
-    tensor = tiny.helper.make_tensor_value_info
-    graph = tiny.helper.make_graph(
-        [node], "g", [tensor("images", 1, [1, 3, 8, 8])], [tensor("seen", 1, [1, 3, 8, 8])]
-    )
-    imports = [tiny.helper.make_opsetid("", 17), tiny.helper.make_opsetid("com.nobody", 1)]
+    node = helper.make_node("Weird", ["images"], ["seen"], domain="com.nobody")
+    tensor = helper.make_tensor_value_info
+    graph = helper.make_graph([node], "g", [tensor("images", 1, [1, 3, 8, 8])], [tensor("seen", 1, [1, 3, 8, 8])])
+    imports = [helper.make_opsetid("", 17), helper.make_opsetid("com.nobody", 1)]
     file = tmp_path / "weird.onnx"
-    tiny.onnx.save(tiny.helper.make_model(graph, opset_imports=imports, ir_version=8), file)
+    onnx.save(helper.make_model(graph, opset_imports=imports, ir_version=8), file)
     with pytest.raises(EngineError, match=r"OpenVINO cannot run .*com\.nobody\.Weird") as caught:
         OpenVinoEngine(tiny.config(file))
     assert "--backend onnxruntime" in caught.value.cure
+
+
+def test_a_size_that_the_network_cannot_work_at_is_refused(tmp_path: Path) -> None:
+    """The file leaves its input open, but a reshape inside has 16x12 written into it."""
+    sides = numpy_helper.from_array(np.array([1, 3, 12, 16]), "sides")
+    nodes = [helper.make_node("Reshape", ["images", "sides"], ["seen"])]
+    file = tiny.save(tmp_path / "r.onnx", nodes, {"seen": (1, 3, 12, 16)}, {"images": (1, 3, "h", "w")}, [sides])
+    for engine, name in ((OpenVinoEngine, "openvino"), (OnnxRuntimeEngine, "onnxruntime")):
+        with pytest.raises(EngineError) as caught:
+            engine(tiny.config(tiny.with_card(file, size=[20, 12]), name))
+        assert caught.value.cure
+        engine(tiny.config(tiny.with_card(file, size=[16, 12]), name)).close()
 
 
 def test_a_failing_inference_is_an_error_of_its_ticket_only(net: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,12 +193,12 @@ def test_importing_it_reports_to_nobody() -> None:
 
 
 @pytest.fixture
-def frames(shared: Path) -> Iterator[list[Picture]]:
+def frames(shared: Path) -> list[Picture]:
     pictures = []
-    for clip in ("highway720_300.mp4", "night_highway_truck.mp4", "portrait_motorbike_60fps.mp4", "odd_853x479.mkv"):
+    for clip in ("highway720_300.mp4", "portrait_motorbike_60fps.mp4"):
         with av.open(str(shared / "clips" / clip)) as container:
             pictures.append(Picture.from_av(next(container.decode(video=0))))
-    yield pictures
+    return pictures
 
 
 @pytest.mark.shared

@@ -23,6 +23,7 @@ def save(
     outputs: Mapping[str, Dims],
     inputs: Mapping[str, Dims],
     constants: Sequence[onnx.TensorProto] = (),
+    *,
     metadata: Mapping[str, str] | None = None,
     kind: int = TensorProto.FLOAT,
 ) -> Path:
@@ -45,7 +46,7 @@ def echo(path: Path, dims: Dims = (1, 3, 12, 16), metadata: Mapping[str, str] | 
     """``seen``: the very tensor that the network gets. (Plus nothing: runtimes treat a bare copy in their own ways.)"""
     nodes = [helper.make_node("Add", ["images", "nothing"], ["seen"])]
     nothing = numpy_helper.from_array(np.zeros((1, 1, 1, 1), np.float32), "nothing")
-    return save(path, nodes, {"seen": dims}, {"images": dims}, [nothing], metadata)
+    return save(path, nodes, {"seen": dims}, {"images": dims}, [nothing], metadata=metadata)
 
 
 def slow(path: Path, layers: int = 12) -> Path:

@@ -149,6 +149,12 @@ def test_leftovers_get_the_first_free_number(tmp_path: Path) -> None:
         assert target.part.read_text() == ""
 
 
+def test_an_empty_leftover_is_not_worth_keeping(tmp_path: Path) -> None:
+    for _ in range(2):
+        Target(tmp_path / "out.mp4").claim().close()
+    assert [file.name for file in tmp_path.iterdir()] == ["out.part.mp4"]
+
+
 def test_two_runs_to_one_name(tmp_path: Path) -> None:
     """The second is refused; what the first records stays where it is."""
     target = Target(tmp_path / "out.mp4")

@@ -6,7 +6,6 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 import pytest
 
 from contracts.frame import SourceInfo
@@ -14,7 +13,6 @@ from outputs.fragments import cut_to_whole_fragments
 from outputs.mp4 import Mp4Output
 from tests.support.recording import (
     FAST,
-    beep_at,
     boxes,
     decoded,
     level_of,
@@ -22,34 +20,12 @@ from tests.support.recording import (
     rates,
     record,
     result_of,
-    sound,
     source_info,
 )
+from tests.support.sounds import BEEP, beep_at, sound, write_sound
 
 RATE = Fraction(30)
-BEEP = 2.0  # second on the source's clock at which it begins
 STEP = 0.025  # s; an AAC frame is 21 ms long
-
-
-def write_sound(path: Path, codec: str, seconds: float = 4.0, rate: int = 48000, first: Fraction = Fraction(0)) -> Path:
-    """Silence with a 1 kHz beep of 0.2 s at ``BEEP``; the clock starts at ``first``."""
-    layout = {"amr_nb": "mono"}.get(codec, "stereo")
-    time = np.arange(int(seconds * rate)) / rate + float(first)
-    tone = np.where((time >= BEEP) & (time < BEEP + 0.2), 0.8 * np.sin(2 * np.pi * 1000 * time), 0)
-    with av.open(str(path), "w") as container:
-        track = container.add_stream(codec, rate=rate, options={"strict": "experimental"})
-        assert isinstance(track, av.AudioStream)
-        track.codec_context.layout = layout
-        resampler = av.AudioResampler(track.codec_context.format or "fltp", layout, rate)
-        samples = np.repeat(tone.astype(np.float32)[None], 2, 0)
-        for begin in range(0, samples.shape[1], 1000):
-            block = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples[:, begin : begin + 1000]), "fltp", "stereo")
-            block.sample_rate, block.time_base = rate, Fraction(1, rate)
-            block.pts = begin + round(first * rate)
-            for ready in resampler.resample(block):
-                container.mux(track.encode(ready))
-        container.mux(track.encode(None))
-    return path
 
 
 def record_with(path: Path, info: SourceInfo, seconds: int = 2, audio: bool = True) -> None:

@@ -17,6 +17,7 @@ import pytest
 from contracts.frame import Frame
 from contracts.picture import Picture
 from sources.video import VideoFileSource
+from sources.videofile import VideoFile
 from tests.sources.making_videos import make_video, picture, reference
 
 _STEPS = random.Random(3)
@@ -91,6 +92,21 @@ def test_every_frame_at_its_time(videos: Path, name: str) -> None:
     assert frames[0].pts == 0
     arrivals = [frame.arrival for frame in frames]
     assert arrivals == sorted(arrivals)
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if not name.startswith("vp8")])
+@pytest.mark.parametrize("start", [0, Fraction(13, 10)])
+def test_undamaged_files_keep_their_frame_threads(videos: Path, name: str, start: Fraction) -> None:
+    """Only VP8's hidden frames cannot be told from damage."""
+    file = VideoFile(videos / name)
+    first = file.next()
+    assert first is not None
+    if start:
+        assert file.skip(first, start) is not None
+    while file.next() is not None:
+        pass
+    assert not file.careful
+    file.close()
 
 
 @pytest.mark.parametrize("name", WITHOUT_STAMPS)

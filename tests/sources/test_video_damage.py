@@ -15,6 +15,7 @@ import pytest
 import sources.decoding
 from contracts.frame import Frame
 from sources.video import VideoFileSource
+from sources.videofile import VideoFile
 from tests.sources.making_videos import digest, make_video, overwrite, packets, reference
 
 FRAMES = 60
@@ -149,6 +150,18 @@ def test_a_damaged_loop_counts_every_pass(whole: Path, tmp_path: Path) -> None:
     assert [frame.index for frame in frames] == [index for index in range(180) if index % 60 != 20]
 
 
+def test_a_long_stretch_without_a_frame_is_counted(tmp_path: Path) -> None:
+    how: dict[str, Any] = {"options": {"bf": "0", "g": "12"}, "container_options": {"movflags": "faststart"}}
+    path = make_video(tmp_path / "clip.mp4", 400, size=(32, 32), **how)
+    for position, size in packets(path)[24:384]:
+        overwrite(path, position + 4, bytes(size - 4))
+    decodable = [shown.pts for shown in reference(path)]
+    source, frames = read(path)
+    assert ticks(source, frames) == decodable
+    assert [frame.index for frame in frames] == [round(frame.pts * 25) for frame in frames]
+    assert source.losses.lost == 400 - len(decodable) >= 360
+
+
 def test_a_damaged_bare_stream(tmp_path: Path) -> None:
     path = make_video(tmp_path / "bare.h264", FRAMES, options={"bf": "0", "g": "12"})
     for packet in (20, 41):
@@ -173,6 +186,16 @@ def test_a_group_too_long_to_keep_is_still_complete(
     assert source.losses.lost == FRAMES - len(decodable)
     _, undamaged = read(whole / "one-group.mp4")
     assert len(undamaged) == FRAMES
+
+
+def test_packets_are_not_kept_longer_than_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keyframes let go of what lies before them: a long file of short groups never comes near the limit."""
+    path = make_video(tmp_path / "clip.mp4", 200, options={"bf": "2", "g": "10"})
+    monkeypatch.setattr(sources.decoding, "_KEPT_BYTES", path.stat().st_size // 3)
+    file = VideoFile(path)
+    assert sum(1 for _ in iter(file.next, None)) == 200
+    assert not file.careful
+    file.close()
 
 
 def test_a_file_that_shrinks_while_it_is_read_ends_there(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -63,6 +63,7 @@ def test_the_end_closes_the_file_by_itself(clip: Path) -> None:
     assert process.num_fds() == before + 1
     assert len(list(source.frames())) == 50
     assert process.num_fds() == before
+    assert list(source.frames()) == []  # frames are given once
     source.close()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -121,32 +121,3 @@ def boxes(path: Path) -> list[str]:
 
 def rates(rate: Fraction, count: int) -> list[Fraction]:
     return [index / rate for index in range(count)]
-
-
-def sound(path: Path) -> tuple[NDArray[np.float32], int, float]:
-    """Samples (mono), their rate and the second of the first one, as a player hears them."""
-    blocks: list[NDArray[np.float32]] = []
-    begin = None
-    with av.open(str(path)) as container:
-        stream = container.streams.audio[0]
-        resampler = av.AudioResampler("fltp", "mono", stream.codec_context.sample_rate)
-        for frame in _all(container.decode(stream), resampler):
-            if begin is None:
-                assert frame.pts is not None
-                assert frame.time_base is not None
-                begin = float(frame.pts * frame.time_base)
-            blocks.append(frame.to_ndarray()[0])
-        return np.concatenate(blocks), stream.codec_context.sample_rate, begin or 0.0
-
-
-def _all(frames: Iterable[av.AudioFrame], resampler: av.AudioResampler) -> Iterable[av.AudioFrame]:
-    for frame in frames:
-        yield from resampler.resample(frame)
-
-
-def beep_at(path: Path) -> float:
-    """Second of the first loud sample."""
-    samples, rate, begin = sound(path)
-    loud = np.flatnonzero(np.abs(samples) > 0.3)
-    assert len(loud), "no beep"
-    return begin + float(loud[0]) / rate
