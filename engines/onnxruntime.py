@@ -197,9 +197,7 @@ class OnnxRuntimeTicket:
     def result(self, timeout_s: float) -> Tensors:
         """Outputs by name: read-only arrays, valid until ``close``. Raises EngineError."""
         deadline = time.monotonic() + timeout_s
-        while not self._done.wait(min(_WAIT_SLICE_S, max(0.0, deadline - time.monotonic()))):
-            if self._closed:
-                break
+        while not self._closed and not self._done.wait(min(_WAIT_SLICE_S, max(0.0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
                 raise late_error(self._engine.name, timeout_s)
         with self._lock:

@@ -157,15 +157,16 @@ class OpenVinoTicket:
     def result(self, timeout_s: float) -> Tensors:
         """Outputs by name: read-only views of the runtime's memory, valid until ``close``. Raises EngineError."""
         deadline = time.monotonic_ns() + int(timeout_s * 1e9)
+        finished = False
         while True:
-            left_ms = max(0, (deadline - time.monotonic_ns()) // 1_000_000)
-            finished = self._wait(min(_WAIT_SLICE_MS, left_ms))
             with self._lock:
-                if self._closed:
+                if self._closed:  # the request may be somebody else's by now
                     raise closed_error(self._engine.name)
                 if finished:
                     return self._outputs()
-            if left_ms == 0:
+            left_ms = max(0, (deadline - time.monotonic_ns()) // 1_000_000)
+            finished = self._wait(min(_WAIT_SLICE_MS, left_ms))
+            if not finished and left_ms == 0:
                 raise late_error(self._engine.name, timeout_s)
 
     def close(self) -> None:

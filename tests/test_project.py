@@ -97,7 +97,7 @@ def test_protocols_are_kept_by_what_open_gives(tmp_path: Path) -> None:
     for uri in (str(write_clip(tmp_path / "clip.mp4", 3)), "synthetic:?seconds=1"):
         source: Source = open_source(uri)
         first = next(iter(source.frames()))
-        assert (first.index, first.pts) == (0, 0)
+        assert first.index == first.pts == 0
         assert (first.picture.width, first.picture.height) == (source.info.width, source.info.height)
         source.close()
         source.close()

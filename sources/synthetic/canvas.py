@@ -32,12 +32,11 @@ class Canvas:
         picture, ids = self.picture[: self.clip], self.ids[: self.clip]
         if len(polygons) > 1:
             cv2.fillPoly(picture, polygons, colour, cv2.LINE_AA, SHIFT)
-            if owner is not None:
-                cv2.fillPoly(ids, polygons, (owner,), cv2.LINE_8, SHIFT)
-            return
-        cv2.fillConvexPoly(picture, polygons[0], colour, cv2.LINE_AA, SHIFT)  # for one polygon it is faster
+        else:
+            cv2.fillConvexPoly(picture, polygons[0], colour, cv2.LINE_AA, SHIFT)  # faster
         if owner is not None:
-            cv2.fillConvexPoly(ids, polygons[0], (owner,), cv2.LINE_8, SHIFT)
+            for polygon in polygons:  # not by fillPoly: without LINE_AA it smears along the frame's sides (OpenCV 5.0)
+                cv2.fillConvexPoly(ids, polygon, (owner,), cv2.LINE_8, SHIFT)
 
     def window(self, left: float, top: float, right: float, bottom: float) -> tuple[slice, slice] | None:
         """The pixels of a rectangle that lie inside the frame and above ``clip``; None where there are none."""

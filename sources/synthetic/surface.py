@@ -19,6 +19,8 @@ _PAINT_REACH = 190.0
 """Metres up to which markings are painted."""
 _LEAST_WIDTH = 0.75
 """Pixels a 0.15 m line must be wide to stand in the lane mask."""
+_FINE = 18.0
+"""Metres up to which solid lines follow curves closely."""
 _DOUBLE = 0.13
 """Metres from the centre of a double line to each of its lines."""
 _LINES: dict[Pattern, tuple[tuple[float, bool], ...]] = {
@@ -62,7 +64,7 @@ class Surface:
         for run in view.runs():
             for strip in self.layout.strips:
                 _fill(picture, [_band(view, run, strip.left, strip.right)], self.colour(strip.material))
-            _stencil(drivable, [_band(view, run, *self.layout.drivable)])
+            _stencil(drivable, _quads(view, run, *self.layout.drivable))
         lane_pieces: list[Polygon] = []
         for colour in ("white", "yellow"):
             polygons, counted = self._markings(view, colour)
@@ -94,7 +96,7 @@ class Surface:
             a, b = max(section * SECTION, s + NEAR), min((section + 1) * SECTION, s + _PAINT_REACH)
             pattern = marking.patterns[(section + int(self._sections[number])) % len(marking.patterns)]
             for offset, dashed in _LINES[pattern]:
-                ends = _dashes(a, b, *marking.dash) if dashed else _slices(a, b)
+                ends = _dashes(a, b, *marking.dash) if dashed else _slices(a, b, s + _FINE)
                 across = np.broadcast_to([marking.side + offset, marking.width / 2], ends.shape)
                 found.append(np.concatenate([ends, across], axis=1))
         return np.concatenate(found)
@@ -145,9 +147,11 @@ def _dashes(a: float, b: float, painted: float, period: float) -> Floats:
     return np.asarray(ends[ends[:, 1] > ends[:, 0]])
 
 
-def _slices(a: float, b: float) -> Floats:
-    """A solid line as pieces (n, 2) short enough to follow curves; the joints stay where they are on the road."""
-    joints = np.concatenate([[a], np.arange(np.floor(a / 8) + 1, np.ceil(b / 8)) * 8, [b]])
+def _slices(a: float, b: float, fine_until: float) -> Floats:
+    """A solid line as pieces (n, 2): 2 m long near by, 8 m further on; the joints stay where they are on the road."""
+    fine = np.arange(np.floor(a / 2) + 1, np.ceil(min(b, fine_until) / 2)) * 2
+    coarse = np.arange(np.floor(max(a, fine_until) / 8) + 1, np.ceil(b / 8)) * 8
+    joints = np.concatenate([[a], fine, coarse, [b]])
     return np.stack([joints[:-1], joints[1:]], axis=1)
 
 
@@ -156,14 +160,21 @@ def _band(view: View, run: tuple[int, int], left: float, right: float) -> Polygo
     return to_fixed(np.concatenate([view.edge(run, left), view.edge(run, right)[::-1]]))
 
 
+def _quads(view: View, run: tuple[int, int], left: float, right: float) -> list[Polygon]:
+    """The same strip in convex pieces, one from each sample to the next."""
+    a, b = to_fixed(view.edge(run, left)), to_fixed(view.edge(run, right))
+    return list(np.stack([a[:-1], b[:-1], b[1:], a[1:]], axis=1))
+
+
 def _fill(picture: Pixels, polygons: list[Polygon], colour: Colour) -> None:
     if polygons:
         cv2.fillPoly(picture, polygons, colour, cv2.LINE_AA, SHIFT)
 
 
 def _stencil(mask: Pixels, polygons: list[Polygon]) -> None:
-    if polygons:
-        cv2.fillPoly(mask, polygons, (1,), cv2.LINE_8, SHIFT)
+    """Sets convex polygons to 1. Not by fillPoly: without LINE_AA it smears along the frame's sides (OpenCV 5.0)."""
+    for polygon in polygons:
+        cv2.fillConvexPoly(mask, polygon, (1,), cv2.LINE_8, SHIFT)
 
 
 def _headlights(view: View, height: int, width: int) -> NDArray[Any]:
