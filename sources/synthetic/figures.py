@@ -26,7 +26,7 @@ _TAIL, _BRAKE, _HEAD = (70, 60, 236), (110, 96, 255), (255, 255, 255)
 _HALOS = {"tail": halo((30, 26, 190), 3.0), "brake": halo((60, 50, 255), 2.4), "head": halo((215, 232, 240), 2.8)}
 _WET_HALOS = {name: np.asarray(glow // 3, np.uint8) for name, glow in _HALOS.items()}
 _HALO_METRES = {"head": 1.15, "brake": 0.8, "tail": 0.5}
-_LEAST_HEIGHT, _LEAST_DETAILED = 4.0, 16.0
+_LEAST_HEIGHT, _LEAST_DETAILED = 4.0, 20.0
 """Pixels of height below which a figure is not painted; below which it has no details."""
 
 

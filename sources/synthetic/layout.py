@@ -152,12 +152,12 @@ def street(rng: np.random.Generator) -> Layout:
     edges = tuple(
         Marking(side * 2 * width, "white", ("solid", "solid", "dashed"), 0.13, (1.0, 3.0)) for side in (-1, 1)
     )
-    other = Stream(width * (1.5 if inner else 0.5), speed + (-1.6 if inner else 2.2), 34.0, _TOWN, 0.3, 150.0)
+    other = Stream(width * (1.5 if inner else 0.5), speed + (-1.6 if inner else 2.2), 34.0, _TOWN, 0.3, 130.0)
     streams = (
-        Stream(own, speed, 40.0, _TOWN, 0.1, 150.0, leads=True),
+        Stream(own, speed, 40.0, _TOWN, 0.1, 130.0, leads=True),
         other,
-        Stream(-width * 0.5, -speed - 1, 36.0, _TOWN, 0.25, 150.0),
-        Stream(-width * 1.5, -speed + 2, 32.0, _TOWN, 0.35, 150.0),
+        Stream(-width * 0.5, -speed - 1, 36.0, _TOWN, 0.25, 130.0),
+        Stream(-width * 1.5, -speed + 2, 32.0, _TOWN, 0.35, 130.0),
         Stream(2 * width + 1.25, 0.0, 7.6, _PARKED, 0.55, 75.0),
         Stream(-2 * width - 1.25, 0.0, 7.6, _PARKED, 0.55, 75.0),
         Stream(2 * width - 0.35, 5.0, 60.0, _CYCLES, 0.4, 110.0),

@@ -64,7 +64,7 @@ class Scenery:
     def _places(self, view: View) -> Iterator[tuple[float, Prop]]:
         """Props in sight and their places (m along the road)."""
         for column, houses in enumerate(self._houses):
-            for s in _lattice(view, PITCH, 230):
+            for s in _lattice(view, PITCH, 200):
                 yield s, houses[(round(s / PITCH) * 7 + column * 5) % _HOUSES]
         for near, far in self._rails:
             yield from _rail_places(view, near, far)
