@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.options import Parser, add_common_options, add_run_options, run_options
@@ -46,7 +47,9 @@ def main(arguments: Sequence[str]) -> int:
 
     from contracts.config import RunConfig
     from contracts.errors import UsageError
+    from outputs.paths import check_targets
     from pipeline.limit import bench
+    from pipeline.stats import write_statistics
 
     rounds = getattr(parsed, "rounds", 3)
     if rounds < 1:
@@ -54,10 +57,13 @@ def main(arguments: Sequence[str]) -> int:
     config = RunConfig.build(options, preset)
     if config.realtime or config.live:
         raise UsageError("bench measures full speed: --realtime and --live pace the source", "leave them out")
+    json_file = getattr(parsed, "json", None)
+    if json_file:
+        check_targets([Path(json_file)], config.sources, config.overwrite)
     result = bench(config, rounds, _report)
     print(_table(result))
-    if getattr(parsed, "json", None):
-        _write(parsed.json, result)
+    if json_file:
+        write_statistics(Path(json_file), figures_of(result))
     return 0
 
 
@@ -115,11 +121,3 @@ def figures_of(result: Bench) -> dict[str, Any]:
             for one in result.rounds
         ],
     }
-
-
-def _write(path: str, result: Bench) -> None:
-    from pathlib import Path
-
-    from pipeline.stats import write_statistics
-
-    write_statistics(Path(path), figures_of(result))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from typing import Any
 
 from contracts.errors import OutputError
 from contracts.protocols import EngineFacts, Source
+from outputs.paths import Target, reason
 from pipeline.figures import Figures
 
 VERSION = 1
@@ -108,10 +110,11 @@ def _cpu_name() -> str:
 
 def write_statistics(path: Path, data: dict[str, Any]) -> None:
     """Write the object in one piece; raises OutputError."""
-    part = path.with_name(f".{path.name}.part")
+    target = Target(path)
     try:
-        part.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-        part.replace(path)
+        target.finishing.write_text(json.dumps(data, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+        target.publish(target.finishing)
     except OSError as fault:
-        part.unlink(missing_ok=True)
-        raise OutputError(f"cannot write statistics {path}: {fault.strerror}", "name a writable path") from fault
+        with contextlib.suppress(OSError):
+            target.finishing.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {reason(fault)}", "free some space or write elsewhere") from fault

@@ -14,6 +14,7 @@ from sources.synthetic.camera import Camera, Floats
 from sources.synthetic.looks import Colour, Look
 from sources.synthetic.texture import noise, octaves
 
+_MOST_PIXELS = 1280 * 720
 _LEVEL = 0.3
 """Share of the frame's height that the band reaches below the horizon and beyond the frame's upper edge."""
 
@@ -37,6 +38,19 @@ class Backdrop:
 
 
 def make_backdrop(rng: np.random.Generator, look: Look, camera: Camera) -> Backdrop:
+    """The band for a camera; for frames above ``_MOST_PIXELS`` painted smaller and enlarged, to bound memory."""
+    scale = min(1.0, (_MOST_PIXELS / (camera.width * camera.height)) ** 0.5)
+    if scale == 1.0:
+        return _painted(rng, look, camera)
+    small = _painted(
+        rng, look, Camera.for_size(max(1, round(camera.width * scale)), max(1, round(camera.height * scale)))
+    )
+    height = round(len(small.band) / scale)
+    band = cv2.resize(small.band, (3 * camera.width, height), interpolation=cv2.INTER_LINEAR)
+    return Backdrop(np.asarray(band, np.uint8), round(small.horizon / scale))
+
+
+def _painted(rng: np.random.Generator, look: Look, camera: Camera) -> Backdrop:
     """Paints the band: three frames wide, high enough for every pitch of the camera."""
     extra = int(_LEVEL * camera.height) + 2
     width, horizon = 3 * camera.width, int(camera.horizon) + extra
@@ -60,7 +74,7 @@ def mix(a: Colour | Floats, b: Colour | Floats, share: Any) -> Floats:
 def _sky(rng: np.random.Generator, look: Look, camera: Camera, size: tuple[int, int], horizon: int) -> NDArray[Any]:
     """Gradient, clouds that thin out upwards and flatten towards the horizon, a warm glow where the sun stands."""
     height, width = size
-    above = np.clip((horizon - np.arange(height)) / (0.62 * camera.height), 0, 1) ** 0.6
+    above = np.clip((horizon - np.arange(height)) / (0.62 * camera.height), 0, 1).astype(np.float32) ** 0.6
     band = np.repeat(mix(look.horizon, look.zenith, above)[:, None], width, axis=1)
     if look.clouds:
         shape = octaves(rng, 512, width, (7, 15), 5)
@@ -97,11 +111,11 @@ def _stars(rng: np.random.Generator, band: NDArray[Any], horizon: int, camera: C
 def _ridges(rng: np.random.Generator, look: Look, band: NDArray[Any], horizon: int, camera: Camera) -> None:
     """Three chains of hills, the farthest palest; fields in front, down to the band's lower edge."""
     width = band.shape[1]
-    rows = np.arange(band.shape[0])[:, None]
+    rows = np.arange(band.shape[0], dtype=np.float32)[:, None]
     for layer, (lift, haze, cells) in enumerate(((0.085, 0.8, 9), (0.055, 0.66, 17), (0.026, 0.5, 34))):
         line = noise(rng, 1, width, (1, cells))[0] * 0.5 + noise(rng, 1, width, (1, cells * 4))[0] * 0.13
         line += noise(rng, 1, width, (1, width // 7))[0] * 0.035 * layer
-        ridge = horizon - (0.55 + 0.6 * line) * lift * camera.height
+        ridge = (horizon - (0.55 + 0.6 * line) * lift * camera.height).astype(np.float32)
         base = mix(mix(look.grass, (96, 84, 60), 0.5 - 0.2 * layer), look.horizon, haze if not look.wet else 0.86)
         shade = np.clip((rows - ridge) / (0.09 * camera.height), 0, 1)
         edge = np.clip(rows - ridge + 0.5, 0, 1)[..., None]

@@ -110,7 +110,8 @@ class View:
         hidden = (index >= 0) & (
             self.rows[np.clip(index, 0, _SAMPLES - 1)] > self.crest[np.clip(index, 0, None)] + 0.01
         )
-        return np.where(hidden, np.ceil(self.crest[np.clip(index, 0, _SAMPLES - 1)]), self.camera.height)
+        rows = np.clip(np.ceil(self.crest[np.clip(index, 0, None)]), 0, self.camera.height)
+        return np.where(hidden, rows, self.camera.height)
 
     def edge(self, run: tuple[int, int], side: float) -> Floats:
         """The line ``side`` metres right of the centre over one run of samples, as picture points (n, 2)."""

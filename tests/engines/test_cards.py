@@ -321,7 +321,8 @@ def test_outputs_of_open_shape_are_checked_by_what_really_comes(
     nodes = [
         helper.make_node("NonZero", ["images"], ["places"]),
         helper.make_node("Cast", ["places"], ["floats"], to=1),
-        helper.make_node("Unsqueeze", ["floats", "first"], ["seen"]),
+        helper.make_node("Transpose", ["floats"], ["rows"], perm=[1, 0]),
+        helper.make_node("Unsqueeze", ["rows", "first"], ["seen"]),
     ]
     first = numpy_helper.from_array(np.array([0]), "first")
     file = tiny.save(tmp_path / "n.onnx", nodes, {"seen": (1, "a", "b")}, {"images": (1, 3, 12, 16)}, [first])

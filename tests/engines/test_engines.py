@@ -182,13 +182,13 @@ def test_a_late_result_says_so_and_may_be_asked_for_again(opened: Opener, tmp_pa
 def test_closing_a_running_ticket_stops_it_and_frees_its_place(opened: Opener, tmp_path: Path, pause_s: float) -> None:
     engine = opened(tiny.with_card(tiny.slow(tmp_path / "slow.onnx"), scale=1))
     wanted = answer(engine, 3)
-    for _ in range(engine.depth * 2):
+    for _ in range(engine.depth + 1):
         ticket = engine.submit(filled(engine, 200))
         time.sleep(pause_s)
         ticket.close()
         with pytest.raises(EngineError, match="closed"):
             ticket.result(1)
-    assert answer(engine, 3) == pytest.approx(wanted, rel=1e-6)
+        assert answer(engine, 3) == pytest.approx(wanted, rel=1e-6)
 
 
 def test_close_ends_everything_and_everybody_who_waits(opened: Opener, tmp_path: Path) -> None:

@@ -66,6 +66,20 @@ def test_truth_has_its_form(look: str, seed: int, size: tuple[int, int]) -> None
         assert set(boxes.class_ids.tolist()) <= set(range(5))
 
 
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("size", [(2048, 64), (64, 2048), (65, 64)])
+def test_the_oddest_sizes_are_rendered(look: str, size: tuple[int, int]) -> None:
+    """Where hills push the whole road out of a flat frame, or the sky fills a tall one, nothing breaks."""
+    for seed in (1, 5):
+        one = drive(look, seed, size)
+        for index in range(0, 600, 60):
+            pixels, truth = one.render(index)
+            boxes, drivable, lane = parts(truth)
+            assert pixels.shape == (size[1], size[0], 3)
+            assert drivable.shape == lane.shape == size[::-1]
+            assert (boxes.boxes[:, 2:] <= size).all()
+
+
 @pytest.mark.parametrize(("look", "seed", "size"), CASES)
 def test_random_access_equals_driving(look: str, seed: int, size: tuple[int, int]) -> None:
     forward = SyntheticDrive(look, seed, size, FPS)
