@@ -17,6 +17,13 @@ PixelFormat = Literal["bgr24", "yuv420p", "nv12"]
 ColourMatrix = Literal["bt601", "bt709", "bt2020"]
 
 _FORMATS: dict[str, PixelFormat] = {"yuv420p": "yuv420p", "yuvj420p": "yuv420p", "nv12": "nv12", "bgr24": "bgr24"}
+LUMA_WEIGHTS: dict[ColourMatrix, tuple[float, float]] = {
+    "bt601": (0.299, 0.114),
+    "bt709": (0.2126, 0.0722),
+    "bt2020": (0.2627, 0.0593),
+}
+"""Weights of red and blue in luma: ITU-R BT.601, BT.709 and BT.2020 (non-constant luminance)."""
+
 # FFmpeg's AVColorSpace and AVColorRange numbers (libavutil/pixfmt.h).
 _MATRIX_OF_COLORSPACE: dict[int, ColourMatrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020", 10: "bt2020"}
 _COLORSPACE_OF_MATRIX: dict[ColourMatrix, int] = {"bt601": 6, "bt709": 1, "bt2020": 9}

@@ -12,7 +12,7 @@ from contracts.fit import Fit, Letterbox, Stretch, Window
 from contracts.picture import Picture
 from contracts.protocols import Engine
 from engines.inputs import size_of
-from engines.scale import Scaler, channels, interleave
+from engines.scale import Scaler
 
 
 class Preparer:
@@ -37,15 +37,15 @@ class Preparer:
         """
         fit = fit_of(self._engine.card, size_of(self._spec), (picture.width, picture.height))
         window = fit.content
-        scaled = self._scaler.scale(picture, window.width, window.height)
-        tensor = self._engine.buffer(self._spec)  # taken last: whatever fails, fails before
+        tensor = self._engine.buffer(self._spec)
         if self._plain:
             rows, columns = _slices(window)
-            interleave(scaled, self._input.colour, tensor[0, rows, columns])
+            self._scaler.packed(picture, self._input.colour, tensor[0, rows, columns])
             _surround(tensor[0], window, self._input.pad)
         else:
             planar = tensor[0] if self._spec.layout == "NCHW" else tensor[0].transpose(2, 0, 1)
-            for index, pixels in enumerate(channels(scaled, self._input.colour)):
+            scaled = self._scaler.channels(picture, self._input.colour, window.width, window.height)
+            for index, pixels in enumerate(scaled):
                 self._write(planar[index], pixels, window, index)
         return {self._spec.name: tensor}, fit
 

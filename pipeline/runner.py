@@ -78,8 +78,10 @@ class Run:
         self._build()
 
     def _build(self) -> None:
-        depth = max((session.engine.depth for session in self._sessions), default=1)
-        inflight: BoundedQueue[_InFlight] = BoundedQueue(depth)
+        # One inference less than the engine holds: the last one waits in the preparing thread's hand, and no thread
+        # ever waits inside the engine for a ticket that a slow output keeps from being taken.
+        depth = min((session.engine.depth for session in self._sessions), default=2)
+        inflight: BoundedQueue[_InFlight] = BoundedQueue(max(depth - 1, 1))
         boxes = [BoundedQueue[Result](_RESULTS_WAITING, drop_oldest=self.live) for _ in self._outputs]
         self.figures.watch(self._frames, boxes)
         behind: list[BoundedQueue[Result]] = [*boxes, self._caller]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
-from contracts.picture import ColourMatrix
+from contracts.picture import LUMA_WEIGHTS, ColourMatrix
 
 Rgb = tuple[int, int, int]
 
@@ -86,18 +86,10 @@ def class_colour(name: str, palette: Palette) -> Rgb:
     return palette.classes[place % len(palette.classes)]
 
 
-# Luma weights of red and blue: ITU-R BT.601, BT.709 and BT.2020 (non-constant luminance).
-_WEIGHTS: Mapping[ColourMatrix, tuple[float, float]] = {
-    "bt601": (0.299, 0.114),
-    "bt709": (0.2126, 0.0722),
-    "bt2020": (0.2627, 0.0593),
-}
-
-
 @lru_cache(maxsize=1024)
 def to_yuv(colour: Rgb, matrix: ColourMatrix) -> Yuv:
     """An RGB colour in limited-range YUV: Y = 16 + 219 y, U = 128 + 112 (b − y) / (1 − Kb), V likewise with red."""
-    of_red, of_blue = _WEIGHTS[matrix]
+    of_red, of_blue = LUMA_WEIGHTS[matrix]
     red, green, blue = (channel / 255 for channel in colour)
     luma = of_red * red + (1 - of_red - of_blue) * green + of_blue * blue
     return Yuv(
