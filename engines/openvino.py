@@ -278,6 +278,8 @@ def _with_arithmetic(model: Any, spec: TensorSpec, card: Card) -> Any:
 def _properties(core: Any, config: EngineConfig, live: bool) -> dict[str, Any]:
     """What the runtime is asked for; raises EngineError where this CPU cannot do it."""
     properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY" if live else "THROUGHPUT"}
+    # The cores are shared with decoding, drawing and encoding: a thread tied to one waits while another is free.
+    properties["ENABLE_CPU_PINNING"] = False
     if config.threads is not None:
         properties["INFERENCE_NUM_THREADS"] = config.threads
     if config.precision in _HINTS:

@@ -134,9 +134,9 @@ class Run:
                 output.close(None)
         hung = [stage.name for stage in self._stages if not _joined(stage, _JOIN_S)]
         hung += [stage.name for stage in self._output_stages if not _joined(stage, _JOIN_OUTPUT_S)]
+        self.figures.finish(self._source.losses)
         for session in self._sessions:
             session.engine.close()
-        self.figures.finish(self._source.losses)
         if self._error is not None:
             raise self._error
         if hung:
