@@ -45,7 +45,8 @@ def ours(clip: Path, engines: list[Path], *options: str) -> dict[str, Any]:
 def baseline(clip: Path, network: Path) -> float:
     """Frames per second of the loop that is replaced."""
     with tempfile.TemporaryDirectory() as folder:
-        answer = json.loads(run([str(BASELINE), "benchmarks/baseline_loop.py", str(clip), str(network), folder]))
+        words = [str(BASELINE), "benchmarks/baseline_loop.py", str(clip), str(network), folder]
+        answer = json.loads(run(words).splitlines()[-1])  # ultralytics talks on stdout too
     return float(answer["frames"] / answer["seconds"])
 
 

@@ -98,11 +98,9 @@ class VideoFileSource:
         return self._start_over() if self._loop else None
 
     def _start_over(self) -> Decoded | None:
-        careful = self._file.careful
-        self._file.close()
-        self._file = VideoFile(self._path, careful=careful, stopped=self._stopping.is_set)
         self._timeline.start_over()
         try:
+            self._file.rewind(self._first_stamp)
             return self._first_of_pass()
         except SourceError:
             if self._stopping.is_set():
@@ -114,6 +112,7 @@ class VideoFileSource:
         first = self._file.next()
         if first is None:
             raise SourceError(f"{self._path}: not one frame can be decoded", "copy or record it again")
+        self._first_stamp = first.frame.pts
         if not self._start:
             return first
         decoded = self._file.skip(first, self._start)

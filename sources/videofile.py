@@ -36,6 +36,7 @@ class VideoFile:
     def __init__(self, path: Path, *, careful: bool = False, stopped: Callable[[], bool] = lambda: False) -> None:
         self._path = path
         self._stopped = stopped
+        self._put_back: Decoded | None = None
         self.lost_at_end = 0
         """Once ``next`` gave None: frames lost after the last one, with those the index lists and the file lacks."""
         self._open(careful)
@@ -48,6 +49,7 @@ class VideoFile:
             self._container.close()
             raise
         self._closed = False
+        self._put_back = None
         self._begin(careful)
 
     def _begin(self, careful: bool) -> None:
@@ -93,7 +95,29 @@ class VideoFile:
 
     def next(self) -> Decoded | None:
         """The next frame; None at the end, where damage ends the file, or when stopped."""
-        return next(self._frames, None)
+        decoded, self._put_back = self._put_back, None
+        return decoded or next(self._frames, None)
+
+    def rewind(self, first_stamp: int | None) -> None:
+        """Back to the beginning; ``first_stamp``: ticks of the file's first frame, None where nobody knows.
+
+        The decoder is kept where the container can seek: a fresh one takes fresh memory while frames of the old one
+        are still looked at. Raises SourceError when the file cannot be opened again.
+        """
+        careful = self.careful
+        if first_stamp is None or not self._sought(first_stamp, careful):
+            self.close()
+            self._open(careful)
+
+    def _sought(self, stamp: int, careful: bool) -> bool:
+        """Whether seeking really led to the frame at ``stamp``, which is then the next one."""
+        try:
+            self._container.seek(stamp, stream=self._stream)
+        except av.FFmpegError:
+            return False
+        self._begin(careful)
+        self._put_back = self.next()
+        return self._put_back is not None and self._put_back.frame.pts == stamp
 
     def skip(self, first: Decoded, start: Fraction) -> Decoded | None:
         """From the file's ``first`` frame to the first one ``start`` seconds (> 0) or more after it; None: no such."""

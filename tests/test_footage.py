@@ -50,7 +50,18 @@ def times(path: Path) -> list[Fraction]:
 @pytest.mark.parametrize("name", FOOTAGE)
 def test_every_frame_comes_out_at_its_own_time(shared: Path, tmp_path: Path, name: str) -> None:
     clip, out, events, stats = shared / "clips" / name, *(tmp_path / f"out{end}" for end in (".mp4", ".jsonl", ".json"))
-    words: list[str | Path] = [*engines(shared), "--save", out, "--preset", "ultrafast", "--events", events, "--stats", stats, "--quiet"]
+    words: list[str | Path] = [
+        *engines(shared),
+        "--save",
+        out,
+        "--preset",
+        "ultrafast",
+        "--events",
+        events,
+        "--stats",
+        stats,
+        "--quiet",
+    ]
     done = run_stream(clip, *words, timeout=600)
     assert done.code == 0, done.err
     given, wanted = times(out), times(clip)
@@ -74,7 +85,12 @@ def test_killed_at_ten_random_moments_all_but_the_last_second_is_on_disk(shared:
     for number in range(10):
         folder = tmp_path / str(number)
         folder.mkdir()
-        words: list[str | Path] = [shared / "clips/udacity_solidWhiteRight.mp4", *engines(shared), "--realtime", "--loop"]
+        words: list[str | Path] = [
+            shared / "clips/udacity_solidWhiteRight.mp4",
+            *engines(shared),
+            "--realtime",
+            "--loop",
+        ]
         words += ["--save", folder / "out.mp4", "--events", folder / "out.jsonl", "--quiet"]
         process = subprocess.Popen(command(*words), stderr=subprocess.PIPE)
         part, events = folder / "out.part.mp4", folder / "out.part.jsonl"
@@ -98,7 +114,15 @@ _WITHOUT_AMX = {**os.environ, "ONEDNN_MAX_CPU_ISA": "AVX512_CORE_VNNI"}
 
 def test_a_network_that_runs_wrong_is_refused_not_run(shared: Path, tmp_path: Path) -> None:
     clip, weights = shared / "clips/udacity_solidWhiteRight.mp4", shared / "weights"
-    words: list[str | Path] = [clip, "--engine", weights / "yolov8n-int8-qdq.onnx", "--save", tmp_path / "out.mp4", "--max-frames", "30"]
+    words: list[str | Path] = [
+        clip,
+        "--engine",
+        weights / "yolov8n-int8-qdq.onnx",
+        "--save",
+        tmp_path / "out.mp4",
+        "--max-frames",
+        "30",
+    ]
     refused = run_stream(*words, "--precision", "fp32", environment=_WITHOUT_AMX)
     assert refused.code == 4
     assert len(refused.err.splitlines()) == 1, refused.err
@@ -140,7 +164,14 @@ def test_clips_without_pictures(shared: Path, tmp_path: Path, name: str, code: i
 def test_damage_costs_only_what_cannot_be_decoded(
     shared: Path, tmp_path: Path, name: str, kept: int, lost: int
 ) -> None:
-    words: list[str | Path] = [shared / "clips" / name, *engines(shared), "--save", tmp_path / "out.mp4", "--stats", tmp_path / "s.json"]
+    words: list[str | Path] = [
+        shared / "clips" / name,
+        *engines(shared),
+        "--save",
+        tmp_path / "out.mp4",
+        "--stats",
+        tmp_path / "s.json",
+    ]
     done = run_stream(*words)
     assert done.code == 0, done.err
     frames = json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["frames"]
