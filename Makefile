@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 TRAIN ?=
+COMMA := ,
 
 .PHONY: env test demo bench clean
 .DELETE_ON_ERROR:
@@ -15,7 +16,7 @@ env: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "RoadStream needs Python 3.11 or newer; name one with make PYTHON=python3.12")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(if $(TRAIN),"torch==2.13.0")  -e ".[dev]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev$(if $(TRAIN),$(COMMA)train)]"
 	touch $@
 
 test: env
@@ -28,8 +29,15 @@ test: env
 demo: env
 	@echo "The demo's network comes with the training work; until then bring one: .venv/bin/roadstream synthetic: --engine NETWORK.onnx --save demo.mp4"
 
-bench: env
+# The loop that is replaced runs in an environment of its own: it brings torch and a second OpenCV.
+bench: env $(VENV)-baseline/.installed
 	$(BIN)/python benchmarks/main_job.py
 
+$(VENV)-baseline/.installed: benchmarks/baseline_requirements.txt
+	test -x $(VENV)-baseline/bin/python || $(PYTHON) -m venv $(VENV)-baseline
+	$(VENV)-baseline/bin/python -m pip install --quiet "torch==2.13.0"
+	$(VENV)-baseline/bin/python -m pip install --quiet -r benchmarks/baseline_requirements.txt
+	touch $@
+
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(VENV)-baseline build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

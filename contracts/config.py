@@ -39,7 +39,7 @@ Seconds = Annotated[float, Field(ge=0), BeforeValidator(parse_seconds)]
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class EngineConfig(_Frozen):

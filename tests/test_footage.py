@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import pytest
 
+from tests.browser import plays_to_end
 from tests.support.program import command, run_stream
 
 pytestmark = [pytest.mark.shared, pytest.mark.timeout(900)]
@@ -77,6 +78,11 @@ def test_every_frame_comes_out_at_its_own_time(shared: Path, tmp_path: Path, nam
     lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
     assert [line["index"] for line in lines] == list(range(FOOTAGE[name]))
     assert max(line["masks"]["drivable"]["share"] for line in lines) > 0.05
+    if name == "udacity_solidWhiteRight.mp4":
+        report = plays_to_end(out)
+        assert (report.ended, report.error, report.width, report.height) == (True, "", 960, 540)
+        assert report.sound
+        assert report.seconds == pytest.approx(221 / 25, abs=0.1)
 
 
 def test_killed_at_ten_random_moments_all_but_the_last_second_is_on_disk(shared: Path, tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def test_close_from_another_thread_ends_the_frames(clip: Path) -> None:
 def test_close_between_two_frames_ends_them(clip: Path) -> None:
     source = VideoFileSource(clip)
     frames = source.frames()
-    kept = list(itertools.itertools.islice(frames, 5))
+    kept = list(itertools.islice(frames, 5))
     source.close()
     source.close()
     assert list(frames) == []
@@ -88,7 +88,7 @@ def test_nothing_is_left_open(clip: Path, tmp_path: Path) -> None:
     for turn in range(200):
         path = damaged if turn % 2 else clip
         source = VideoFileSource(path, start=turn % 5 * 0.3, loop=turn % 3 == 0)
-        for _ in itertools.itertools.islice(source.frames(), turn % 60):
+        for _ in itertools.islice(source.frames(), turn % 60):
             pass
         source.close()
         for bad, start in ((tmp_path / "text.mp4", 0.0), (clip, 99.0)):
