@@ -59,8 +59,18 @@ def main(arguments: Sequence[str]) -> int:
     config = RunConfig.build(options, preset)
     if getattr(parsed, "dry_run", False):
         print(config.model_dump_json(indent=2))
+        say(f"graph: {_graph(config)}")
         return 0
     return _run(config, quiet=getattr(parsed, "quiet", False))
+
+
+def _graph(config: RunConfig) -> str:
+    """What would run, as a line: ``clip.mp4 → prepare → twinlitenet, yolov8n → heads → draw → mp4, events``."""
+    engines = ", ".join(engine.file.stem for engine in config.engines) or "no network"
+    outputs = [name for name, path in (("mp4", config.save), ("events", config.events)) if path is not None]
+    drawing = ["draw"] if config.save is not None else []
+    sources = ", ".join(config.sources) or "no source"
+    return " → ".join([sources, "prepare", engines, "heads", *drawing, ", ".join(outputs) or "the summary"])
 
 
 def _run(config: RunConfig, *, quiet: bool) -> int:

@@ -35,7 +35,7 @@ def _parts(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-Seconds = Annotated[float, Field(ge=0), BeforeValidator(parse_seconds)]
+Seconds = Annotated[float, Field(ge=0), BeforeValidator(parse_seconds, json_schema_input_type=float | str)]
 
 
 class _Frozen(BaseModel):
@@ -83,7 +83,9 @@ class RunConfig(_Frozen):
     live: bool = Field(False, description="pace a recorded source and drop frames as a camera would")
     strict: bool = Field(False, description="exit code 3 when part of the input was unreadable")
     # what looks at it
-    engines: tuple[Annotated[EngineConfig, BeforeValidator(_engine)], ...] = Field((), description="network files")
+    engines: tuple[
+        Annotated[EngineConfig, BeforeValidator(_engine, json_schema_input_type=EngineConfig | str)], ...
+    ] = Field((), description="network files")
     card: Path | None = Field(None, description="the card of the (only) engine")
     backend: Literal["auto", "openvino", "onnxruntime"] = Field("auto", description="runtime")
     device: str = Field("cpu", description="where networks run")
@@ -91,9 +93,9 @@ class RunConfig(_Frozen):
     threads: Positive | None = Field(None, description="CPU threads of each engine; default: all cores")
     score: Share | None = Field(None, description="least score of a box; default: the card's, else 0.25")
     iou: Share | None = Field(None, description="overlap above which boxes are one; default: the card's, else 0.45")
-    classes: Annotated[tuple[str, ...] | None, BeforeValidator(_parts)] = Field(
-        None, description="keep only these classes"
-    )
+    classes: Annotated[
+        tuple[str, ...] | None, BeforeValidator(_parts, json_schema_input_type=list[str] | str | None)
+    ] = Field(None, description="keep only these classes")
     max_detections: Positive = Field(300, description="most boxes per frame and head")
     class_agnostic: bool = Field(False, description="boxes of different classes suppress one another too")
     # what goes out
@@ -106,7 +108,9 @@ class RunConfig(_Frozen):
     events: Path | None = Field(None, description="one object per frame: .jsonl or .csv")
     stats: Path | None = Field(None, description="figures of the run, JSON")
     # how it looks
-    layers: Annotated[tuple[Layer, ...], BeforeValidator(_parts)] = Field(LAYERS, description="what is drawn")
+    layers: Annotated[tuple[Layer, ...], BeforeValidator(_parts, json_schema_input_type=list[Layer] | str)] = Field(
+        LAYERS, description="what is drawn"
+    )
     alpha: Share = Field(0.45, description="strength of filled areas")
     palette: Literal["okabe-ito", "bright"] = Field("okabe-ito", description="colours")
 
