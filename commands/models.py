@@ -48,13 +48,14 @@ def main(arguments: Sequence[str]) -> int:
 
     from contracts.config import EngineConfig
     from contracts.errors import UsageError
+    from contracts.validation import validated
     from engines.gate import check
 
     if parsed.max_frames < 1:
         raise UsageError(f"--max-frames {parsed.max_frames}: at least one", "leave it out for 64")
     file = EngineConfig.parse(parsed.file)
     given = {key: getattr(parsed, key) for key in ("backend", "precision") if getattr(parsed, key) is not None}
-    file = EngineConfig.model_validate({**file.model_dump(exclude_none=True), **given})
+    file = validated(EngineConfig, {**file.model_dump(exclude_none=True), **given}, "models check", UsageError)
     verdict = check(file, EngineConfig.parse(parsed.reference), _pictures(parsed.frames, parsed.max_frames))
     print(verdict.report())
     if verdict.state == "refused":

@@ -78,29 +78,26 @@ def _run(config: RunConfig, *, quiet: bool) -> int:
     from contracts.errors import EXIT_INTERRUPTED, SourceError
     from pipeline.stream import Stream
 
-    run = Stream(config)
     line = ProgressLine(quiet=quiet)
-    results = iter(run)
-    code = 0
-    try:
-        for _ in results:
-            line.update(run.progress(), run.source.info if run.source else None)
-    except KeyboardInterrupt:
-        code = EXIT_INTERRUPTED
-    finally:
-        results.close()
-        line.end()
+    interrupted = False
+    with Stream(config) as run:
+        try:
+            for _ in run:
+                line.update(run.progress(), run.source.info if run.source else None)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            line.end()
     figures = run.statistics()
     if not quiet and figures:
         say(summary_text(figures))
         for path in (config.save, config.events, config.stats):
             if path is not None and path.exists():
                 say(f"written     {path}")
-    if figures.get("frames", {}).get("lost"):
-        lost = figures["frames"]["lost"]
-        if config.strict:
-            raise SourceError(f"{lost} frames of {config.sources[0]} were unreadable", "leave --strict out to accept")
+    lost = figures.get("frames", {}).get("lost", 0)
+    if lost:
         say(f"roadstream: {lost} frames of {config.sources[0]} were unreadable and are missing")
-    if code == EXIT_INTERRUPTED:
+    if interrupted:
         say("roadstream: interrupted; outputs are finished")
-    return code
+        return EXIT_INTERRUPTED
+    return SourceError.exit_code if lost and config.strict else 0

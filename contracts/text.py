@@ -1,9 +1,10 @@
-"""Small helpers for messages: the nearest known name, a printable list."""
+"""Small helpers for what people read: the nearest known name, a package's version."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from importlib import metadata
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -17,3 +18,11 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     words = sorted(known)
     match = nearest(word, words)
     return f"did you mean {match!r}?" if match else f"known: {', '.join(words)}"
+
+
+def installed_version(package: str) -> str:
+    """The version of an installed package, or "absent" (it may be installed under another name)."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "absent"

@@ -8,13 +8,13 @@ import json
 import os
 import platform
 import tempfile
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
 from contracts.config import EngineConfig
+from contracts.text import installed_version
 from engines.cards import registered_card
 from engines.files import cache_folder, hashes_of
 from engines.verdicts import Verdict
@@ -63,7 +63,7 @@ def _question(file: EngineConfig, reference: EngineConfig) -> dict[str, Any]:
         "backend": file.backend or "auto",
         "device": file.device or "cpu",
         "precision": file.precision or "auto",
-        "runtimes": [f"{name} {_version(name)}" for name in _RUNTIMES],
+        "runtimes": [f"{name} {installed_version(name)}" for name in _RUNTIMES],
         "processor": _processor(),
     }
 
@@ -75,13 +75,6 @@ def _card(config: EngineConfig) -> str:
         return outside.read_text(encoding="utf-8", errors="replace")
     registered = registered_card(hashes_of(config.file))
     return registered.model_dump_json() if registered is not None else ""
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "absent"
 
 
 _LIMITS = ("ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA")

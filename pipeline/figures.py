@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from contracts.protocols import Losses, Output
+from contracts.protocols import Losses, Output, Source
 from contracts.result import Result, Span
 from outputs.draw.panel import PanelFigures
+from outputs.mp4 import Mp4Output
 from pipeline.measure import Histogram, Meters
 
 _PANEL_EVERY_NS = 500_000_000  # a figure that changes faster cannot be read
@@ -38,9 +39,21 @@ class Progress:
     age_ms: float | None
 
 
-def stage_name(output: Output) -> str:
-    """What the figures call an output's work: the MP4 writer's is ``encode``."""
-    return "encode" if output.name == "mp4" else output.name
+def _stage_names(outputs: Sequence[Output]) -> dict[int, str]:
+    """What the figures call each output's work, by its identity: ``encode`` for the MP4 writer, else its own name.
+
+    Unique, and never one of the run's own stages: ``name-2`` where it would be.
+    """
+    names: dict[int, str] = {}
+    for output in outputs:
+        wanted = "encode" if isinstance(output, Mp4Output) else output.name
+        taken = {*names.values(), *(() if wanted == "encode" and isinstance(output, Mp4Output) else _STAGES), "caller"}
+        number, name = 1, wanted
+        while name in taken:
+            number += 1
+            name = f"{wanted}-{number}"
+        names[id(output)] = name
+    return names
 
 
 class Figures:
@@ -50,8 +63,10 @@ class Figures:
         self.meters = Meters()
         self.latency, self.age = Histogram(), Histogram()
         self.read = self.inferred = 0
-        self.writes: dict[str, int] = {stage_name(output): 0 for output in outputs}
-        self.losses = Losses()
+        self._names = _stage_names(outputs)
+        self.writes: dict[str, int] = dict.fromkeys(self._names.values(), 0)
+        self._source: Source | None = None
+        self._caller: _Counting | None = None
         self.seconds = self.cpu_s = 0.0
         self._engines = tuple(engines)
         self._input: _Counting | None = None
@@ -66,20 +81,19 @@ class Figures:
 
     # -- filled in by the run ---------------------------------------------------------------------------------------
 
-    def watch(self, frames: _Counting, boxes: Sequence[_Counting]) -> None:
-        """The queues whose drops count: before the network, and before each output."""
-        self._input, self._boxes = frames, boxes
+    def watch(self, source: Source, frames: _Counting, boxes: Sequence[_Counting], caller: _Counting) -> None:
+        """The source whose losses count, and the queues whose drops: before networks, outputs and the caller."""
+        self._source, self._input, self._boxes, self._caller = source, frames, boxes, caller
 
     def start(self) -> None:
         """Throughput and CPU time count from here: networks are loaded and checked, the first frame is let in."""
         self._started, self._started_cpu = time.monotonic_ns(), time.process_time()
         self._panel_at = (self._started, 0)
 
-    def finish(self, losses: Losses) -> None:
+    def finish(self) -> None:
         """Throughput and CPU time count up to here: the last frame is out and every output closed."""
         self.cpu_s = time.process_time() - self._started_cpu
         self.seconds = (time.monotonic_ns() - self._started) / 1e9
-        self.losses = losses
 
     def ready(self, result: Result) -> None:
         """A result left the networks; without outputs it is finished here."""
@@ -90,7 +104,7 @@ class Figures:
 
     def written(self, output: Output, result: Result, span: Span) -> None:
         """An output has taken a result; when all have, the frame's latency is known."""
-        stage = stage_name(output)
+        stage = self._names[id(output)]
         self.meters[stage].add(span)
         with self._lock:
             self.writes[stage] += 1
@@ -117,6 +131,16 @@ class Figures:
     def dropped(self) -> int:
         """Frames of a live source that were dropped before the network."""
         return self._input.dropped if self._input is not None else 0
+
+    @property
+    def losses(self) -> Losses:
+        """What the source could not give so far."""
+        return self._source.losses if self._source is not None else Losses()
+
+    @property
+    def caller_drops(self) -> int:
+        """Results of a live run that the caller's loop was too slow for."""
+        return self._caller.dropped if self._caller is not None else 0
 
     def output_drops(self) -> dict[str, int]:
         """Results each output of a live run was too slow for."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -21,10 +21,16 @@ class Aborted(Exception):  # noqa: N818  # a signal between threads, not an erro
 
 
 class BoundedQueue(Generic[Item]):
-    """At most ``capacity`` items; when full, ``put`` waits or, with ``drop_oldest``, the oldest item goes."""
+    """At most ``capacity`` items; when full, ``put`` waits or, with ``drop_oldest``, the oldest item goes.
 
-    def __init__(self, capacity: int, *, drop_oldest: bool = False) -> None:
+    release: called with every item that is let go instead of taken.
+    """
+
+    def __init__(
+        self, capacity: int, *, drop_oldest: bool = False, release: Callable[[Item], None] = lambda _: None
+    ) -> None:
         self._items: deque[Item] = deque()
+        self._release = release
         self._capacity = capacity
         self._drop_oldest = drop_oldest
         self._changed = threading.Condition()
@@ -40,15 +46,17 @@ class BoundedQueue(Generic[Item]):
         with self._changed:
             while len(self._items) >= self._capacity and not (self._aborted or self._discarding):
                 if self._drop_oldest:
-                    self._items.popleft()
+                    self._release(self._items.popleft())
                     self.dropped += 1
                 else:
                     self._changed.wait(_WAKE_S)
-            if self._aborted:
-                raise Aborted
-            if not self._discarding:
-                self._items.append(item)
-                self._changed.notify_all()
+            if self._aborted or self._discarding:
+                self._release(item)
+                if self._aborted:
+                    raise Aborted
+                return
+            self._items.append(item)
+            self._changed.notify_all()
 
     def __iter__(self) -> Iterator[Item]:
         """Items until the queue is finished and empty. Raises Aborted."""
@@ -75,12 +83,16 @@ class BoundedQueue(Generic[Item]):
         """The consumer is gone: queued items are let go and producers are told."""
         with self._changed:
             self._aborted = True
-            self._items.clear()
+            self._let_go()
             self._changed.notify_all()
 
     def discard(self) -> None:
         """Nobody looks any more: items, queued and coming, are let go silently."""
         with self._changed:
             self._discarding = True
-            self._items.clear()
+            self._let_go()
             self._changed.notify_all()
+
+    def _let_go(self) -> None:
+        while self._items:
+            self._release(self._items.popleft())

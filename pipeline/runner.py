@@ -9,13 +9,14 @@ every output is closed with the error, every thread is joined, and the caller ge
 
 from __future__ import annotations
 
-import atexit
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 from contracts.config import RunConfig
@@ -25,11 +26,12 @@ from contracts.picture import Picture
 from contracts.prediction import Part, Prediction
 from contracts.protocols import Output, Source
 from contracts.result import Result, Timings
-from engines.gate import gate_engine
+from engines.gate import RUN_FRAMES, gate_engine
 from pipeline.clock import AgeEstimate, Pacer
+from pipeline.closing import Closing
 from pipeline.figures import Figures
 from pipeline.measure import timed
-from pipeline.queues import BoundedQueue
+from pipeline.queues import Aborted, BoundedQueue
 from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
 from pipeline.stage import Stage
 
@@ -37,9 +39,9 @@ log = logging.getLogger(__name__)
 
 _FRAMES_WAITING = 3  # decoded pictures between reader and prepare
 _RESULTS_WAITING = 3  # results between stages behind the network
-_GATE_FRAMES = 16  # architecture: a run gates itself on its first 16 frames once
-_JOIN_S = 10.0  # nothing between two looks at a queue takes longer
-_JOIN_OUTPUT_S = 600.0  # finishing a day's recording copies it once
+_HUNG_S = INFERENCE_TIMEOUT_S + 30  # no stage finished anything for so long: every wait inside one is shorter
+_HUNG_FINISHING_S = 900.0  # the same when only outputs are left: finishing a day's recording copies it once
+_LOOK_S = 0.2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -47,6 +49,11 @@ class _InFlight:
     frame: Frame
     timings: Timings
     pending: tuple[Pending, ...]
+
+    def close(self) -> None:
+        """Give the engines' places back."""
+        for pending in self.pending:
+            pending.ticket.close()
 
 
 class Run:
@@ -78,12 +85,12 @@ class Run:
         self._build()
 
     def _build(self) -> None:
-        # One inference less than the engine holds: the last one waits in the preparing thread's hand, and no thread
-        # ever waits inside the engine for a ticket that a slow output keeps from being taken.
+        # One inference less than the engine holds: the last one waits in the preparing thread's hand. Tickets in the
+        # hand of "heads" are closed before it waits for anybody, so a slow output never holds one.
         depth = min((session.engine.depth for session in self._sessions), default=2)
-        inflight: BoundedQueue[_InFlight] = BoundedQueue(max(depth - 1, 1))
+        inflight: BoundedQueue[_InFlight] = BoundedQueue(max(depth - 1, 1), release=_InFlight.close)
         boxes = [BoundedQueue[Result](_RESULTS_WAITING, drop_oldest=self.live) for _ in self._outputs]
-        self.figures.watch(self._frames, boxes)
+        self.figures.watch(self._source, self._frames, boxes, self._caller)
         behind: list[BoundedQueue[Result]] = [*boxes, self._caller]
         stages: list[Stage[Any, Any]] = []
         if any(output.wants_drawn for output in self._outputs):
@@ -113,7 +120,6 @@ class Run:
 
     def results(self) -> Iterator[Result]:
         """Start the threads and give results as they come. Raises nothing: ``close()`` tells."""
-        atexit.register(self.close)  # a program that forgets the iterator still gets finished files
         self._started = True
         for stage in (*self._output_stages, *self._stages):
             stage.start()
@@ -126,21 +132,42 @@ class Run:
         self._source.close()
 
     def close(self) -> None:
-        """End the run, join every thread, free everything; raises the first error of the run. Call it once."""
-        atexit.unregister(self.close)
+        """End the run, join every thread, free everything; raises the first error of the run.
+
+        Ctrl-C meanwhile waits until all is finished; a second one leaves at once.
+        """
         self.stop()
-        if not self._started:
-            for output in self._outputs:
-                output.close(None)
-        hung = [stage.name for stage in self._stages if not _joined(stage, _JOIN_S)]
-        hung += [stage.name for stage in self._output_stages if not _joined(stage, _JOIN_OUTPUT_S)]
-        self.figures.finish(self._source.losses)
+        steps = Closing()
+        if self._started:
+            steps.step(self._join)
+        for output, stage in zip(self._outputs, self._output_stages, strict=True):
+            if stage.ident is None:  # its thread never ran, so nobody else closes it
+                steps.step(partial(output.close, self._error))
+        self.figures.finish()
         for session in self._sessions:
-            session.engine.close()
+            steps.step(session.engine.close)
         if self._error is not None:
             raise self._error
-        if hung:
-            raise RoadStreamError(f"did not end in time: {', '.join(hung)}", "please report this with --debug's log")
+        if steps.error is not None:
+            raise steps.error
+
+    def _join(self) -> None:
+        """Wait for every thread for as long as anything moves; raises RoadStreamError naming those that hang."""
+        interrupted: KeyboardInterrupt | None = None
+        everybody = [stage for stage in (*self._stages, *self._output_stages) if stage.ident is not None]
+        while alive := [stage for stage in everybody if stage.is_alive()]:
+            try:
+                alive[0].join(_LOOK_S)
+            except KeyboardInterrupt as again:
+                if interrupted is not None:
+                    raise
+                interrupted = again
+            limit = _HUNG_S if any(stage in self._stages for stage in alive) else _HUNG_FINISHING_S
+            if time.monotonic_ns() - max(stage.stirred_ns for stage in everybody) > limit * 1e9:
+                names = ", ".join(stage.name for stage in alive)
+                raise RoadStreamError(f"did not end: {names}", "please report this with the log of --debug")
+        if interrupted is not None:
+            raise interrupted
 
     def _fail(self, error: BaseException) -> None:
         with self._error_lock:
@@ -185,9 +212,11 @@ class Run:
         held: list[Frame] = []
 
         def pictures() -> Iterator[Picture]:
-            for position in range(_GATE_FRAMES):
+            for position in range(RUN_FRAMES):
                 if position == len(held):
                     frame = next(frames, None)
+                    if self._stop.is_set():
+                        raise Aborted  # a verdict on half the frames must not be remembered
                     if frame is None:
                         return
                     held.append(frame)
@@ -219,18 +248,23 @@ class Run:
             prepared = [session.prepare(frame.picture) for session in self._sessions]
         assert watch.span is not None
         self.figures.meters.add(watch.span)
-        pending = tuple(session.submit(tensors) for session, tensors in zip(self._sessions, prepared, strict=True))
-        return _InFlight(frame, Timings(frame.arrival, (watch.span,), age), pending)
+        with ExitStack() as undo:  # when a later engine refuses, the earlier ones get their places back
+            pending: list[Pending] = []
+            for session, tensors in zip(self._sessions, prepared, strict=True):
+                pending.append(session.submit(tensors))
+                undo.callback(pending[-1].ticket.close)
+            undo.pop_all()
+        return _InFlight(frame, Timings(frame.arrival, (watch.span,), age), tuple(pending))
 
     def _decode(self, item: _InFlight) -> Result:
         parts: dict[str, Part] = {}
         timings = item.timings
-        with timed("infer") as waiting:
-            outputs = [pending.ticket.result(INFERENCE_TIMEOUT_S) for pending in item.pending]
-        with timed("heads") as decoding:
-            for pending, tensors in zip(item.pending, outputs, strict=True):
-                parts.update(pending.session.decode(tensors, pending.fit, item.frame))
-                pending.ticket.close()
+        with closing(item):
+            with timed("infer") as waiting:
+                outputs = [pending.ticket.result(INFERENCE_TIMEOUT_S) for pending in item.pending]
+            with timed("heads") as decoding:
+                for pending, tensors in zip(item.pending, outputs, strict=True):
+                    parts.update(pending.session.decode(tensors, pending.fit, item.frame))
         assert waiting.span is not None
         assert decoding.span is not None
         # From submission to the answer, not just the wait for it: frames overlap.
@@ -249,10 +283,3 @@ class Run:
         self.figures.meters.add(watch.span)
         result.timings = result.timings.and_span(watch.span)
         return result
-
-
-def _joined(stage: Stage[Any, Any], timeout_s: float) -> bool:
-    """Wait for a thread that was started; False when it did not end in time."""
-    if stage.ident is not None:
-        stage.join(timeout_s)
-    return not stage.is_alive()

@@ -7,6 +7,7 @@ finishes its outboxes (so everybody behind it works off what it has and closes).
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
@@ -37,12 +38,15 @@ class Stage(threading.Thread, Generic[In, Out]):
         super().__init__(name=f"roadstream-{name}", daemon=True)
         self._inbox, self._work, self._outboxes = inbox, work, outboxes
         self._fail, self._last = fail, last
+        self.stirred_ns = time.monotonic_ns()
+        """When this stage last finished something; tells working from hanging."""
 
     def run(self) -> None:
         """Work until the inbox ends; never raises."""
         try:
             for item in self._inbox:
                 answer = self._work(item)
+                self.stirred_ns = time.monotonic_ns()
                 del item
                 if answer is not None:
                     for outbox in self._outboxes:
@@ -60,6 +64,7 @@ class Stage(threading.Thread, Generic[In, Out]):
             self._inbox.abort()
         for outbox in self._outboxes:
             outbox.finish()
+        self.stirred_ns = time.monotonic_ns()
         try:
             self._last()
         except BaseException as error:  # noqa: BLE001  # outermost frame of the thread: handed to the owner

@@ -9,12 +9,12 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from contracts.errors import OutputError
 from contracts.protocols import EngineFacts, Source
+from contracts.text import installed_version
 from outputs.paths import Target, reason
 from pipeline.figures import Figures
 
@@ -22,7 +22,7 @@ VERSION = 1
 _LIBRARIES = ("av", "numpy", "onnxruntime", "opencv-python-headless", "openvino")
 
 
-def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts]) -> dict[str, Any]:
+def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts], *, live: bool) -> dict[str, Any]:
     """Everything the run measured. ``limit_fps`` and ``ratio`` are measured by ``bench`` only: null here."""
     info, progress = source.info, figures.progress()
     frames = {
@@ -30,8 +30,8 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts])
         "inferred": figures.inferred,
         "written": min(figures.writes.values(), default=0),
         "dropped": figures.dropped,
-        "lost": source.losses.lost,
-        "reconnects": source.losses.reconnects,
+        "lost": figures.losses.lost,
+        "reconnects": figures.losses.reconnects,
     }
     return {
         "version": VERSION,
@@ -41,7 +41,7 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts])
                 "uri": info.uri,
                 "width": info.width,
                 "height": info.height,
-                "live": info.live,
+                "live": live,
                 "frames": frames,
             }
         ],
@@ -61,6 +61,7 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts])
             stage: {"written": count, "dropped": figures.output_drops().get(stage, 0)}
             for stage, count in figures.writes.items()
         },
+        "caller": {"dropped": figures.caller_drops},
         "seconds": round(progress.seconds, 3),
         "throughput_fps": round(progress.fps, 2),
         "limit_fps": None,
@@ -85,6 +86,9 @@ def peak_rss_mb() -> int | None:
         return None
     import resource
 
+    with contextlib.suppress(OSError):  # Linux: ru_maxrss survives exec and would show a larger launcher's memory
+        status = Path("/proc/self/status").read_text(encoding="utf-8")
+        return math.ceil(int(status.split("VmHWM:")[1].split()[0]) / 1024)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return math.ceil(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10))  # macOS counts bytes, Linux KiB
 
@@ -95,7 +99,7 @@ def machine() -> dict[str, Any]:
         "cpu": _cpu_name(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "gpu": None,
-        "versions": {"python": platform.python_version()} | {name: metadata.version(name) for name in _LIBRARIES},
+        "versions": {"python": platform.python_version()} | {name: installed_version(name) for name in _LIBRARIES},
     }
 
 

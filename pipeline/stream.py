@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
+import atexit
 import threading
 from collections.abc import Generator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from contracts.config import RunConfig
-from contracts.errors import OutputError, UsageError
+from contracts.errors import UsageError
 from contracts.picture import Picture
 from contracts.protocols import EngineFacts, Output, Source
 from contracts.result import Result
 from outputs.draw.painter import Painter
 from outputs.open import check_paths, outputs_of
+from pipeline.closing import Closing
 from pipeline.figures import Figures, Progress
 from pipeline.runner import Run
 from pipeline.session import Session, open_sessions
@@ -23,7 +25,10 @@ from sources.open import open_source
 
 
 class Stream:
-    """One run. Iterate it once for its results; leaving the loop early ends the run in order."""
+    """One run. Iterate it once for its results; leaving the loop early ends the run in order.
+
+    As a context manager it also tells what went wrong while files were finished after a ``break``.
+    """
 
     def __init__(self, config: RunConfig, outputs: Sequence[Output] = ()) -> None:
         """Check everything that can be checked without opening the source; raises UsageError, OutputError."""
@@ -33,6 +38,7 @@ class Stream:
         self._source: Source | None = None
         self._engines: tuple[EngineFacts, ...] = ()
         self._stopped = threading.Event()
+        self._used = self._closed = False
         if len(config.sources) != 1:
             raise UsageError(
                 f"one source per run, {len(config.sources)} given", "name one file or 'synthetic:' (see --help)"
@@ -43,14 +49,36 @@ class Stream:
 
     def __iter__(self) -> Generator[Result]:
         """Give every result. Raises the run's first error when everything is closed."""
+        if self._used:
+            raise UsageError("this stream has run already", "call stream() again")
+        self._used = True
         run = self._open()
+        atexit.register(self.close)  # a program that forgets the iterator still gets finished files
         try:
             yield from run.results()
         finally:
-            try:
-                run.close()
-            finally:
-                self._write_statistics()
+            self.close()
+
+    def __enter__(self) -> Stream:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        steps = Closing(error)
+        steps.step(self.close)
+        if error is None and steps.error is not None:
+            raise steps.error
+
+    def close(self) -> None:
+        """End the run, finish every file, write the statistics; raises the run's first error. May be called twice."""
+        atexit.unregister(self.close)
+        if self._run is None or self._closed:
+            return
+        self._closed = True
+        steps = Closing()
+        steps.step(self._run.close)
+        steps.step(self._write_statistics)
+        if steps.error is not None:
+            raise steps.error
 
     def stop(self) -> None:
         """End the run in order, from any thread or signal handler: frames on their way are finished."""
@@ -71,7 +99,7 @@ class Stream:
         """Figures of the run so far, in the schema of ``--stats``; empty before it started."""
         if self._run is None or self._source is None:
             return {}
-        return statistics(self._run.figures, self._source, self._engines)
+        return statistics(self._run.figures, self._source, self._engines, live=self._run.live)
 
     def _write_statistics(self) -> None:
         if self.config.stats is not None:
@@ -89,12 +117,12 @@ class Stream:
                 opened.append(output)
                 output.open([source.info])
         except BaseException as error:
-            source.close()
-            for session in sessions:
-                session.engine.close()
+            steps = Closing(error)
+            steps.step(source.close)
             for output in opened:
-                with contextlib.suppress(OutputError):  # the first error is the one to tell
-                    output.close(error)
+                steps.step(partial(output.close, error))
+            for session in sessions:
+                steps.step(session.engine.close)
             raise
         self._source = source
         self._engines = tuple(session.engine.facts for session in sessions)
