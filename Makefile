@@ -15,7 +15,7 @@ env: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "RoadStream needs Python 3.11 or newer; name one with make PYTHON=python3.12")'
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)  # a venv without pip is a broken one
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev$(if $(TRAIN),$(COMMA)train)]"
 	touch $@
 
@@ -34,7 +34,7 @@ bench: env $(VENV)-baseline/.installed
 	$(BIN)/python benchmarks/main_job.py
 
 $(VENV)-baseline/.installed: benchmarks/baseline_requirements.txt
-	test -x $(VENV)-baseline/bin/python || $(PYTHON) -m venv $(VENV)-baseline
+	test -x $(VENV)-baseline/bin/pip || $(PYTHON) -m venv --clear $(VENV)-baseline
 	$(VENV)-baseline/bin/python -m pip install --quiet "torch==2.13.0"
 	$(VENV)-baseline/bin/python -m pip install --quiet -r benchmarks/baseline_requirements.txt
 	touch $@

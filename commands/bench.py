@@ -27,7 +27,7 @@ def parser() -> argparse.ArgumentParser:
         prog="run_stream.py bench",
         usage="run_stream.py bench SOURCE [options]",
         description="Measure a run against what the hardware allows. Takes every option of a run;\n"
-        "--save measures encoding too (the file itself goes to a temporary folder).",
+        "--save measures encoding too (into a temporary folder); other outputs are left out.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -57,6 +57,8 @@ def main(arguments: Sequence[str]) -> int:
     config = RunConfig.build(options, preset)
     if config.realtime or config.live:
         raise UsageError("bench measures full speed: --realtime and --live pace the source", "leave them out")
+    if config.loop and config.max_frames is None and config.seconds is None:
+        raise UsageError("bench needs an end: --loop has none", "add --max-frames N")
     json_file = getattr(parsed, "json", None)
     if json_file:
         check_targets([Path(json_file)], config.sources, config.overwrite)

@@ -95,11 +95,16 @@ def add_common_options(parser: argparse.ArgumentParser) -> None:
 
 def run_options(arguments: argparse.Namespace) -> tuple[dict[str, Any], Path | None]:
     """Split parsed arguments into RunConfig's names and the preset's path."""
+    from contracts.errors import UsageError
+
     given = {key: value for key, value in vars(arguments).items() if key not in _NOT_RUN_CONFIG}
     if not given.get("sources"):
         given.pop("sources", None)
     for path in given.pop("out", ()):
-        given[_option_for(path)] = path
+        option = _option_for(path)
+        if option in given:
+            raise UsageError(f"-o {path}: --{option} is given already", "one output of a kind per run")
+        given[option] = path
     preset = getattr(arguments, "config", None)
     return given, Path(preset) if preset else None
 

@@ -87,6 +87,12 @@ class Card(_Frozen):
     reference: str | None = None
 
     @model_validator(mode="after")
+    def _reference_lies_beside(self) -> Self:
+        if self.reference is not None and Path(self.reference).name != self.reference:
+            raise ValueError(f"reference {self.reference!r} is not the name of a file beside this one")
+        return self
+
+    @model_validator(mode="after")
     def _unique_heads(self) -> Self:
         names = [head.name for head in self.heads]
         if len(set(names)) != len(names):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import parse_qsl
+from urllib.parse import unquote
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
@@ -38,6 +38,11 @@ def _parts(value: Any) -> Any:
 Seconds = Annotated[float, Field(ge=0), BeforeValidator(parse_seconds, json_schema_input_type=float | str)]
 
 
+def _several(value: Any) -> Any:
+    """One engine alone → a tuple of it."""
+    return (value,) if isinstance(value, str | Path | dict) else value
+
+
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -58,16 +63,18 @@ class EngineConfig(_Frozen):
     def parse(cls, text: str) -> EngineConfig:
         """``x.onnx?device=cpu&score=0.4`` → EngineConfig; raises UsageError."""
         file, mark, query = text.partition("?")
-        options = dict(parse_qsl(query, keep_blank_values=True))
-        if mark and not options:
-            raise UsageError(f"engine {text!r}: nothing readable after the '?'", "write FILE?score=0.4&device=cpu")
-        if "file" in options:
-            raise UsageError(f"engine {text!r}: 'file' stands before the '?'", "write FILE?score=0.4&device=cpu")
+        pairs = [pair.partition("=") for pair in query.split("&")] if mark else []
+        options = {key: unquote(value) for key, _, value in pairs}
+        if len(options) < len(pairs) or not all(key and equals for key, equals, _ in pairs) or "file" in options:
+            raise UsageError(f"engine {text!r}: not KEY=VALUE&… after the '?'", "write FILE?score=0.4&device=cpu")
         return validated(cls, {"file": file, **options}, f"engine {file!r}", UsageError)
 
 
 def _engine(value: Any) -> Any:
     return EngineConfig.parse(str(value)) if isinstance(value, str | Path) else value
+
+
+_Engine = Annotated[EngineConfig, BeforeValidator(_engine, json_schema_input_type=EngineConfig | str)]
 
 
 class RunConfig(_Frozen):
@@ -83,9 +90,7 @@ class RunConfig(_Frozen):
     live: bool = Field(False, description="pace a recorded source and drop frames as a camera would")
     strict: bool = Field(False, description="exit code 3 when part of the input was unreadable")
     # what looks at it
-    engines: tuple[
-        Annotated[EngineConfig, BeforeValidator(_engine, json_schema_input_type=EngineConfig | str)], ...
-    ] = Field((), description="network files")
+    engines: Annotated[tuple[_Engine, ...], BeforeValidator(_several)] = Field((), description="network files")
     card: Path | None = Field(None, description="the card of the (only) engine")
     backend: Literal["auto", "openvino", "onnxruntime"] = Field("auto", description="runtime")
     device: str = Field("cpu", description="where networks run")

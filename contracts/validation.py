@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,12 +16,27 @@ from contracts.text import did_you_mean
 Model = TypeVar("Model", bound=BaseModel)
 ErrorMaker = Callable[[str, str], RoadStreamError]
 
+_LONGEST = 1_000_000
+
+
+class _PlainLoader(yaml.SafeLoader):
+    """SafeLoader without aliases: with them a card of a few lines, from a stranger's file, grows to gigabytes."""
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Refuse an alias where a value is expected."""
+        if self.check_event(yaml.events.AliasEvent):
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.composer.ComposerError(None, None, "aliases (*name) are not allowed", mark)
+        return super().compose_node(parent, index)
+
 
 def read_yaml(text: str, where: str, error: ErrorMaker) -> dict[str, Any]:
     """A YAML mapping from text; raises ``error(message, cure)`` naming ``where`` when it is not one."""
+    if len(text) > _LONGEST:
+        raise error(f"{where} is longer than {_LONGEST} characters", "a card or preset is a short YAML file")
     try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as fault:
+        data = yaml.load(text, _PlainLoader)  # noqa: S506  # a SafeLoader
+    except (yaml.YAMLError, RecursionError) as fault:
         mark = getattr(fault, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         raise error(f"{where}{line} is not YAML: {getattr(fault, 'problem', fault)}", "mend that line") from fault
@@ -50,8 +66,10 @@ def validated(model: type[Model], data: dict[str, Any], where: str, error: Error
         if finding["type"] == "extra_forbidden":
             raise error(f"{where}: unknown key {place!r}", _cure(model, finding["loc"])) from fault
         message = finding["msg"].removeprefix("Value error, ")
+        if finding["type"] == "missing":
+            raise error(f"{where}: {place!r} is missing", f"add `{finding['loc'][-1]}: …`") from fault
         at = f" {place}:" if place else ""
-        raise error(f"{where}:{at} {message}", f"given: {finding['input']!r}" if place else "") from fault
+        raise error(f"{where}:{at} {message}", f"given: {reprlib.repr(finding['input'])}" if place else "") from fault
 
 
 def _cure(model: type[BaseModel], location: tuple[int | str, ...]) -> str:

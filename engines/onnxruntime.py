@@ -87,7 +87,7 @@ class OnnxRuntimeEngine:
         self._thread.start()
         try:
             self._warm_up()
-        except EngineError:
+        except BaseException:
             self.close()
             raise
 

@@ -174,10 +174,7 @@ class _Parts:
             parts.rate = usual_rate(result.frame.source.rate)
         parts.sessions = open_sessions(config, live=config.live)
         for session in parts.sessions:
-            inputs = [session.prepare(picture) for picture in pictures]
-            parts.prepared.append(
-                [({name: array.copy() for name, array in tensors.items()}, fit) for tensors, fit in inputs]
-            )
+            parts.prepared.append([_kept(session.prepare(picture)) for picture in pictures])
         return parts
 
     def close(self) -> None:
@@ -191,6 +188,7 @@ class _Parts:
         cpu, count = time.process_time(), 0
         for pts in _decoded(path) if path.is_file() else self._rendered():
             if pts < self.config.start:
+                cpu = time.process_time()  # skipped frames cost nobody anything but time
                 continue
             if self.config.seconds is not None and pts >= self.config.start + self.config.seconds:
                 break

@@ -155,9 +155,9 @@ class Run:
         """Wait for every thread for as long as anything moves; raises RoadStreamError naming those that hang."""
         interrupted: KeyboardInterrupt | None = None
         everybody = [stage for stage in (*self._stages, *self._output_stages) if stage.ident is not None]
-        while alive := [stage for stage in everybody if stage.is_alive()]:
+        while alive := [stage for stage in everybody if not stage.ended.is_set()]:
             try:
-                alive[0].join(_LOOK_S)
+                alive[0].ended.wait(_LOOK_S)
             except KeyboardInterrupt as again:
                 if interrupted is not None:
                     raise
@@ -166,6 +166,8 @@ class Run:
             if time.monotonic_ns() - max(stage.stirred_ns for stage in everybody) > limit * 1e9:
                 names = ", ".join(stage.name for stage in alive)
                 raise RoadStreamError(f"did not end: {names}", "please report this with the log of --debug")
+        for stage in everybody:
+            stage.join(_LOOK_S)  # past its last statement
         if interrupted is not None:
             raise interrupted
 

@@ -6,9 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engines.open import open_engine
-from engines.prepare import Preparer
-
 from contracts.config import EngineConfig, RunConfig
 from contracts.errors import UsageError
 from contracts.fit import Fit
@@ -18,7 +15,10 @@ from contracts.prediction import Part
 from contracts.protocols import Engine, Head, Tensors, Thresholds, Ticket
 from contracts.text import did_you_mean
 from engines.heads.open import open_head
+from engines.open import open_engine
+from engines.prepare import Preparer
 
+_MASK_KINDS = ("two_class_mask", "mask_ids", "class_map")
 INFERENCE_TIMEOUT_S = 60.0
 """No network in this field takes a minute for one frame; a runtime that does has hung."""
 
@@ -108,7 +108,8 @@ def _named_heads(config: RunConfig, engines: Sequence[Engine]) -> list[tuple[Nam
 
 def _check_classes(config: RunConfig, engines: Sequence[Engine]) -> None:
     """A class that no network knows is a typing mistake, not an empty result."""
-    known = {name for engine in engines for head in engine.card.heads for name in head.classes}
+    boxed = [head for engine in engines for head in engine.card.heads if head.kind not in _MASK_KINDS]
+    known = {name for head in boxed for name in head.classes}
     for wanted in config.classes or ():
         if wanted not in known:
             raise UsageError(f"no network of this run knows the class {wanted!r}", did_you_mean(wanted, known))

@@ -38,6 +38,8 @@ class Stage(threading.Thread, Generic[In, Out]):
         super().__init__(name=f"roadstream-{name}", daemon=True)
         self._inbox, self._work, self._outboxes = inbox, work, outboxes
         self._fail, self._last = fail, last
+        self.ended = threading.Event()
+        """Set when all is done. A ``join`` that Ctrl-C interrupts calls a running thread dead (CPython 3.11)."""
         self.stirred_ns = time.monotonic_ns()
         """When this stage last finished something; tells working from hanging."""
 
@@ -58,6 +60,7 @@ class Stage(threading.Thread, Generic[In, Out]):
             self._fail(error)
         finally:
             self._end()
+            self.ended.set()
 
     def _end(self) -> None:
         if isinstance(self._inbox, BoundedQueue):

@@ -45,7 +45,7 @@ class Stream:
             )
         if not config.engines:
             raise UsageError("no network: this version brings none of its own yet", "name one with --engine FILE")
-        check_paths(config, config.sources)
+        check_paths(config, [*config.sources, *_files_read(config)])
 
     def __iter__(self) -> Generator[Result]:
         """Give every result. Raises the run's first error when everything is closed."""
@@ -131,6 +131,12 @@ class Stream:
         if self._stopped.is_set():
             self._run.stop()
         return self._run
+
+
+def _files_read(config: RunConfig) -> list[str]:
+    """Files besides the source that an output must not destroy."""
+    engines = config.engine_configs()
+    return [str(path) for engine in engines for path in (engine.file, engine.card) if path is not None]
 
 
 def _painting(config: RunConfig, figures: Figures) -> Any:

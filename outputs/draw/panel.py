@@ -25,8 +25,8 @@ _WIDEST, _TALLEST = 0.5, 0.5  # with its margin, of the frame's width and height
 class PanelFigures:
     """What the panel shows. Drawn once per object: pass the same one until there are new figures.
 
-    fps: frames per second. stages: (name, p50 in ms) in order. latency_ms: arrival to last stage. age_ms: of live
-    frames, else None. engines: their short names.
+    fps: frames per second. stages: (name, mean ms since the last figures) in order. latency_ms: arrival to last
+    stage. age_ms: of live frames, else None. engines: their short names.
     """
 
     fps: float

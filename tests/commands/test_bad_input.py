@@ -70,6 +70,19 @@ def _output(option: str, path: str) -> Make:
     return make
 
 
+def _models(*words: str) -> Make:
+    def make(folder: Path) -> list[str]:
+        network = str(mask_network(folder / "net.onnx"))
+        return ["models", "check", network, "--reference", network, "--frames", "synthetic:?seconds=1", *words]
+
+    return make
+
+
+def _overwrites_network(folder: Path) -> list[str]:
+    network = mask_network(folder / "net.onnx")
+    return [_clip(folder), "--engine", str(network), "--stats", str(network), "--overwrite"]
+
+
 CASES: list[tuple[str, Make, int, list[str]]] = [
     ("no source", _with_engine(), 2, ["one source", "--help"]),
     ("no network", lambda folder: [_clip(folder)], 2, ["no network", "--engine"]),
@@ -92,6 +105,12 @@ CASES: list[tuple[str, Make, int, list[str]]] = [
     ("no MP4", _output("--save", "{folder}/out.avi"), 2, [".mp4"]),
     ("output is input", _output("--save", "{folder}/clip.mp4"), 2, ["clip.mp4"]),
     ("unknown events", _output("--events", "{folder}/out.txt"), 2, [".jsonl", ".csv"]),
+    ("models: no such command", lambda folder: ["models", "chek"], 2, ["chek"]),
+    ("models: bad backend", _models("--backend", "foo"), 2, ["backend", "foo"]),
+    ("models: no frames", _models("--frames", "no.mp4"), 3, ["no.mp4"]),
+    ("bench without end", _with_engine("bench", "synthetic:", "--loop"), 2, ["--max-frames"]),
+    ("output is network", _overwrites_network, 2, ["net.onnx"]),
+    ("two outputs of a kind", _with_engine("synthetic:", "-o", "a.csv", "-o", "b.jsonl"), 2, ["b.jsonl"]),
     ("unknown class", _with_engine("synthetic:?seconds=1", "--classes", "carr"), 2, ["carr"]),
 ]
 

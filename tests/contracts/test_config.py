@@ -33,6 +33,9 @@ def test_times_as_people_write_them(text: Any, seconds: float) -> None:
         ({"layers": "boxes,lane"}, ["layers", "lane"]),
         ({"engines": ["x.onnx?scor=0.4"]}, ["scor", "did you mean 'score'"]),
         ({"engines": ["x.onnx?"]}, ["x.onnx?"]),
+        ({"engines": ["x.onnx?score=0.3&score=0.4"]}, ["KEY=VALUE"]),
+        ({"engines": ["x.onnx?score"]}, ["KEY=VALUE"]),
+        ({"engines": 7}, ["engines", "7"]),
         ({"engines": [{"file": "x.onnx", "scores": 1}]}, ["scores", "did you mean 'score'"]),
         ({"engines": ["a.onnx", "b.onnx"], "card": "c.yaml"}, ["card belongs to one engine"]),
     ],
@@ -75,9 +78,13 @@ def test_options_of_the_run_are_the_defaults_of_every_engine() -> None:
     assert (second.backend, second.threads, second.precision) == ("auto", 2, "fp32")
 
 
+def test_one_engine_alone_is_a_list_of_one() -> None:
+    assert [engine.file.name for engine in RunConfig.build({"engines": "x.onnx"}).engines] == ["x.onnx"]
+
+
 def test_an_engine_option_keeps_special_characters_of_its_value() -> None:
-    config = EngineConfig.parse("my net.onnx?card=a%20b.yaml&score=0.4")
-    assert (config.file, config.card, config.score) == (Path("my net.onnx"), Path("a b.yaml"), 0.4)
+    config = EngineConfig.parse("my net.onnx?card=a%20b+c.yaml&score=0.4")
+    assert (config.file, config.card, config.score) == (Path("my net.onnx"), Path("a b+c.yaml"), 0.4)
 
 
 @pytest.mark.parametrize(
@@ -91,6 +98,10 @@ def test_an_engine_option_keeps_special_characters_of_its_value() -> None:
         ("name: x\ninput: {scale: 0}\nheads: [{name: a, kind: mask_ids}]", ["scale"]),
         ("- 1", ["not a YAML mapping"]),
         ("a: [", ["not YAML"]),
+        ("name: &a x\nlicence: *a\nheads: [{name: a, kind: mask_ids}]", ["aliases"]),
+        ("name: x\nreference: ../y.onnx\nheads: [{name: a, kind: mask_ids}]", ["../y.onnx", "beside"]),
+        ("name: x\nheads: " + "[" * 3000, ["YAML"]),
+        ("#" * 2_000_000, ["longer"]),
         ("!!python/object/apply:os.system ['true']", ["not YAML"]),
     ],
 )

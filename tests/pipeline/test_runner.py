@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from contracts.errors import RoadStreamError
 from contracts.picture import Picture
 from contracts.result import Result
-from tests.support.fakes import CountingSource, EchoEngine, ListOutput, make_run
+from pipeline import runner
+from tests.support.fakes import CountingSource, EchoEngine, FirstPixelHead, ListOutput, make_run
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +75,115 @@ def test_the_first_error_ends_the_run_and_reaches_the_caller(
     assert engine.closed
     if where == "source":
         assert outputs[0].indices == list(range(7))
+
+
+def test_a_head_that_breaks_ends_the_run_at_once_and_gives_every_place_back() -> None:
+    engine, output = EchoEngine(), ListOutput()
+    run = make_run(CountingSource(1000), [output], engine=engine, head=FirstPixelHead(fail_at=30))
+    start = time.monotonic()
+    for _ in run.results():
+        pass
+    with pytest.raises(RuntimeError, match="head broke"):
+        run.close()
+    assert time.monotonic() - start < 5
+    assert engine.tickets_open == 0
+    assert output.indices == list(range(30))
+
+
+def test_a_slow_output_is_waited_for_however_long_it_takes() -> None:
+    """Hanging is told from working by whether anything moves, not by a total."""
+    output = ListOutput(pause_s=0.3)
+    run = make_run(CountingSource(1000), [output])
+    next(run.results())
+    run.close()
+    assert output.closes == [None]
+    assert len(output.indices) >= 3
+
+
+def test_an_output_that_hangs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "_HUNG_FINISHING_S", 0.5)
+    release = threading.Event()
+
+    class Hanging(ListOutput):
+        def close(self, error: BaseException | None) -> None:
+            release.wait(30)
+
+    run = make_run(CountingSource(3), [Hanging("stuck")])
+    for _ in run.results():
+        pass
+    with pytest.raises(RoadStreamError, match="did not end: roadstream-stuck"):
+        run.close()
+    release.set()
+    for thread in threading.enumerate():
+        if thread.name == "roadstream-stuck":
+            thread.join(10)
+
+
+def test_ctrl_c_while_files_are_finished_waits_for_them() -> None:
+    output = ListOutput()
+    finish = output.close
+
+    def slow(error: BaseException | None) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+        finish(error)
+
+    output.close = slow  # type: ignore[method-assign]
+    run = make_run(CountingSource(3), [output])
+
+    def whole() -> None:
+        for _ in run.results():
+            pass
+        run.close()
+
+    with pytest.raises(KeyboardInterrupt):
+        whole()
+    run.close()
+    assert output.closes == [None]
+
+
+def test_an_engine_that_cannot_close_does_not_hide_the_first_error() -> None:
+    engine = EchoEngine()
+
+    def broken() -> None:
+        raise RuntimeError("cannot close")
+
+    engine.close = broken  # type: ignore[method-assign]
+    run = make_run(CountingSource(fail_at=3), [ListOutput()], engine=engine)
+    for _ in run.results():
+        pass
+    with pytest.raises(RuntimeError, match="source broke"):
+        run.close()
+
+
+def test_outputs_of_the_same_name_are_told_apart() -> None:
+    run = make_run(CountingSource(5), [ListOutput("a"), ListOutput("a"), ListOutput("draw")])
+    for _ in run.results():
+        pass
+    run.close()
+    assert run.figures.writes == {"a": 5, "a-2": 5, "draw-2": 5}
+    assert run.figures.latency.count == 5
+
+
+def test_the_reader_never_runs_ahead_of_a_slow_caller() -> None:
+    source = CountingSource(200)
+    run = make_run(source)
+    for result in run.results():
+        time.sleep(0.005)
+        # queues of 3, 1 and 3, and one frame in each hand
+        assert run.figures.read - result.frame.index <= 14
+    run.close()
+
+
+def test_a_live_caller_s_drops_are_counted() -> None:
+    run = make_run(CountingSource(60, live=True, pause_s=0.002))
+    got = 0
+    for _ in run.results():
+        time.sleep(0.02)
+        got += 1
+    run.close()
+    assert run.figures.caller_drops > 0
+    assert got + run.figures.caller_drops == run.figures.inferred
 
 
 def test_an_output_that_breaks_does_not_take_frames_from_the_others() -> None:

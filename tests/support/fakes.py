@@ -21,6 +21,7 @@ from contracts.prediction import Mask, Part
 from contracts.protocols import EngineFacts, Losses, Tensors, Thresholds
 from contracts.result import Result
 from contracts.tensor import TensorSpec
+from engines.places import Places
 from pipeline.figures import Figures
 from pipeline.runner import Run
 from pipeline.session import NamedHead, Session
@@ -51,8 +52,11 @@ class CountingSource:
 
 
 class FakeTicket:
-    def __init__(self, tensors: Tensors, fail: bool) -> None:
-        self._tensors, self._fail = tensors, fail
+    """Holds one of the engine's places until it is closed."""
+
+    def __init__(self, engine: EchoEngine, tensors: Tensors, fail: bool) -> None:
+        self._engine, self._tensors, self._fail = engine, tensors, fail
+        self._closed = False
 
     def result(self, timeout_s: float) -> Tensors:
         if self._fail:
@@ -60,11 +64,14 @@ class FakeTicket:
         return self._tensors
 
     def close(self) -> None:
-        pass
+        if not self._closed:
+            self._closed = True
+            self._engine.tickets_open -= 1
+            self._engine.places.give_back(self)
 
 
 class EchoEngine:
-    """Gives its input back; may fail at one submission."""
+    """Gives its input back; as the real ones, it holds ``depth`` inferences and lets further ones wait."""
 
     name = "echo"
     inputs = (TensorSpec("x", (1, 8, 8, 3), "uint8", "NHWC"),)
@@ -75,23 +82,33 @@ class EchoEngine:
 
     def __init__(self, *, fail_at: int | None = None) -> None:
         self.closed = False
+        self.tickets_open = 0
+        self.places: Places[object] = Places("echo", [object() for _ in range(self.depth)], 5)
         self._count, self._fail_at = 0, fail_at
 
     def buffer(self, spec: TensorSpec) -> NDArray[Any]:
         return np.empty(spec.shape, spec.dtype)
 
     def submit(self, tensors: Tensors) -> FakeTicket:
+        self.places.take()
+        self.tickets_open += 1
         self._count += 1
-        return FakeTicket(tensors, fail=self._count - 1 == self._fail_at)
+        return FakeTicket(self, tensors, fail=self._count - 1 == self._fail_at)
 
     def close(self) -> None:
         self.closed = True
+        self.places.close()
 
 
 class FirstPixelHead:
-    """A mask whose every value is the frame's first pixel, so that a test can tell frames apart."""
+    """A mask whose every value is the frame's first pixel, so that a test can tell frames apart; may fail at one."""
+
+    def __init__(self, fail_at: int | None = None) -> None:
+        self._fail_at = fail_at
 
     def decode(self, outputs: Tensors, fit: Fit, frame_size: tuple[int, int], thresholds: Thresholds) -> Part:
+        if outputs["x"].flat[0] == self._fail_at:
+            raise RuntimeError("head broke")
         return Mask(np.full((2, 2), outputs["x"].flat[0], np.uint8), fit, "lane")
 
 
@@ -131,10 +148,10 @@ class ListOutput:
             raise RuntimeError("close broke")
 
 
-def session(engine: EchoEngine) -> Session:
+def session(engine: EchoEngine, head: FirstPixelHead) -> Session:
     """A session around a fake engine, with the real preparer."""
     config = EngineConfig(file=Path("echo.onnx"))
-    return Session(engine, config, (NamedHead("lane", FirstPixelHead(), Thresholds()),))
+    return Session(engine, config, (NamedHead("lane", head, Thresholds()),))
 
 
 def make_run(
@@ -142,10 +159,18 @@ def make_run(
     outputs: Sequence[ListOutput] = (),
     *,
     engine: EchoEngine | None = None,
+    head: FirstPixelHead | None = None,
     paint: Callable[[Result], Picture] = lambda result: result.frame.picture,
     **options: Any,
 ) -> Run:
     """A run of the real runner between fake neighbours."""
     config = RunConfig.build({"sources": ["fake"], **options})
     figures = Figures(outputs, ["echo"])
-    return Run(config, source, [session(engine or EchoEngine())], outputs, paint=paint, figures=figures)
+    return Run(
+        config,
+        source,
+        [session(engine or EchoEngine(), head or FirstPixelHead())],
+        outputs,
+        paint=paint,
+        figures=figures,
+    )
