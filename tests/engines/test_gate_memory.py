@@ -92,7 +92,9 @@ def test_a_card_beside_a_file_that_comes_or_changes_asks_again(
 
 
 @pytest.mark.parametrize(
-    ("part", "value"), [("version", lambda _package: "99.0"), ("_processor", lambda: "another")], ids=["runtime", "cpu"]
+    ("part", "value"),
+    [("installed_version", lambda _package: "99.0"), ("_processor", lambda: "another")],
+    ids=["runtime", "cpu"],
 )
 def test_another_runtime_or_processor_asks_again(
     pair: tuple[EngineConfig, EngineConfig],
