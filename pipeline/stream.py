@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import threading
 from collections.abc import Generator, Sequence
 from functools import partial
@@ -23,6 +24,8 @@ from pipeline.session import Session, open_sessions
 from pipeline.stats import statistics, write_statistics
 from sources.open import open_source
 
+log = logging.getLogger(__name__)
+
 
 class Stream:
     """One run. Iterate it once for its results; leaving the loop early ends the run in order.
@@ -38,7 +41,8 @@ class Stream:
         self._source: Source | None = None
         self._engines: tuple[EngineFacts, ...] = ()
         self._stopped = threading.Event()
-        self._used = self._closed = False
+        self._used = self._entered = self._finished = False
+        self._error: BaseException | None = None
         if len(config.sources) != 1:
             raise UsageError(
                 f"one source per run, {len(config.sources)} given", "name one file or 'synthetic:' (see --help)"
@@ -56,10 +60,18 @@ class Stream:
         atexit.register(self.close)  # a program that forgets the iterator still gets finished files
         try:
             yield from run.results()
-        finally:
-            self.close()
+        except GeneratorExit:  # the caller left the loop; from here nobody hears an exception
+            self._finish()
+            if self._error is not None and not self._entered:
+                log.error("%s", self._error)
+            raise
+        except BaseException:
+            self._finish()
+            raise
+        self.close()
 
     def __enter__(self) -> Stream:
+        self._entered = True
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -69,16 +81,21 @@ class Stream:
             raise steps.error
 
     def close(self) -> None:
-        """End the run, finish every file, write the statistics; raises the run's first error. May be called twice."""
+        """End the run, finish every file, write the statistics; raises the run's first error, once."""
+        self._finish()
+        error, self._error = self._error, None
+        if error is not None:
+            raise error
+
+    def _finish(self) -> None:
         atexit.unregister(self.close)
-        if self._run is None or self._closed:
+        if self._run is None or self._finished:
             return
-        self._closed = True
+        self._finished = True
         steps = Closing()
         steps.step(self._run.close)
         steps.step(self._write_statistics)
-        if steps.error is not None:
-            raise steps.error
+        self._error = steps.error
 
     def stop(self) -> None:
         """End the run in order, from any thread or signal handler: frames on their way are finished."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from roadstream import Detections, EngineError, Mask, OutputError, SourceError, UsageError, stream
+from roadstream import Detections, EngineError, Mask, OutputError, SourceError, Stream, UsageError, stream
 from tests.support.clips import write_clip
 from tests.support.fakes import ListOutput
 from tests.support.networks import box_network, mask_network
@@ -89,6 +89,35 @@ def test_statistics_are_written_even_when_the_run_fails(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="full"):
         list(stream(write_clip(tmp_path / "clip.mp4", 9), engines=[network], stats=stats, outputs=[broken]))
     assert json.loads(stats.read_text(encoding="utf-8"))["version"] == 1
+
+
+def test_what_goes_wrong_while_finishing_is_told_after_a_break(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken(ListOutput):
+        def write(self, result: object) -> None:
+            pass
+
+    clip, network = write_clip(tmp_path / "clip.mp4", 9), mask_network(tmp_path / "m.onnx")
+
+    def leave_early(run: Stream) -> None:
+        with run:
+            for _ in run:
+                break
+
+    with pytest.raises(RuntimeError, match="close broke"):
+        leave_early(stream(clip, engines=[network], outputs=[Broken(fail_close=True)]))
+    for _ in stream(clip, engines=[network], outputs=[Broken(fail_close=True)]):
+        break
+    assert "close broke" in caplog.text
+
+
+def test_a_stream_runs_once(tmp_path: Path) -> None:
+    run = stream(write_clip(tmp_path / "clip.mp4", 3), engines=[mask_network(tmp_path / "m.onnx")])
+    assert len(list(run)) == 3
+    run.close()
+    with pytest.raises(UsageError, match="has run already"):
+        list(run)
 
 
 def test_mistakes_are_told_by_kind(tmp_path: Path) -> None:
