@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from commands.options import Parser, add_common_options, add_run_options, run_options
-from commands.terminal import say
+from commands.terminal import answer, say
 
 if TYPE_CHECKING:
     from pipeline.limit import Bench, Round
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str]) -> int:
     if json_file:
         check_targets([Path(json_file)], config.sources, config.overwrite)
     result = bench(config, rounds, _report)
-    print(_table(result))
+    answer(_table(result))
     if json_file:
         write_statistics(Path(json_file), figures_of(result))
     return 0

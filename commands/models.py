@@ -8,6 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from commands.options import Parser
+from commands.terminal import answer
 
 if TYPE_CHECKING:
     from contracts.picture import Picture
@@ -57,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
     given = {key: getattr(parsed, key) for key in ("backend", "precision") if getattr(parsed, key) is not None}
     file = validated(EngineConfig, {**file.model_dump(exclude_none=True), **given}, "models check", UsageError)
     verdict = check(file, EngineConfig.parse(parsed.reference), _pictures(parsed.frames, parsed.max_frames))
-    print(verdict.report())
+    answer(verdict.report())
     if verdict.state == "refused":
         raise verdict.error(file.file)
     return 0

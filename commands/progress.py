@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from typing import Any, TextIO
@@ -33,17 +34,20 @@ class ProgressLine:
 
     def _write(self, text: str) -> None:
         if self._terminal:
-            self._stream.write("\r" + text.ljust(self._width))
+            self._print("\r" + text.ljust(self._width))
             self._width = len(text)
         else:
-            self._stream.write(text + "\n")
-        self._stream.flush()
+            self._print(text + "\n")
+
+    def _print(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # a full or closed stderr is no reason to stop
+            self._stream.write(text)
+            self._stream.flush()
 
     def end(self) -> None:
         """Leave the line."""
         if self._terminal and self._width:
-            self._stream.write("\r" + " " * self._width + "\r")
-            self._stream.flush()
+            self._print("\r" + " " * self._width + "\r")
 
 
 def progress_text(progress: Progress, source: SourceInfo) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from commands.options import Parser, add_common_options, add_run_options, run_options
-from commands.terminal import say
+from commands.terminal import answer, say
 
 if TYPE_CHECKING:
     from contracts.config import RunConfig
@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 
     config = RunConfig.build(options, preset)
     if getattr(parsed, "dry_run", False):
-        print(config.model_dump_json(indent=2))
+        answer(config.model_dump_json(indent=2))
         say(f"graph: {_graph(config)}")
         return 0
     return _run(config, quiet=getattr(parsed, "quiet", False))
@@ -98,6 +98,6 @@ def _run(config: RunConfig, *, quiet: bool) -> int:
     if lost:
         say(f"roadstream: {lost} frames of {config.sources[0]} were unreadable and are missing")
     if interrupted:
-        say("roadstream: interrupted; outputs are finished")
+        say("roadstream: interrupted; outputs are finished" if figures else "roadstream: interrupted")
         return EXIT_INTERRUPTED
     return SourceError.exit_code if lost and config.strict else 0

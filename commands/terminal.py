@@ -10,14 +10,17 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
-from contracts.errors import EXIT_INTERRUPTED, RoadStreamError
+from contracts.errors import EXIT_INTERRUPTED, OutputError, RoadStreamError
 
 
 def guarded(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
     """Run a command; a person's mistake becomes one line on stderr and its exit code, never a traceback."""
     debug = "--debug" in arguments
+    if sys.stderr is None:  # started with it closed, by a service manager say
+        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # open for as long as the program
     _log_to_stderr(debug=debug)
     try:
         with _interrupts():
@@ -35,15 +38,26 @@ def guarded(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -
         return 0
 
 
+def answer(text: str) -> None:
+    """Print what a command exists to print, on stdout; raises OutputError where that cannot be written."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        raise
+    except OSError as fault:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else the interpreter tries again at its end
+        raise OutputError(f"cannot write to stdout: {fault.strerror}", "free some space") from fault
+
+
 def say(text: str) -> None:
     """Print a line for people on stderr; a closed terminal is no reason to stop."""
-    with contextlib.suppress(BrokenPipeError, ValueError):
+    with contextlib.suppress(OSError, ValueError):
         print(text, file=sys.stderr, flush=True)
 
 
 @contextmanager
 def _interrupts() -> Iterator[None]:
-    """First Ctrl-C (or SIGTERM): an orderly end through KeyboardInterrupt. Second: leave at once."""
+    """First Ctrl-C (SIGTERM, closed terminal): an orderly end through KeyboardInterrupt. Second: leave at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -52,11 +66,13 @@ def _interrupts() -> Iterator[None]:
     def handler(_number: int, _frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
+            say("roadstream: left at once; what was recorded is in the .part files")
             os._exit(EXIT_INTERRUPTED)
         asked = True
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    numbers = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}
+    before = {number: signal.signal(number, handler) for number in numbers}
     try:
         yield
     finally:

@@ -35,7 +35,10 @@ def _parts(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
-Seconds = Annotated[float, Field(ge=0), BeforeValidator(parse_seconds, json_schema_input_type=float | str)]
+_YEAR_S = 366 * 86_400
+_Time = BeforeValidator(parse_seconds, json_schema_input_type=float | str)
+Seconds = Annotated[float, Field(ge=0, le=_YEAR_S), _Time]
+SomeSeconds = Annotated[float, Field(gt=0, le=_YEAR_S), _Time]
 
 
 def _several(value: Any) -> Any:
@@ -83,7 +86,7 @@ class RunConfig(_Frozen):
     # what comes in
     sources: tuple[str, ...] = Field((), description="sources, as on the command line")
     start: Seconds = Field(0.0, description="skip this much of a recorded source: seconds or h:mm:ss")
-    seconds: Seconds | None = Field(None, description="stop after this much of the source")
+    seconds: SomeSeconds | None = Field(None, description="stop after this much of the source")
     max_frames: Positive | None = Field(None, description="stop after this many frames")
     loop: bool = Field(False, description="start a recorded source again when it ends (time goes on)")
     realtime: bool = Field(False, description="pace a recorded source at its own speed, never drop")
@@ -123,6 +126,8 @@ class RunConfig(_Frozen):
     def _together(self) -> Self:
         if self.realtime and self.live:
             raise ValueError("realtime and live exclude one another: live drops frames, realtime never does")
+        if self.classes is not None and not self.classes:
+            raise ValueError("classes is empty: nothing would be kept")
         if self.card is not None and len(self.engines) > 1:
             raise ValueError("card belongs to one engine; with several write engine FILE?card=CARD")
         return self
@@ -136,7 +141,10 @@ class RunConfig(_Frozen):
             unknown = next((key for key in data if key not in cls.model_fields), None)
             if unknown is not None:
                 raise UsageError(f"{preset}: unknown key {unknown!r}", did_you_mean(unknown, cls.model_fields))
-        return validated(cls, {**data, **options}, "configuration", UsageError)
+        config = validated(cls, {**data, **options}, "configuration", UsageError)
+        if preset is not None and preset in (config.save, config.events, config.stats):
+            raise UsageError(f"an output would replace the preset {preset}", "choose another name")
+        return config
 
     def engine_configs(self) -> tuple[EngineConfig, ...]:
         """Every engine with the run's defaults filled in (thresholds excepted: those are per head)."""

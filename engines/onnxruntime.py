@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import queue
 import threading
 import time
@@ -9,9 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import onnxruntime
 from numpy.typing import NDArray
-from onnxruntime.capi import onnxruntime_pybind11_state as states
 
 from contracts.config import EngineConfig
 from contracts.errors import EngineError
@@ -22,6 +22,16 @@ from engines.cards import check_card, check_heads, find_card
 from engines.files import hashes_of, require_readable
 from engines.inputs import resolve_input, tensor_for
 from engines.places import STOP_DEADLINE_S, SUBMIT_DEADLINE_S, Places, closed_error, late_error
+
+
+def _without_telemetry(module: str) -> Any:
+    """Imports ONNX Runtime, whose official builds keep a device id and report usage from the moment they load."""
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    return importlib.import_module(module)
+
+
+onnxruntime = _without_telemetry("onnxruntime")
+states = _without_telemetry("onnxruntime.capi.onnxruntime_pybind11_state")
 
 _FAULTS: tuple[type[Exception], ...] = (
     RuntimeError,

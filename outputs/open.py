@@ -14,6 +14,7 @@ from outputs.mp4 import Mp4Output
 from outputs.paths import check_targets
 
 _VIDEOS = (".mp4",)
+_STATISTICS = (".json",)
 _EVENTS: dict[str, Callable[[Path], Output]] = {".jsonl": JsonlEvents, ".csv": CsvEvents}
 
 
@@ -37,6 +38,8 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     and OutputError (a place that cannot be written).
     """
     outputs_of(config)
+    if config.stats is not None:
+        _check_ending(config.stats, _STATISTICS, "stats")
     paths = [path for path in (config.save, config.events, config.stats) if path is not None]
     check_targets(paths, inputs, config.overwrite)
 

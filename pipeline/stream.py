@@ -153,7 +153,9 @@ class Stream:
 def _files_read(config: RunConfig) -> list[str]:
     """Files besides the source that an output must not destroy."""
     engines = config.engine_configs()
-    return [str(path) for engine in engines for path in (engine.file, engine.card) if path is not None]
+    files = [path for engine in engines for path in (engine.file, engine.card) if path is not None]
+    files += [engine.file.with_suffix(".bin") for engine in engines if engine.file.suffix.lower() == ".xml"]
+    return [str(path) for path in files]
 
 
 def _painting(config: RunConfig, figures: Figures) -> Any:
@@ -177,6 +179,10 @@ def stream(
     the options name. options: the names of RunConfig (``engines=["x.onnx"]``, ``save="out.mp4"``, ``score=0.4`` …).
     Raises UsageError at once; SourceError, EngineError and OutputError from the loop.
     """
+    if not all(isinstance(source, str | Path) for source in sources):
+        raise UsageError(
+            f"a source is a path or a URI, not {sources!r}", "stream('drive.mp4', engines=['network.onnx'])"
+        )
     if sources:
         options["sources"] = tuple(str(source) for source in sources)
     preset = Path(config) if config is not None else None

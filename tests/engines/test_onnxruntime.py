@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -101,3 +104,12 @@ def test_float16_inputs_get_float16(tmp_path: Path) -> None:
     assert ticket.result(20)["seen"].max() == 0.5
     ticket.close()
     engine.close()
+
+
+def test_nothing_is_reported_to_anybody(tmp_path: Path) -> None:
+    """The official builds' telemetry leaves a device id in the user's cache as soon as it starts."""
+    script = "from engines.onnxruntime import onnxruntime; onnxruntime.SessionOptions()"
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    root = Path(__file__).resolve().parents[2]
+    subprocess.run([sys.executable, "-c", script], cwd=root, env=environment, check=True)
+    assert list(tmp_path.rglob("*")) == []
