@@ -125,11 +125,11 @@ class RunConfig(_Frozen):
     @model_validator(mode="after")
     def _together(self) -> Self:
         if self.realtime and self.live:
-            raise ValueError("realtime and live exclude one another: live drops frames, realtime never does")
+            raise ValueError("realtime and live exclude one another → choose: live drops frames, realtime never does")
         if self.classes is not None and not self.classes:
-            raise ValueError("classes is empty: nothing would be kept")
+            raise ValueError("classes is empty, nothing would be kept → leave it out for all classes")
         if self.card is not None and len(self.engines) > 1:
-            raise ValueError("card belongs to one engine; with several write engine FILE?card=CARD")
+            raise ValueError("card belongs to one engine → with several write FILE?card=CARD")
         return self
 
     @classmethod

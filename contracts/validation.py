@@ -69,7 +69,9 @@ def validated(model: type[Model], data: dict[str, Any], where: str, error: Error
         if finding["type"] == "missing":
             raise error(f"{where}: {place!r} is missing", f"add `{finding['loc'][-1]}: …`") from fault
         at = f" {place}:" if place else ""
-        raise error(f"{where}:{at} {message}", f"given: {reprlib.repr(finding['input'])}" if place else "") from fault
+        message, _, cure = message.partition(" → ")  # validators of ours may bring the cure along
+        given = f"given: {reprlib.repr(finding['input'])}" if place else ""
+        raise error(f"{where}:{at} {message}", cure or given) from fault
 
 
 def _cure(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
