@@ -38,10 +38,10 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     and OutputError (a place that cannot be written).
     """
     outputs_of(config)
-    if config.stats is not None:
-        _check_ending(config.stats, _STATISTICS, "stats")
     paths = [path for path in (config.save, config.events, config.stats) if path is not None]
     check_targets(paths, inputs, config.overwrite)
+    if config.stats is not None:
+        _check_ending(config.stats, _STATISTICS, "stats")
 
 
 def _check_ending(path: Path, known: Collection[str], option: str) -> None:
