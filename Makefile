@@ -16,13 +16,13 @@ env: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "RoadStream needs Python 3.11 or newer; name one with make PYTHON=python3.12")'
 	test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)  # a venv without pip is a broken one
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev$(if $(TRAIN),$(COMMA)train)]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev$(if $(TRAIN),$(COMMA)train$(COMMA)ultralytics)]"
 	touch $@
 
 test: env
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy $(if $(TRAIN),,--exclude '^training/|^tests/training/')  # torch's types are needed there
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(PYTEST)
 

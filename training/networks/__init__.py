@@ -1,0 +1,1 @@
+"""Our own PyTorch definitions of the field's multi-task road networks, one file per family."""

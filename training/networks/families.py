@@ -1,0 +1,30 @@
+"""Every family there is. A new one is one file in this folder, one in ``training/foreign`` and a line here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from contracts.errors import UsageError
+from contracts.text import did_you_mean
+from training.blueprint import Blueprint
+from training.networks.network import Family, Network
+
+FAMILIES = ("ayolom", "yolop", "yolov5", "ddrnet", "road_agents", "twinlitenet", "twinlitenetplus")
+
+
+def family(name: str) -> Family:
+    """The family of this name; raises UsageError."""
+    if name not in FAMILIES:
+        raise UsageError(f"no network family is called {name!r}", did_you_mean(name, FAMILIES))
+    found: Family = import_module(f"training.networks.{name}").FAMILY
+    return found
+
+
+def build(blueprint: Blueprint) -> Network:
+    """A network with fresh weights; raises UsageError where its family or variant is unknown."""
+    kind = family(blueprint.family)
+    if blueprint.variant not in kind.variants:
+        raise UsageError(
+            f"{kind.title} has no variant {blueprint.variant!r}", did_you_mean(blueprint.variant, kind.variants)
+        )
+    return kind.build(blueprint)

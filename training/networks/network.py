@@ -1,0 +1,68 @@
+"""Network: what every family promises, so that one exporter serves them all."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from contracts.card import HeadCard, InputCard
+from training.blueprint import Blueprint
+
+
+class Deployed(nn.Module):
+    """What is written to a network file: pictures in, a tuple of tensors out, one per name.
+
+    forward: images float32 (B, 3, H, W), prepared as the card says → tuple in the order of ``names``.
+    """
+
+    names: tuple[str, ...]
+
+
+class Network(nn.Module, ABC):
+    """A network in the form that is trained; ``forward`` returns that family's own raw outputs.
+
+    stride: (horizontal, vertical); the input's width and height must be multiples of it.
+    heads: the heads' cards for the *deployed* form, in order: kind, classes, role, and the names of their outputs.
+    """
+
+    stride: tuple[int, int]
+
+    def __init__(self, blueprint: Blueprint) -> None:
+        super().__init__()
+        self.blueprint = blueprint
+
+    @property
+    @abstractmethod
+    def heads(self) -> tuple[HeadCard, ...]:
+        """Every head this network has, as its card has it after export."""
+
+    @abstractmethod
+    def plain(self, heads: Sequence[str]) -> Deployed:
+        """The network as its authors run it, in eval mode, unfolded: the reference that a deployed one is held to.
+
+        Boxes decoded as in the deployed form; masks as float scores (B, C, H, W) at the size the deployed form has.
+        Output names are those of the deployed form. ``heads``: names of the heads wanted, in the network's order.
+        """
+
+    @abstractmethod
+    def deployed(self, heads: Sequence[str]) -> Deployed:
+        """A copy in eval mode with the exact rewrites of ``docs/architecture.md``; this network stays as it is.
+
+        Masks are uint8 (B, H, W): class ids, arg-max with ties to the lower id. Only what ``heads`` need is kept.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """One family of networks. input: how its authors feed it, with the size they use. variants: known names."""
+
+    name: str
+    title: str
+    paper: str
+    licence: str
+    variants: tuple[str, ...]
+    input: InputCard
+    build: Callable[[Blueprint], Network]
