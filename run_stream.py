@@ -9,7 +9,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "run": "annotate a source (the default: `run_stream.py SOURCE`)",
     "bench": "measure a run against what the hardware allows",
-    "models": "check a network file against its reference",
+    "models": "networks: which there are, their cards, downloads, checks",
 }
 
 

@@ -84,5 +84,5 @@ def _log_to_stderr(*, debug: bool) -> None:
     """Warnings as one line each; with --debug everything of ours, with where it came from."""
     layout = "%(asctime)s %(threadName)s %(name)s %(levelname)s %(message)s" if debug else "roadstream: %(message)s"
     logging.basicConfig(format=layout, level=logging.WARNING, force=True)
-    for room in ("contracts", "sources", "engines", "outputs", "pipeline", "commands"):
+    for room in ("contracts", "sources", "engines", "outputs", "pipeline", "commands", "training"):
         logging.getLogger(room).setLevel(logging.DEBUG if debug else logging.WARNING)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -75,7 +76,9 @@ class Card(_Frozen):
 
     sha256: the file the card belongs to (ONNX: one hash; IR: of the .xml and of the .bin), for cards that lie in
     ``configs/networks/``. reference: a file of the same network that is known to be right, beside this one; a run
-    then checks itself against it once (the accuracy gate).
+    then checks itself against it once (the accuracy gate). url, bytes: where the public gets this one file, and how
+    long it is. paper: where the network is described. figures: what its authors measured, one sentence each, with the
+    data and the hardware.
     """
 
     name: str
@@ -85,11 +88,29 @@ class Card(_Frozen):
     origin: str = ""
     sha256: tuple[str, ...] = ()
     reference: str | None = None
+    url: str | None = None
+    bytes: Annotated[int, Field(ge=1)] | None = None
+    paper: str = ""
+    figures: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _reference_lies_beside(self) -> Self:
         if self.reference is not None and Path(self.reference).name != self.reference:
             raise ValueError(f"reference {self.reference!r} is not the name of a file beside this one")
+        return self
+
+    @model_validator(mode="after")
+    def _one_public_file(self) -> Self:
+        if self.url is None:
+            return self
+        try:
+            parts = urlsplit(self.url)
+        except ValueError as fault:
+            raise ValueError(f"url {self.url!r} is none: {fault}") from fault
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
+            raise ValueError(f"url {self.url!r} is not http(s)://host/… without a user's name")
+        if len(self.sha256) > 1:
+            raise ValueError(f"url is of one file, but sha256 names {len(self.sha256)}")
         return self
 
     @model_validator(mode="after")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -24,17 +25,28 @@ def find_card(file: Path, explicit: Path | None, metadata: Mapping[str, str], in
     metadata: the file's own texts (ONNX metadata; an IR's rt_info). inputs: as the file has them, -1 where open.
     Raises EngineError for a card that cannot be read, and with instructions where there is none.
     """
-    if explicit is not None:
-        return Card.from_file(explicit)
-    beside = file.with_suffix(".card.yaml")
-    if beside.is_file():
-        return Card.from_file(beside)
-    if METADATA_KEY in metadata:
-        return Card.from_yaml(metadata[METADATA_KEY], f"inside {file}")
-    card = registered_card(hashes_of(file)) or card_from_ultralytics(file.stem, metadata, inputs)
-    if card is None:
+    found = locate_card(file, explicit, metadata, inputs)
+    if found is None:
         raise _no_card(file)
-    return card
+    return found[0]
+
+
+def locate_card(
+    file: Path, explicit: Path | None, metadata: Mapping[str, str], inputs: Sequence[TensorSpec]
+) -> tuple[Card, str] | None:
+    """As ``find_card``, with where the card was found in words; None where there is none."""
+    beside = file.with_suffix(".card.yaml")
+    if explicit is not None:
+        return Card.from_file(explicit), str(explicit)
+    if beside.is_file() and beside.stat().st_size:  # empty: a shell's `models card FILE > CARD` is about to fill it
+        return Card.from_file(beside), f"{beside}, beside the file"
+    if METADATA_KEY in metadata:
+        return Card.from_yaml(metadata[METADATA_KEY], f"inside {file}"), "inside the file"
+    card = registered_card(hashes_of(file))
+    if card is not None:
+        return card, "registered under the file's hash"
+    card = card_from_ultralytics(file.stem, metadata, inputs)
+    return None if card is None else (card, "made from ultralytics' metadata inside the file")
 
 
 def registered_card(hashes: tuple[str, ...]) -> Card | None:
@@ -52,10 +64,11 @@ def _no_card(file: Path) -> EngineError:
     hint = ""
     if namesake.is_file():
         hint = f" (there is one for a file of this name but with other bytes: --card {namesake} if it fits)"
-    skeleton = "name: NAME, input: {fit: letterbox, scale: 255}, heads: [{name: boxes, kind: yolo_boxes, classes: […]}]"
+    beside = file.with_suffix(".card.yaml")
     return EngineError(
         f"{file} has no card, so nobody knows what its inputs and outputs mean{hint}",
-        f"write {file.with_suffix('.card.yaml').name} beside it, or give --card FILE, in YAML: {skeleton}",
+        f"run_stream.py models card {shlex.quote(str(file))} > {shlex.quote(str(beside))} writes one to complete;"
+        " or give --card FILE",
     )
 
 
@@ -122,6 +135,14 @@ def _check_end2end(head: HeadCard, specs: tuple[TensorSpec, ...]) -> None:
         raise _contradiction(head, specs[0], "[1,K,6] (x1, y1, x2, y2, score, class)")
 
 
+def _check_anchor_boxes(head: HeadCard, specs: tuple[TensorSpec, ...]) -> None:
+    channels = 5 + len(head.classes) if head.classes else None
+    spec = specs[0]
+    if not _fits(spec.shape, (1, None, channels)) or 0 <= spec.shape[2] < 6:
+        wants = f"[1,N,{channels or '5+classes'}] for {len(head.classes) or 'any number of'} classes"
+        raise _contradiction(head, spec, f"decoded boxes {wants} (raw levels with anchors are not read)")
+
+
 def _check_two_class(head: HeadCard, specs: tuple[TensorSpec, ...]) -> None:
     shape = specs[0].shape
     if not (_fits(shape, (1, 2, None, None)) or _fits(shape, (1, 1, None, None))):
@@ -138,12 +159,14 @@ def _check_ids(head: HeadCard, specs: tuple[TensorSpec, ...]) -> None:
 _RULES: dict[HeadKind, Callable[[HeadCard, tuple[TensorSpec, ...]], None]] = {
     "yolo_boxes": _check_boxes,
     "yolo_boxes_end2end": _check_end2end,
+    "anchor_boxes": _check_anchor_boxes,
     "two_class_mask": _check_two_class,
     "mask_ids": _check_ids,
 }
 _OUTPUT_COUNT: dict[HeadKind, int] = {
     "yolo_boxes": 1,
     "yolo_boxes_end2end": 1,
+    "anchor_boxes": 1,
     "yolo_instances": 2,
     "two_class_mask": 1,
     "mask_ids": 1,

@@ -19,6 +19,7 @@ from contracts.pool import Pool
 from contracts.protocols import EngineFacts, Tensors
 from contracts.tensor import TensorSpec
 from engines.cards import check_card, check_heads, find_card
+from engines.contents import Contents
 from engines.files import hashes_of, require_readable
 from engines.inputs import resolve_input, tensor_for
 from engines.places import STOP_DEADLINE_S, SUBMIT_DEADLINE_S, Places, closed_error, late_error
@@ -232,6 +233,13 @@ class OnnxRuntimeTicket:
                 raise EngineError(f"engine {self._engine.name} did not stop in {STOP_DEADLINE_S:g} s")
         self._outputs = {}
         self._engine._give_back(self, self._place)
+
+
+def read_contents(file: Path) -> Contents:
+    """What an ONNX file says about itself; raises EngineError."""
+    session = _session(EngineConfig(file=file, threads=1))
+    texts = session.get_modelmeta().custom_metadata_map
+    return Contents(tuple(map(_spec, session.get_inputs())), tuple(map(_spec, session.get_outputs())), texts)
 
 
 def _require_onnx(config: EngineConfig) -> None:

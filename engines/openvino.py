@@ -19,6 +19,7 @@ from contracts.pool import Pool
 from contracts.protocols import EngineFacts, Tensors
 from contracts.tensor import TensorSpec
 from engines.cards import check_card, check_heads, find_card
+from engines.contents import Contents
 from engines.files import cache_folder, hashes_of, require_readable
 from engines.inputs import resolve_input, tensor_for
 from engines.places import STOP_DEADLINE_S, SUBMIT_DEADLINE_S, Places, closed_error, late_error
@@ -207,6 +208,12 @@ class OpenVinoTicket:
                     raise EngineError(f"engine {self._engine.name} did not stop in {STOP_DEADLINE_S:g} s")
         except _FAULTS:
             pass  # cancelled or failed: at rest either way
+
+
+def read_contents(file: Path) -> Contents:
+    """What a network file says about itself; raises EngineError."""
+    model = _read(ov.Core(), file)
+    return Contents(tuple(map(_spec, model.inputs)), tuple(map(_spec, model.outputs)), _texts(model))
 
 
 def _read(core: Any, file: Path) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contracts.card import HeadCard, HeadKind
 from contracts.errors import EngineError
 from contracts.protocols import Head
+from engines.heads.anchor_boxes import AnchorBoxes
 from engines.heads.masks import MaskIds, TwoClassMask
 from engines.heads.yolo_boxes import YoloBoxes
 from engines.heads.yolo_boxes_end2end import YoloBoxesEnd2End
@@ -14,6 +15,7 @@ from engines.heads.yolo_boxes_end2end import YoloBoxesEnd2End
 HEADS: Mapping[HeadKind, Callable[[HeadCard], Head]] = {
     "yolo_boxes": YoloBoxes,
     "yolo_boxes_end2end": YoloBoxesEnd2End,
+    "anchor_boxes": AnchorBoxes,
     "two_class_mask": TwoClassMask,
     "mask_ids": MaskIds,
 }
