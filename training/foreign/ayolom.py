@@ -1,0 +1,79 @@
+"""A-YOLOM checkpoints: YOLOv8-multi-task of JiayuanWang-JW and its forks."""
+
+from __future__ import annotations
+
+from contracts.errors import EngineError
+from training.blueprint import Blueprint, Checkpoint
+from training.foreign.content import Content
+from training.foreign.yolo8_keys import PLACES, class_names, exchanged, last_epoch
+from training.networks.ayolom import FAMILY, VARIANTS
+
+_PLACES = PLACES | {
+    **{f"lane_neck.{i}.gate": f"{23 + 3 * i}.weight" for i in range(4)},
+    **{f"lane_neck.{i}.blend": f"{23 + 3 * i}.conv" for i in range(4)},
+    **{f"lane_neck.{i}.mix": f"{24 + 3 * i}" for i in range(4)},
+    **{f"drivable_neck.{i}.gate": f"{35 + 3 * i}.weight" for i in range(4)},
+    **{f"drivable_neck.{i}.blend": f"{35 + 3 * i}.conv" for i in range(4)},
+    **{f"drivable_neck.{i}.mix": f"{36 + 3 * i}" for i in range(4)},
+    "boxes.distances": "46.cv2",
+    "boxes.classes": "46.cv3",
+    "drivable": "47",
+    "lane": "48",
+}
+_DROPPED = tuple(f"model.{head}.dfl.conv.weight" for head in (46, 47, 48))
+"""The bins 0 … 15, a constant of ours; those of the mask heads (47, 48) are not even used there."""
+_SIGNS = ("model.23.weight", "model.46.cv3.0.2.weight", "model.47.upsample.weight", "model.48.upsample.weight")
+"""Two of these: an A-YOLOM, whole or not."""
+
+
+def recognise(content: Content) -> Checkpoint | None:
+    """The checkpoint under our keys; None where it is of another family. Raises EngineError where it does not fit."""
+    if sum(key in content.state for key in _SIGNS) < 2:
+        return None
+    variant = _variant(content)
+    classes, notes = _classes(content)
+    blueprint = Blueprint(FAMILY.name, variant, {"boxes": classes})
+    return Checkpoint(
+        blueprint=blueprint,
+        state=exchanged(content, blueprint, _PLACES, _DROPPED, f"{FAMILY.title} {variant}"),
+        input=FAMILY.input,
+        origin="https://github.com/JiayuanWang-JW/YOLOv8-multi-task",
+        licence=FAMILY.licence,
+        epoch=last_epoch(content.facts),
+        notes=(*content.notes, *notes),
+    )
+
+
+def _variant(content: Content) -> str:
+    """Width from the first convolution, depth by counting the second stage's bottlenecks."""
+    channels = content.shape("model.0.conv.weight")[:1]
+    found = (channels[0] if channels else 0, _bottlenecks(content, "model.4.m."))
+    known = {name: (scale.channels(64), scale.repeats(6)) for name, scale in VARIANTS.items()}
+    for name, size in known.items():
+        if size == found:
+            return name
+    sizes = ", ".join(f"{name} {wide} and {deep}" for name, (wide, deep) in known.items())
+    raise EngineError(
+        f"the checkpoint is of {FAMILY.title}, but of no scale known: its first convolution has {found[0]} channels"
+        f" and model.4 has {found[1]} bottlenecks",
+        f"known: {sizes}",
+    )
+
+
+def _bottlenecks(content: Content, prefix: str) -> int:
+    return len({key.removeprefix(prefix).split(".")[0] for key in content.state if key.startswith(prefix)})
+
+
+def _classes(content: Content) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Class names for as many classes as the tensors have, and what is to be said about them.
+
+    The forks train boxes as one class but keep the names of the whole data set.
+    """
+    count = (content.shape("model.46.cv3.0.2.weight") or (1,))[0]
+    names = class_names(content.model.get("names"))
+    if len(names) == count:
+        return names, ()
+    listed = f"the file names {len(names)} classes but finds {count}: " if names else ""
+    if count == 1:
+        return ("vehicle",), ((f"{listed}called vehicle",) if names else ())
+    return tuple(f"class {number}" for number in range(count)), (f"{listed}they are numbered",)

@@ -1,0 +1,94 @@
+"""int8 as an OpenVINO IR, made from the network as OpenVINO itself reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.card import Card
+from contracts.card_text import card_text
+from contracts.errors import EngineError
+from training.quantise_nncf import Recipe, ov, quantised
+from training.sensitive import Graph, Node, Observe, Observed
+
+WEIGHTED = frozenset(
+    {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"}
+)
+_NO_OPERATIONS = frozenset({"Constant", "Parameter", "Result"})
+
+
+class OpenVinoTarget:
+    """An ONNX file on its way to an int8 IR, activations asymmetric as OpenVINO's kernels take them.
+
+    Raises EngineError where OpenVINO cannot read the file.
+    """
+
+    backend = "openvino"
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._model = self._read()
+        self._feed = self._model.input(0).get_any_name()
+        self.graph = graph_of(self._model)
+
+    def quantised(self, tensors: Sequence[NDArray[np.float32]], recipe: Recipe) -> Any:
+        """The int8 network. Raises EngineError."""
+        return quantised(self._read(), self._feed, tensors, recipe, symmetric=False)
+
+    def save(self, model: Any, path: Path, card: Card) -> None:
+        """Writes .xml and .bin with the card inside."""
+        model.set_rt_info(card_text(card), ["roadstream", "card"])
+        ov.save_model(model, str(path), compress_to_fp16=False)
+
+    def observer(self, model: Any | None) -> Observe:
+        """Runs a network (None: the float one) in fp32 and gives what its layers with weights give out."""
+        model = (self._model if model is None else model).clone()
+        layers = [node for node in model.get_ordered_ops() if node.get_type_name() in WEIGHTED]
+        # Biases are corrected behind the convolution: the sum is what the next layer sees.
+        added = model.add_outputs([_with_bias(node).output(0) for node in layers])
+        compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        names = [node.get_friendly_name() for node in layers]
+        first = len(model.outputs) - len(added)
+
+        def observe(tensor: NDArray[np.float32]) -> Observed:
+            arrays = compiled([tensor])
+            return {name: np.array(arrays[first + index]) for index, name in enumerate(names)}
+
+        return observe
+
+    def _read(self) -> Any:
+        try:
+            reader = ov.frontend.FrontEndManager().load_by_framework("onnx")
+            return reader.convert(reader.load(str(self._file)))
+        except (RuntimeError, ov.frontend.OpConversionFailure) as fault:
+            reason = str(fault).strip().splitlines()[-1]
+            raise EngineError(f"OpenVINO cannot read {self._file}: {reason}", "quantise to .onnx instead") from fault
+
+
+def graph_of(model: Any) -> Graph:
+    """The operations of an OpenVINO network; weights and other constants left out."""
+    nodes: dict[str, Node] = {}
+    for operation in model.get_ordered_ops():
+        if operation.get_type_name() not in _NO_OPERATIONS:
+            producers = [port.get_source_output().get_node().get_friendly_name() for port in operation.inputs()]
+            nodes[operation.get_friendly_name()] = Node(operation.get_type_name() in WEIGHTED, tuple(producers))
+    outputs = {
+        name: port.get_node().input(0).get_source_output().get_node().get_friendly_name()
+        for port in model.outputs
+        for name in port.get_names()
+    }
+    return Graph(nodes, outputs)
+
+
+def _with_bias(node: Any) -> Any:
+    """The addition of a constant behind a layer, where there is one; else the layer itself."""
+    users = [port.get_node() for port in node.output(0).get_target_inputs()]
+    if len(users) == 1 and users[0].get_type_name() == "Add":
+        others = [port.get_source_output().get_node() for port in users[0].inputs()]
+        if any(other.get_type_name() == "Constant" for other in others):
+            return users[0]
+    return node
