@@ -1,7 +1,7 @@
 """What our export is worth: A-YOLOM n at 384×672 in OpenVINO on two threads, against a plain export.
 
-    python benchmarks/network_export.py              the table
-    python benchmarks/network_export.py --profile    and where the time goes
+    python -m benchmarks.network_export              the table
+    python -m benchmarks.network_export --profile    and where the time goes
 
 plain: the same weights exported as the network is; its float masks become ids with NumPy. ours: with the exact
 rewrites, masks leave as ids. int8: ours, every layer quantised on the synthetic drive (speed does not depend on what

@@ -8,6 +8,9 @@ import yaml
 
 from contracts.card import Card
 
+_LINE_BREAKS = frozenset("\x85\u2028\u2029\ufeff")
+"""What PyYAML writes as a letter and reads as the end of a line (or of nothing)."""
+
 
 class _PlainDumper(yaml.SafeDumper):
     """SafeDumper without anchors and aliases, which the reader refuses."""
@@ -25,5 +28,11 @@ def card_text(card: Card) -> str:
     data = card.model_dump(mode="json", exclude_defaults=True)
     data["input"] = card.input.model_dump(mode="json", exclude_none=True)
     ordered = {key: data[key] for key in Card.model_fields if key in data}
-    text: str = yaml.dump(ordered, Dumper=_PlainDumper, sort_keys=False, allow_unicode=True, width=110)
+    text = _dumped(ordered, letters=True)
+    return text if _LINE_BREAKS.isdisjoint(text) else _dumped(ordered, letters=False)
+
+
+def _dumped(data: dict[str, Any], *, letters: bool) -> str:
+    """letters: as they are, else everything beyond ASCII escaped."""
+    text: str = yaml.dump(data, Dumper=_PlainDumper, sort_keys=False, allow_unicode=letters, width=110)
     return text

@@ -121,7 +121,7 @@ def _recognised(content: Content, where: str) -> Checkpoint | None:
         try:
             found: Checkpoint | None = import_module(f"training.foreign.{name}").recognise(content)
         except EngineError as fault:
-            raise EngineError(f"{where}: {fault.message}", fault.cure) from fault
+            raise EngineError(f"{where} is {fault.message}", fault.cure) from fault
         if found is not None:
             return found
     return None

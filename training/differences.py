@@ -172,25 +172,35 @@ class _Candidates:
 
 
 class _FinalBoxes:
-    """Boxes as the network chose them, (B, N, 6): every sure one must be there again, in whatever place of the list."""
+    """Boxes as the network chose them, (B, N, 6): each must be there again, in whatever place of the list.
+
+    Not those at the end of the list: another one that was as unsure may stand in their place.
+    """
 
     def __init__(self, tolerance: Tolerance, longer_side: int) -> None:
         self._tolerance, self._side = tolerance, longer_side
         self._coordinates = self._scores = 0.0
+        self._compared = 0
 
     def add(self, truth: NDArray[Any], found: NDArray[Any]) -> None:
         for rows, others in zip(truth.astype(np.float64), found.astype(np.float64), strict=True):
-            for row in rows[_that_matter(rows[:, 4], at_least=10)]:
-                same = others[np.rint(others[:, 5]) == np.rint(row[5])]
-                distance = np.abs(same[:, :4] - row[:4]).max(axis=1) / self._side + np.abs(same[:, 4] - row[4])
-                nearest = same[distance.argmin()] if len(same) else np.full(6, np.inf)
-                self._coordinates = _worst(self._coordinates, np.abs(nearest[:4] - row[:4]))
-                self._scores = _worst(self._scores, np.abs(nearest[4:5] - row[4]))
+            self._scores = _worst(self._scores, np.abs(np.sort(others[:, 4]) - np.sort(rows[:, 4])))
+            for row in rows[rows[:, 4] > rows[:, 4].min() + self._tolerance.scores]:
+                self._compare(row, others)
+
+    def _compare(self, row: NDArray[Any], others: NDArray[Any]) -> None:
+        same = others[np.rint(others[:, 5]) == np.rint(row[5])]
+        distance = np.abs(same[:, :4] - row[:4]).max(axis=1) / self._side + np.abs(same[:, 4] - row[4])
+        nearest = same[distance.argmin()] if len(same) else np.full(6, np.inf)
+        self._coordinates = _worst(self._coordinates, np.abs(nearest[:4] - row[:4]))
+        self._scores = _worst(self._scores, np.abs(nearest[4:5] - row[4]))
+        self._compared += 1
 
     def figures(self) -> tuple[Figure, ...]:
         share = self._coordinates / self._side
+        note = f"{self._coordinates:.2g} px" if self._compared else "but no box stands out here"
         return (
-            Figure("coordinates", share, self._tolerance.coordinates, f"{self._coordinates:.2g} px"),
+            Figure("coordinates", share, self._tolerance.coordinates, note),
             Figure("scores", self._scores, self._tolerance.scores),
         )
 
@@ -210,9 +220,9 @@ class _Values:
         return (Figure("values", self._worst / (self._largest or 1.0), self._limit),)
 
 
-def _that_matter(confidence: NDArray[Any], at_least: int = _AT_LEAST) -> NDArray[np.intp]:
-    """Indices of the sure ones, or of the ``at_least`` surest."""
-    count = max(int(np.count_nonzero(confidence >= _MATTERS)), at_least)
+def _that_matter(confidence: NDArray[Any]) -> NDArray[np.intp]:
+    """Indices of the sure ones, or of the surest."""
+    count = max(int(np.count_nonzero(confidence >= _MATTERS)), _AT_LEAST)
     return np.argsort(-confidence, kind="stable")[:count]
 
 

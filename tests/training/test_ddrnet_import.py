@@ -150,13 +150,13 @@ def _without_some_biases(state: dict[str, Tensor]) -> dict[str, Tensor]:
 @pytest.mark.parametrize(
     ("bias", "change", "message"),
     [
-        (False, _without("layer4.1.conv2.weight"), r"with 1 tensor missing, first: layer4\.1\.conv2"),
-        (False, _without("layer4.1.", "layer2.0.bn1.bias"), r"13 tensors missing, first: layer2\.0\.bn1\.bias"),
-        (False, _with(layer9__weight=torch.zeros(1)), r"1 tensor too many, first: layer9\.weight"),
+        (False, _without("layer4.1.conv2.weight"), r"1 tensor is missing, first: layer4\.1\.conv2"),
+        (False, _without("layer4.1.", "layer2.0.bn1.bias"), r"13 tensors are missing, first: layer2\.0\.bn1\.bias"),
+        (False, _with(layer9__weight=torch.zeros(1)), r"1 tensor is unknown, first: layer9\.weight"),
         (False, _with(layer1__0__conv1__weight=torch.zeros(32, 32, 5, 5)), r"\[32, 32, 5, 5\] instead of \[32, 32, 3"),
         (False, _with(conv1__0__weight=torch.zeros(48, 3, 3, 3)), r"first convolution has 48 channels"),
         (False, _with(conv1__0__weight=torch.tensor(32.0)), r"first convolution has 0 channels"),
-        (False, _with(model__conv1__0__weight=torch.zeros(32, 3, 3, 3)), r"holds a DDRNet twice"),
+        (False, _with(model__conv1__0__weight=torch.zeros(32, 3, 3, 3)), r"a DDRNet held twice"),
         (False, _with(final_layer__conv1__weight=torch.zeros(0, 128, 3, 3)), r"conv1\.weight is missing or no conv"),
         (False, _without("conv1."), r"first convolution has 0 channels"),
         (False, _with(layer3_1__0__conv1__weight=torch.zeros(1)), r"stages of DDRNet-39, but .* 32 channels"),
@@ -168,7 +168,7 @@ def _without_some_biases(state: dict[str, Tensor]) -> dict[str, Tensor]:
         (False, _with(down4__0__bias=torch.zeros(128)), r"only 1 of 41 convolutions .* first: down4\.0"),
         (True, _without_some_biases, r"only \d\d of 41 convolutions"),
         (True, _without("layer1.0.conv1.bias"), r"only 40 of 41 convolutions"),
-        (False, _with(seghead_extra__conv1__weight=torch.zeros(64, 64, 3, 3)), r"tensors missing, first: seghead"),
+        (False, _with(seghead_extra__conv1__weight=torch.zeros(64, 64, 3, 3)), r"tensors are missing, first: seghead"),
     ],
 )
 def test_a_file_that_is_nearly_one_is_refused(

@@ -123,6 +123,15 @@ def test_chosen_boxes_may_change_places_and_nothing_else() -> None:
     assert not figures("yolo_boxes_end2end", truth, other)["coordinates"].holds
 
 
+def test_of_boxes_that_are_all_as_unsure_others_may_be_chosen() -> None:
+    truth = np.full((1, 30, 6), 1e-5, np.float32)
+    other = truth.copy()
+    other[..., :4] = 70
+    found = figures("yolo_boxes_end2end", truth, other)["coordinates"]
+    assert found.holds
+    assert found.note == "but no box stands out here"
+
+
 def test_other_numbers_are_measured_against_the_largest_of_them() -> None:
     truth = np.array([[1.0, -200.0, 3.0]], np.float32)
     (figure,) = figures("classification", truth, truth + np.array([0, 0, 0.4], np.float32)).values()

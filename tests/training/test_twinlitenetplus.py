@@ -93,13 +93,13 @@ class TestWidths:
     def test_a_small_one_with_tensors_of_a_medium_one_is_refused(self) -> None:
         state, medium = theirs(random_network("small")), theirs(random_network("medium"))
         state.update({key: medium[key] for key in state if key.startswith("encoder.level3_0.")})
-        with pytest.raises(EngineError, match=r"of TwinLiteNet\+ small, but 11 tensors have other shapes, first: enc"):
+        with pytest.raises(EngineError, match=r"of TwinLiteNet\+ small, but 11 tensors are of another shape, first: enc"):
             recognised(state)
 
     def test_more_blocks_than_the_variant_has_are_refused(self) -> None:
         state = theirs(random_network("nano"))
         state.update({key.replace("level2.0", "level2.1"): value for key, value in state.items() if "level2.0" in key})
-        with pytest.raises(EngineError, match=r"of TwinLiteNet\+ nano, but 18 tensors do not belong to it, first: enc"):
+        with pytest.raises(EngineError, match=r"of TwinLiteNet\+ nano, but 18 tensors are unknown, first: enc"):
             recognised(state)
 
     def test_widths_that_nobody_knows_are_named(self) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contracts.errors import EngineError
 from training.blueprint import Blueprint, Checkpoint
 from training.foreign.content import Content
-from training.foreign.yolo8_keys import PLACES, class_names, exchanged, last_epoch
+from training.foreign.exchange import class_names, last_epoch
+from training.foreign.yolo8_keys import PLACES, exchanged
 from training.networks.ayolom import FAMILY, VARIANTS
 
 _PLACES = PLACES | {
@@ -54,7 +55,7 @@ def _variant(content: Content) -> str:
             return name
     sizes = ", ".join(f"{name} {wide} and {deep}" for name, (wide, deep) in known.items())
     raise EngineError(
-        f"the checkpoint is of {FAMILY.title}, but of no scale known: its first convolution has {found[0]} channels"
+        f"of {FAMILY.title}, but of no scale known: its first convolution has {found[0]} channels"
         f" and model.4 has {found[1]} bottlenecks",
         f"known: {sizes}",
     )
@@ -70,10 +71,11 @@ def _classes(content: Content) -> tuple[tuple[str, ...], tuple[str, ...]]:
     The forks train boxes as one class but keep the names of the whole data set.
     """
     count = (content.shape("model.46.cv3.0.2.weight") or (1,))[0]
-    names = class_names(content.model.get("names"))
-    if len(names) == count:
+    listed = content.model.get("names")
+    names = class_names(listed, count)
+    if names is not None:
         return names, ()
-    listed = f"the file names {len(names)} classes but finds {count}: " if names else ""
+    told = f"the file names {len(listed)} classes but finds {count}: " if isinstance(listed, list | dict) else ""
     if count == 1:
-        return ("vehicle",), ((f"{listed}called vehicle",) if names else ())
-    return tuple(f"class {number}" for number in range(count)), (f"{listed}they are numbered",)
+        return ("vehicle",), ((f"{told}called vehicle",) if told else ())
+    return tuple(f"class {number}" for number in range(count)), (f"{told}they are numbered",)

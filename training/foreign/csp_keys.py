@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from contracts.errors import EngineError
 from training.blueprint import Blueprint
+from training.foreign import exchange
 from training.foreign.content import Content
+from training.foreign.exchange import CURE
 from training.networks.anchor_head import STRIDES, AnchorHead
 from training.networks.blocks import ConvNorm
 from training.networks.csp_blocks import Bottleneck, CrossStage, NormedCrossStage, PoolingPyramid, Stem
@@ -56,7 +57,6 @@ _LAYERS = {
 _GRID = "24.anchor_grid"
 """The anchors once more, in pixels: computed from ``anchors`` here."""
 _FOCUS = "0.conv.conv.weight"
-_CURE = "import the file as its training saved it; networks that were changed cannot be read"
 
 
 def unwrapped(content: Content) -> dict[str, Tensor]:
@@ -84,12 +84,13 @@ def exchanged(
     """
     with torch.device("meta"):
         network = build(blueprint)
-    theirs = {key: their_key(network, key, places) for key in network.state_dict()}
+    shapes = {key: tuple(value.shape) for key, value in network.state_dict().items()}
+    theirs = {key: their_key(network, key, places) for key in shapes}
     found = {key: _as_one_convolution(value) if key == _FOCUS else value for key, value in state.items()}
-    shapes = {theirs[key]: tuple(value.shape) for key, value in network.state_dict().items()}
-    _require_same(found, shapes, called)
+    _require_unfused(found, called)
+    ours = exchange.exchanged(found, theirs, shapes, called, (_GRID,))
     _require_one_set_of_anchors(found, called)
-    return {key: found[name] for key, name in theirs.items()}
+    return ours
 
 
 def their_key(network: nn.Module, key: str, places: Mapping[str, str]) -> str:
@@ -115,20 +116,9 @@ def _as_one_convolution(weight: Tensor) -> Tensor:
     return cells.permute(0, 3, 4, 2, 5, 1).reshape(-1, 3, 6, 6)  # out, colour, (y, row), (x, column)
 
 
-def _require_same(found: Mapping[str, Tensor], shapes: Mapping[str, tuple[int, ...]], called: str) -> None:
-    missing = [key for key in shapes if key not in found]
-    extra = [key for key in found if key not in shapes and key != _GRID]
-    other = [
-        f"{key} {list(found[key].shape)} instead of {list(shape)}"
-        for key, shape in shapes.items()
-        if key in found and tuple(found[key].shape) != shape
-    ]
-    if any(key.endswith("bn.running_var") for key in missing) and any(key.endswith("conv.bias") for key in extra):
-        raise EngineError(f"of {called}, but its batch norms are folded into the convolutions (fused)", _CURE)
-    for keys, what in ((missing, "missing"), (other, "of another shape"), (extra, "unknown")):
-        if keys:
-            tensors = "1 tensor is" if len(keys) == 1 else f"{len(keys)} tensors are"
-            raise EngineError(f"of {called}, but {tensors} {what}, first: {keys[0]}", _CURE)
+def _require_unfused(found: Mapping[str, Tensor], called: str) -> None:
+    if any(key.endswith("conv.bias") for key in found) and not any(key.endswith("bn.running_var") for key in found):
+        raise EngineError(f"of {called}, but its batch norms are folded into the convolutions (fused)", CURE)
 
 
 def _require_one_set_of_anchors(found: Mapping[str, Tensor], called: str) -> None:
@@ -136,14 +126,14 @@ def _require_one_set_of_anchors(found: Mapping[str, Tensor], called: str) -> Non
     if _GRID in found:
         pixels = found["24.anchors"] * torch.tensor(STRIDES).reshape(3, 1, 1)
         if found[_GRID].numel() != 18 or not torch.allclose(found[_GRID].reshape(3, 3, 2), pixels, rtol=2e-3):
-            raise EngineError(f"of {called}, but its two copies of the anchors contradict each other", _CURE)
+            raise EngineError(f"of {called}, but its two copies of the anchors contradict each other", CURE)
 
 
 def class_count(state: Mapping[str, Tensor], called: str) -> int:
     """How many classes the box head has; raises EngineError where it has no three anchors per level."""
     shape = tuple(state["24.m.0.weight"].shape) if "24.m.0.weight" in state else ()
     if not shape:
-        raise EngineError(f"of {called}, but its box head 24.m.0.weight is missing", _CURE)
+        raise EngineError(f"of {called}, but its box head 24.m.0.weight is missing", CURE)
     anchors = tuple(state["24.anchors"].shape) if "24.anchors" in state else (3, 3, 2)
     classes = shape[0] // 3 - 5
     if anchors != (3, 3, 2) or shape[0] % 3 or classes < 1:
@@ -151,18 +141,3 @@ def class_count(state: Mapping[str, Tensor], called: str) -> int:
             f"of {called}, but with anchors {list(anchors)} and {shape[0]} values per cell", "three per level are known"
         )
     return classes
-
-
-def class_names(value: Any, count: int) -> tuple[str, ...] | None:
-    """Names as these programs keep them, a list or id → name; None where there are not as many as classes."""
-    if isinstance(value, Mapping):
-        value = [value.get(number) for number in range(len(value))]
-    if isinstance(value, list | tuple) and len(value) == count and all(isinstance(name, str) for name in value):
-        return tuple(value)
-    return None
-
-
-def last_epoch(content: Content) -> int | None:
-    """The last epoch trained; -1 is written when training is done."""
-    epoch = content.facts.get("epoch")
-    return epoch if isinstance(epoch, int) and not isinstance(epoch, bool) and epoch >= 0 else None

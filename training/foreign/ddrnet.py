@@ -10,11 +10,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
-import torch
-
 from contracts.errors import EngineError
 from training.blueprint import Blueprint, Checkpoint, Option
 from training.foreign.content import Content
+from training.foreign.exchange import CURE, exchanged, last_epoch, shapes_of
 from training.networks.ddrnet import FAMILY, HEAD, VARIANTS
 from training.networks.ddrnet_classes import CITYSCAPES, ETRI
 
@@ -28,8 +27,6 @@ _DROPPED = "loss."
 """Class weights of a loss that chenjun2hao's training wraps around the network."""
 _STAGES = {"23-slim": ("3", "4"), "23": ("3", "4"), "39": ("3_1", "3_2", "4")}
 """What the three code bases call the stages that have two branches."""
-_NAMED = 3
-"""How many tensors a message names."""
 
 Pairs = Iterator[tuple[str, str]]
 
@@ -44,17 +41,16 @@ def recognise(content: Content) -> Checkpoint | None:
     if not all(any(key.startswith(mark) for key in state) for mark in _MARKS):
         return None
     if len(bare) < len(content.state):
-        raise EngineError("the checkpoint holds a DDRNet twice, under two prefixes", "save one of them alone")
+        raise EngineError("of a DDRNet held twice, under two prefixes", "save one of them alone")
     blueprint, notes = _blueprint(state)
     biased = bool(blueprint.options.get("convolution_bias"))
-    epoch = content.facts.get("epoch")
     return Checkpoint(
         blueprint=blueprint,
         state=_renamed(state, blueprint),
         input=FAMILY.input,
         origin="kCW-tb/DDRNet" if biased else "ydhongHIT/DDRNet or chenjun2hao/DDRNet.pytorch (same keys)",
         licence="none stated" if biased else FAMILY.licence,
-        epoch=epoch if isinstance(epoch, int) else None,
+        epoch=last_epoch(content.facts),
         notes=(*content.notes, *notes),
     )
 
@@ -90,8 +86,7 @@ def _variant(state: Mapping[str, Tensor]) -> str:
             return variant
     known = ", ".join(f"{facts.width} in DDRNet-{variant}" for variant, facts in VARIANTS.items())
     raise EngineError(
-        f"the checkpoint is of a DDRNet{' with the stages of DDRNet-39' if deep else ''}, but its first convolution "
-        f"has {width} channels",
+        f"of a DDRNet{' with the stages of DDRNet-39' if deep else ''}, but its first convolution has {width} channels",
         f"known are {known}",
     )
 
@@ -119,20 +114,11 @@ def _classes(count: int, biased: bool) -> tuple[tuple[str, ...], str]:
 
 def _renamed(state: Mapping[str, Tensor], blueprint: Blueprint) -> dict[str, Tensor]:
     """Our keys → tensors; raises EngineError where they are not exactly those of the blueprint's network."""
-    what, theirs = _called(blueprint.variant), {new: old for old, new in _modules(blueprint.variant)}
-    with torch.device("meta"):
-        wanted = FAMILY.build(blueprint).state_dict()
-    _require_all_or_no_biases(state, {key.rpartition(".")[0] for key in wanted}, theirs, what)
-    ours = {_with_module(key, theirs): key for key in wanted}
-    _require_none([key for key in ours if key not in state], what, "missing")
-    _require_none([key for key in state if key not in ours], what, "too many")
-    shapes = [
-        f"{key} {list(state[key].shape)} instead of {list(wanted[name].shape)}"
-        for key, name in ours.items()
-        if state[key].shape != wanted[name].shape
-    ]
-    _require_none(shapes, what, "of another shape")
-    return {name: state[key] for key, name in ours.items()}
+    theirs = {new: old for old, new in _modules(blueprint.variant)}
+    shapes = shapes_of(blueprint)
+    _require_all_or_no_biases(state, {key.rpartition(".")[0] for key in shapes}, theirs, _called(blueprint.variant))
+    names = {key: _with_module(key, theirs) for key in shapes}
+    return exchanged(state, names, shapes, f"DDRNet-{blueprint.variant}")
 
 
 def _with_module(key: str, names: Mapping[str, str]) -> str:
@@ -151,21 +137,12 @@ def _require_all_or_no_biases(
         raise EngineError(
             f"{what}, but only {len(biased)} of {len(optional)} convolutions in front of a batch norm have a bias, "
             f"first: {biased[0]}: weights of two code bases in one file",
-            "import the file as the code base that trained it saved it",
+            CURE,
         )
 
 
 def _called(variant: str) -> str:
-    return f"the checkpoint is of DDRNet-{variant}"
-
-
-def _require_none(found: list[str], what: str, trouble: str) -> None:
-    if found:
-        named = ", ".join(found[:_NAMED]) + (" …" if len(found) > _NAMED else "")
-        raise EngineError(
-            f"{what}, but with {len(found)} tensor{'s' * (len(found) > 1)} {trouble}, first: {named}",
-            "import the file as the code base that trained it saved it",
-        )
+    return f"of DDRNet-{variant}"
 
 
 def _modules(variant: str) -> Pairs:

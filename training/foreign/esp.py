@@ -6,12 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
-from contracts.errors import EngineError
 from training.blueprint import Blueprint
 from training.foreign.content import Content
-from training.networks.families import build
+from training.foreign.exchange import exchanged, shapes_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -79,50 +76,17 @@ class Candidate:
 
     def state(self, content: Content) -> dict[str, Tensor]:
         """The file's tensors under our keys; raises EngineError unless it holds exactly this network."""
-        expected = {theirs for theirs, _ in self.keys.values()}
-        missing = [theirs for theirs, _ in self.keys.values() if theirs not in content.state]
-        strange = [key for key in content.state if key not in expected]
-        other = [
-            f"{theirs} {_size(content.shape(theirs))} instead of {_size(shape)}"
-            for theirs, shape in self.keys.values()
-            if theirs in content.state and content.shape(theirs) != shape
-        ]
-        faults = [
-            f"{len(found)} tensor{one if len(found) == 1 else many}, first: {found[0]}"
-            for found, one, many in (
-                (missing, " is missing", "s are missing"),
-                (strange, " does not belong to it", "s do not belong to it"),
-                (other, " has another shape", "s have other shapes"),
-            )
-            if found
-        ]
-        if faults:
-            raise EngineError(
-                f"the checkpoint is of {self.called}, but {'; '.join(faults)}",
-                "use a checkpoint of the unchanged network",
-            )
-        return {ours: content.state[theirs] for ours, (theirs, _) in self.keys.items()}
+        theirs = {ours: name for ours, (name, _) in self.keys.items()}
+        shapes = {ours: shape for ours, (_, shape) in self.keys.items()}
+        return exchanged(content.state, theirs, shapes, self.called)
 
 
 def candidate(blueprint: Blueprint, called: str, table: Table) -> Candidate:
     """The network of this blueprint in the file's words."""
-    with torch.device("meta"):
-        ours = build(blueprint).state_dict()
-    return Candidate(
-        blueprint, called, {key: (their_key(key, table), tuple(tensor.shape)) for key, tensor in ours.items()}
-    )
+    shapes = shapes_of(blueprint)
+    return Candidate(blueprint, called, {key: (their_key(key, table), shape) for key, shape in shapes.items()})
 
 
 def has_modules(content: Content, names: Iterable[str]) -> bool:
     """Whether the file has tensors of every one of these modules."""
     return all(any(key.startswith(f"{name}.") for key in content.state) for name in names)
-
-
-def epoch_of(content: Content) -> int | None:
-    """The last epoch trained, where the file says so."""
-    epoch = content.facts.get("epoch")
-    return epoch if isinstance(epoch, int) and not isinstance(epoch, bool) and epoch >= 0 else None
-
-
-def _size(shape: tuple[int, ...]) -> str:
-    return "×".join(map(str, shape)) or "a single number"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contracts.errors import EngineError
 from training.blueprint import Blueprint, Checkpoint, Option
 from training.foreign.content import Content
-from training.foreign.yolo8_keys import PLACES, class_names, exchanged, last_epoch
+from training.foreign.exchange import class_names, last_epoch
+from training.foreign.yolo8_keys import PLACES, exchanged
 from training.networks.road_agents import CUSTOM, FAMILY, QUESTIONS
 from training.networks.yolo8_blocks import SCALES
 
@@ -65,7 +66,7 @@ def _scale(content: Content) -> tuple[str, dict[str, Option]]:
             return name, {}
     if channels == 0 or channels % 8 or not 1 <= repeats <= 6:
         raise EngineError(
-            f"the checkpoint is of the {FAMILY.title} network, but of no scale there can be: its first convolution has"
+            f"of the {FAMILY.title} network, but of no scale there can be: its first convolution has"
             f" {channels} channels and model.4 has {repeats} bottlenecks",
             "the file is damaged, or of a fork that changed the network",
         )
@@ -78,8 +79,8 @@ def _classes(content: Content) -> tuple[dict[str, tuple[str, ...]], tuple[str, .
     for question in QUESTIONS:
         count, names = (content.model.get(attribute) for attribute in _ATTRIBUTES[question])
         size = count if isinstance(count, int) else len(_NAMES[question])
-        found = class_names(names)
-        if len(found) == size and not all(name.isdigit() for name in found):
+        found = class_names(names, size)
+        if found is not None and not all(name.isdigit() for name in found):
             classes[question] = found
         elif len(_NAMES[question]) == size:
             classes[question] = _NAMES[question]

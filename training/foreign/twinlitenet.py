@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from training.blueprint import Blueprint, Checkpoint
 from training.foreign.content import Content
-from training.foreign.esp import CONVOLUTION, DOUBLING, ESP_BLOCK, Module, candidate, encoder, epoch_of, has_modules
+from training.foreign.esp import CONVOLUTION, DOUBLING, ESP_BLOCK, Module, candidate, encoder, has_modules
+from training.foreign.exchange import last_epoch
 from training.networks.esp import CLASSES
 from training.networks.twinlitenet import FAMILY, SHAPE
 
@@ -39,6 +40,6 @@ def recognise(content: Content) -> Checkpoint | None:
         FAMILY.input,
         origin="TwinLiteNet (chequanghuy/TwinLiteNet)",
         licence=FAMILY.licence,
-        epoch=epoch_of(content),
+        epoch=last_epoch(content.facts),
         notes=content.notes,
     )

@@ -13,9 +13,9 @@ from training.foreign.esp import (
     Module,
     candidate,
     encoder,
-    epoch_of,
     has_modules,
 )
+from training.foreign.exchange import last_epoch
 from training.networks.esp import CLASSES
 from training.networks.twinlitenetplus import FAMILY, VARIANTS
 
@@ -74,7 +74,7 @@ def recognise(content: Content) -> Checkpoint | None:
         FAMILY.input,
         origin="TwinLiteNet+ (chequanghuy/TwinLiteNetPlus)",
         licence=FAMILY.licence,
-        epoch=epoch_of(content),
+        epoch=last_epoch(content.facts),
         notes=content.notes,
     )
 
@@ -88,7 +88,7 @@ def _nearest(content: Content) -> Candidate:
     best = max(candidates, key=lambda network: network.fitting(content) / len(network.keys))
     if best.fitting(content) < len(best.keys) / 2:
         raise EngineError(
-            f"the checkpoint is of {FAMILY.title}, but of none of its variants: {_widths(content)}",
+            f"of {FAMILY.title}, but of none of its variants: {_widths(content)}",
             f"known: {'; '.join(f'{network.blueprint.variant} {_known(network)}' for network in candidates)}",
         )
     return best

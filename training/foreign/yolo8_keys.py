@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
-import torch
 from torch import Tensor
 
 from contracts.errors import EngineError
 from training.blueprint import Blueprint
+from training.foreign import exchange
 from training.foreign.content import Content
-from training.networks.families import build
+from training.foreign.exchange import CURE, shapes_of
 from training.networks.yolo8_blocks import BINS
 
 PLACES = {
@@ -45,7 +44,6 @@ _WORDS = {
     "norm": "bn",
 }
 """Our words inside a module → theirs."""
-_REPAIR = "the file is damaged, or of a fork that changed the network; import what the training left"
 
 
 def foreign_key(key: str, places: Mapping[str, str]) -> str:
@@ -59,55 +57,22 @@ def foreign_key(key: str, places: Mapping[str, str]) -> str:
 
 
 def exchanged(
-    content: Content, blueprint: Blueprint, places: Mapping[str, str], dropped: Iterable[str], title: str
+    content: Content, blueprint: Blueprint, places: Mapping[str, str], dropped: Collection[str], title: str
 ) -> dict[str, Tensor]:
     """The state under our keys, complete and of the right shapes, in the network's order.
 
     dropped: their keys of DFL layers, which hold 0 … 15 (a constant here), or nothing that is used.
     title: "A-YOLOM n". Raises EngineError naming the first tensors that are missing, too many, or of other shapes.
     """
-    with torch.device("meta"):
-        wanted = build(blueprint).state_dict()
-    theirs = {key: foreign_key(key, places) for key in wanted}
-    _require_same(content, {theirs[key]: tuple(value.shape) for key, value in wanted.items()}, dropped, title)
+    shapes = shapes_of(blueprint)
+    theirs = {key: foreign_key(key, places) for key in shapes}
+    state = exchange.exchanged(content.state, theirs, shapes, title, dropped)
     for key in dropped:
         _require_bins(content, key, title)
-    return {key: content.state[foreign].clone() for key, foreign in theirs.items()}
-
-
-def _require_same(content: Content, wanted: Mapping[str, tuple[int, ...]], dropped: Iterable[str], title: str) -> None:
-    missing = [key for key in wanted if key not in content.state]
-    extra = [key for key in content.state if key not in wanted and key not in set(dropped)]
-    reshaped = [key for key in wanted if key in content.state and content.shape(key) != wanted[key]]
-    if missing:
-        raise _misfit(title, missing, "missing")
-    if reshaped:
-        key = reshaped[0]
-        what = f"of another shape ({list(content.shape(key))} instead of {list(wanted[key])})"
-        raise _misfit(title, reshaped, what)
-    if extra:
-        raise _misfit(title, extra, "unknown")
-
-
-def _misfit(title: str, keys: list[str], what: str) -> EngineError:
-    tensors = "1 tensor is" if len(keys) == 1 else f"{len(keys)} tensors are"
-    return EngineError(f"the checkpoint is of {title}, but {tensors} {what}, first: {keys[0]}", _REPAIR)
+    return state
 
 
 def _require_bins(content: Content, key: str, title: str) -> None:
     """A DFL layer that is there must hold what is a constant of our networks."""
     if key in content.state and content.state[key].flatten().tolist() != list(range(BINS)):
-        raise EngineError(f"the checkpoint is of {title}, but {key} is not 0 … {BINS - 1}", _REPAIR)
-
-
-def class_names(value: Any) -> tuple[str, ...]:
-    """Class names as these forks keep them: a list, or id → name; empty where there are none."""
-    if isinstance(value, Mapping):
-        value = [value[key] for key in sorted(value)] if all(isinstance(key, int) for key in value) else []
-    return tuple(str(name) for name in value) if isinstance(value, list | tuple) else ()
-
-
-def last_epoch(facts: Mapping[str, Any]) -> int | None:
-    """The last epoch trained; these programs write -1 when they are done."""
-    epoch = facts.get("epoch")
-    return epoch if isinstance(epoch, int) and epoch >= 0 else None
+        raise EngineError(f"of {title}, but {key} is not 0 … {BINS - 1}", CURE)

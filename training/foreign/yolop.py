@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from training.blueprint import Blueprint, Checkpoint
 from training.foreign.content import Content
-from training.foreign.csp_keys import class_count, exchanged, last_epoch, layers, unwrapped
+from training.foreign.csp_keys import class_count, exchanged, layers, unwrapped
+from training.foreign.exchange import last_epoch
 from training.networks.yolop import FAMILY
 
 _SIGNS = ("24.m.0.weight", "24.anchors", "17.cv4.conv.weight", "33.conv.weight", "42.conv.weight")
@@ -36,6 +37,6 @@ def recognise(content: Content) -> Checkpoint | None:
         input=FAMILY.input,
         origin="https://github.com/hustvl/YOLOP",
         licence=FAMILY.licence,
-        epoch=last_epoch(content),
+        epoch=last_epoch(content.facts),
         notes=(*content.notes, *notes),
     )

@@ -10,7 +10,8 @@ from contracts.errors import EngineError
 from engines.class_names import usual_names
 from training.blueprint import Blueprint, Checkpoint, Option
 from training.foreign.content import Content
-from training.foreign.csp_keys import class_count, class_names, exchanged, last_epoch, layers, unwrapped
+from training.foreign.csp_keys import class_count, exchanged, layers, unwrapped
+from training.foreign.exchange import class_names, last_epoch
 from training.networks.yolov5 import FAMILY, SCALES, plan
 
 _SIGNS = ("9.cv2.conv.weight", "13.cv3.conv.weight", "23.cv3.conv.weight", "24.m.0.weight", "24.anchors")
@@ -36,7 +37,7 @@ def recognise(content: Content) -> Checkpoint | None:
         input=FAMILY.input.model_copy(update={"size": _size(content)}),
         origin="https://github.com/ultralytics/yolov5",
         licence=FAMILY.licence,
-        epoch=last_epoch(content),
+        epoch=last_epoch(content.facts),
         notes=(*content.notes, *notes),
     )
 
@@ -56,9 +57,9 @@ def _refuse_relatives(state: Mapping[str, Tensor]) -> None:
     }
     for what, signs in relatives.items():
         if all(sign in state for sign in signs):
-            raise EngineError(f"the checkpoint is of {what}, which is not supported", _KNOWN)
+            raise EngineError(f"of {what}, which is not supported", _KNOWN)
     if "2.cv4.conv.weight" in state and "24.anchors" in state and not any(key.startswith("25.") for key in state):
-        raise EngineError("the checkpoint is of a YOLOv5 before release 4.0, which is not supported", _KNOWN)
+        raise EngineError("of a YOLOv5 before release 4.0, which is not supported", _KNOWN)
 
 
 def _require_silu(content: Content) -> None:
