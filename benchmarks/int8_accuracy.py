@@ -64,11 +64,11 @@ def evaluated(network: Path, file: Path, clips: Sequence[str]) -> Verdict:
 def show(network: Path, made: Quantised, verdict: Verdict, seconds: float) -> None:
     """A line per head."""
     for head in verdict.figures:
+        looked_at = f"{verdict.frames} frames" + (f", {head.total} boxes" if head.compared == "boxes" else "")
         print(
-            f"{network.name:<28} {made.precision:<26} {head.head:<10} {head.share:6.3f} (aim {AIMS[head.compared]:.2f})"
-            f"  {'of ' + str(head.total) + ' boxes' if head.compared == 'boxes' else '':<14}"
-            f" {len(made.floating):>3} of {made.layers} layers float  {made.before / 1e6:5.2f} → {made.after / 1e6:.2f} MB"
-            f"  {seconds:4.0f} s  {verdict.frames} frames",
+            f"{network.name:<28} {made.precision:<26} {head.head:<10} {head.share:.3f} (aim {AIMS[head.compared]:.2f})"
+            f"  {looked_at:<22} {len(made.floating):>3} of {made.layers} layers float"
+            f"  {made.before / 1e6:5.2f} → {made.after / 1e6:.2f} MB  {seconds:4.0f} s",
             flush=True,
         )
 

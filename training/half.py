@@ -1,6 +1,6 @@
 """float32 → float16 ONNX: weights and arithmetic in half, boxes put together in float32.
 
-The public converters (onnxconverter-common, onnxruntime.transformers.float16) were tried first. Both clip weights in
+The public converters (onnxconverter-common, onnxruntime.transformers.float16) were looked at. Both clip weights in
 silence, leave every Resize in float32 between two casts, or round what lies between two nodes that are to stay in
 float32 to float16 and back, which is what must not happen to boxes. Here a node is on one side or the other, and a
 value is cast where it crosses, once. What may be half is read from the operators' own schemas.

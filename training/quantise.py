@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from onnx import ModelProto
 
 from contracts.card import Card
 from contracts.card_text import card_text
@@ -31,6 +32,7 @@ from training.sensitive import Graph, Observe, by_added_noise
 
 AIMS: dict[Compared, float] = {"boxes": 0.97, "areas": 0.97, "lines": 0.85, "classes": 0.97}
 """What the ladder climbs for, well above the gate's limits: boxes found again, intersection over union of pixels."""
+_QUANTISED = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "MatMulInteger"})
 _OBSERVED = 8
 """Frames on which the layers' noise is measured."""
 _CLIPPED = 64
@@ -127,8 +129,7 @@ def quantise(
     inputs = inputs_of(model)
     check_card(known, [of_one(spec) for spec in inputs], [of_one(spec) for spec in outputs_of(model)])
     _check_judgeable(known)
-    if inputs[0].dtype != "float32":
-        raise EngineError(f"int8 is made from a float32 network, {source} takes {inputs[0]}", "give the fp32 file")
+    _check_float(model, source)
     progress(f"reading frames of {' and '.join(frames)}")
     taken = sample(frames, known, inputs)
     target = _target(output, source, model)
@@ -154,15 +155,17 @@ class _Ladder:
     def climb(self, say: Say) -> _Candidate:
         """The first candidate that reaches the aims, else the best one; raises EngineError where none is accepted.
 
-        The first leaves float what lies behind the last layer with weights of every output: few operations, on
-        numbers of very different size (boxes in pixels beside scores). The second clips outliers of activations.
-        From the better of the two on, twice as many layers stay float each time, noisiest first.
+        First float is what lies behind the last layer with weights of every output: few operations, on numbers of
+        very different size (boxes in pixels beside scores). Then everything that has no weights, then outliers of
+        activations are clipped, then twice as many layers with weights each time stay float, noisiest first. What
+        does not help is taken back.
         """
         graph = self._target.graph
-        behind = frozenset[str]().union(*(graph.near(output, 0) for output in graph.outputs))
-        best = self._try(Recipe(behind), say)
-        if best.missed():
-            best = max(best, self._try(Recipe(behind, clipped=True), say), key=_Candidate.rank)
+        tail = frozenset[str]().union(*(graph.near(output, 0) for output in graph.outputs))
+        best = self._try(Recipe(tail), say)
+        for change in ({"floating": tail | graph.unweighted()}, {"clipped": True}):
+            if best.missed():
+                best = max(best, self._try(replace(best.recipe, **change), say), key=_Candidate.rank)
         start, ranked, count = best.recipe, list[str](), 1
         while best.missed() and count <= _MOST_FLOATING * len(graph.weighted()):
             ranked = ranked or self._ranked(best)
@@ -185,10 +188,18 @@ class _Ladder:
         verdict = self._judged(file, self._taken.held_out)
         if verdict.state == "no verdict":
             raise EngineError(f"int8 cannot be judged: {verdict.reason}", "give frames in which there is more to see")
-        floating = sum(layer in recipe.floating for layer in self._target.graph.weighted())
-        how = f"{floating} layers float" + (", outliers clipped" if recipe.clipped else "")
-        say(f"tried int8 with {how}: {verdict.reason}")
+        say(f"tried int8{self._described(recipe)}: {verdict.reason}")
         return _Candidate(file, model, recipe, verdict)
+
+    def _described(self, recipe: Recipe) -> str:
+        graph = self._target.graph
+        layers = sum(layer in recipe.floating for layer in graph.weighted())
+        parts = [
+            "only in layers with weights" if graph.unweighted() <= recipe.floating else "",
+            "outliers clipped" if recipe.clipped else "",
+            f"{layers} layers left float" if layers else "",
+        ]
+        return "".join(f", {part}" for part in parts if part)
 
     def _judged(self, file: Path, pictures: Sequence[Picture]) -> Verdict:
         candidate = EngineConfig.model_validate({"file": file, "backend": self._target.backend})
@@ -206,7 +217,7 @@ def _spread(tensors: Sequence[NDArray[np.float32]], count: int) -> Sequence[NDAr
     return tensors[:: max(1, len(tensors) // count)]
 
 
-def _target(output: Path, source: Path, model: Any) -> Target:
+def _target(output: Path, source: Path, model: ModelProto) -> Target:
     if output.suffix.lower() == ".xml":
         from training.quantise_openvino import OpenVinoTarget
 
@@ -220,6 +231,15 @@ def _check_judgeable(card: Card) -> None:
     """Raises EngineError where a head cannot be decoded: nobody could say what int8 did to it."""
     for head in card.heads:
         open_head(head)
+
+
+def _check_float(model: ModelProto, file: Path) -> None:
+    """Raises EngineError unless it is a network in float32."""
+    if any(node.op_type in _QUANTISED for node in model.graph.node):
+        raise EngineError(f"{file} is quantised already", "give the float32 file it was made from")
+    spec = inputs_of(model)[0]
+    if spec.dtype != "float32":
+        raise EngineError(f"int8 is made from a float32 network, {file} takes {spec}", "give the float32 file")
 
 
 def _written_card(card: Card | None, folder: Path) -> Path | None:

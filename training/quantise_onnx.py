@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
 from contracts.card import Card
 from contracts.errors import EngineError
@@ -18,8 +18,7 @@ from training.onnx_files import inputs_of, with_card, write_onnx
 from training.quantise_nncf import Recipe, quantised
 from training.sensitive import Graph, Node, Observe, Observed
 
-WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
-_QUANTISED = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "MatMulInteger"})
+_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _LEAST_OPSET = 13
 """The first whose QuantizeLinear knows a scale per channel."""
 
@@ -27,8 +26,8 @@ _LEAST_OPSET = 13
 class OnnxTarget:
     """An ONNX network on its way to int8, for ONNX Runtime on CPUs and TensorRT.
 
-    Activations are symmetric signed int8: the only kind that TensorRT knows. Raises EngineError where the network is
-    quantised already or too old to be brought to an opset that can be.
+    Activations are symmetric signed int8: the only kind that TensorRT knows. Raises EngineError where the network's
+    opset is too old.
     """
 
     backend = "onnxruntime"
@@ -52,7 +51,8 @@ class OnnxTarget:
     def observer(self, model: ModelProto | None) -> Observe:
         """Runs a network (None: the float one) and gives what its layers with weights give out."""
         model = copy.deepcopy(self._model if model is None else model)
-        layers = {node.name: node.output[0] for node in model.graph.node if node.op_type in WEIGHTED}
+        weighted = set(self.graph.weighted())
+        layers = {node.name: node.output[0] for node in model.graph.node if node.name in weighted}
         own = {value.name for value in model.graph.output}
         for tensor in layers.values():
             if tensor not in own:
@@ -69,8 +69,6 @@ class OnnxTarget:
 
 def _prepared(model: ModelProto) -> ModelProto:
     """A copy that NNCF can work on: every operation named, an opset that knows scales per channel."""
-    if any(node.op_type in _QUANTISED for node in model.graph.node):
-        raise EngineError("the network is quantised already", "give the float32 file it was made from")
     opset = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), 0)
     if opset < _LEAST_OPSET:
         try:
@@ -88,14 +86,18 @@ def _prepared(model: ModelProto) -> ModelProto:
 
 def graph_of(model: ModelProto) -> Graph:
     """The operations of an ONNX network; weights and other constants left out."""
-    makers = {tensor: node.name for node in model.graph.node for tensor in node.output if node.op_type != "Constant"}
+    operations = [node for node in model.graph.node if node.op_type != "Constant"]
+    makers = {tensor: node.name for node in operations for tensor in node.output}
+    fed = {value.name for value in inputs_of(model)}
+
+    def has_weights(node: NodeProto) -> bool:
+        """Whether it multiplies with constants; attention multiplies two activations."""
+        return node.op_type in _WEIGHTED and any(tensor not in makers and tensor not in fed for tensor in node.input)
+
     return Graph(
         {
-            node.name: Node(
-                node.op_type in WEIGHTED, tuple(makers[tensor] for tensor in node.input if tensor in makers)
-            )
-            for node in model.graph.node
-            if node.op_type != "Constant"
+            node.name: Node(has_weights(node), tuple(makers[tensor] for tensor in node.input if tensor in makers))
+            for node in operations
         },
         {value.name: makers[value.name] for value in model.graph.output if value.name in makers},
     )

@@ -15,7 +15,7 @@ from contracts.errors import EngineError
 from training.quantise_nncf import Recipe, ov, quantised
 from training.sensitive import Graph, Node, Observe, Observed
 
-WEIGHTED = frozenset(
+_WEIGHTED = frozenset(
     {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"}
 )
 _NO_OPERATIONS = frozenset({"Constant", "Parameter", "Result"})
@@ -47,7 +47,8 @@ class OpenVinoTarget:
     def observer(self, model: Any | None) -> Observe:
         """Runs a network (None: the float one) in fp32 and gives what its layers with weights give out."""
         model = (self._model if model is None else model).clone()
-        layers = [node for node in model.get_ordered_ops() if node.get_type_name() in WEIGHTED]
+        weighted = set(self.graph.weighted())
+        layers = [node for node in model.get_ordered_ops() if node.get_friendly_name() in weighted]
         # Biases are corrected behind the convolution: the sum is what the next layer sees.
         added = model.add_outputs([_with_bias(node).output(0) for node in layers])
         compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
@@ -74,21 +75,31 @@ def graph_of(model: Any) -> Graph:
     nodes: dict[str, Node] = {}
     for operation in model.get_ordered_ops():
         if operation.get_type_name() not in _NO_OPERATIONS:
-            producers = [port.get_source_output().get_node().get_friendly_name() for port in operation.inputs()]
-            nodes[operation.get_friendly_name()] = Node(operation.get_type_name() in WEIGHTED, tuple(producers))
+            producers = [producer.get_friendly_name() for producer in _producers(operation)]
+            nodes[operation.get_friendly_name()] = Node(_has_weights(operation), tuple(producers))
     outputs = {
-        name: port.get_node().input(0).get_source_output().get_node().get_friendly_name()
-        for port in model.outputs
-        for name in port.get_names()
+        name: _producers(port.get_node())[0].get_friendly_name() for port in model.outputs for name in port.get_names()
     }
     return Graph(nodes, outputs)
+
+
+def _has_weights(operation: Any) -> bool:
+    """Whether it multiplies with constants; attention multiplies two activations."""
+    return operation.get_type_name() in _WEIGHTED and any(map(_is_constant, _producers(operation)))
+
+
+def _is_constant(operation: Any) -> bool:
+    """A constant, or one behind a few operations that bring it into another shape or type."""
+    producers = _producers(operation)
+    return operation.get_type_name() == "Constant" or (bool(producers) and all(map(_is_constant, producers)))
+
+
+def _producers(operation: Any) -> list[Any]:
+    return [port.get_source_output().get_node() for port in operation.inputs()]
 
 
 def _with_bias(node: Any) -> Any:
     """The addition of a constant behind a layer, where there is one; else the layer itself."""
     users = [port.get_node() for port in node.output(0).get_target_inputs()]
-    if len(users) == 1 and users[0].get_type_name() == "Add":
-        others = [port.get_source_output().get_node() for port in users[0].inputs()]
-        if any(other.get_type_name() == "Constant" for other in others):
-            return users[0]
-    return node
+    adds = len(users) == 1 and users[0].get_type_name() == "Add"
+    return users[0] if adds and any(map(_is_constant, _producers(users[0]))) else node

@@ -77,6 +77,8 @@ def _guarded(runtime: str, faults: tuple[type[Exception], ...]) -> Callable[[Cal
         except faults as fault:
             lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
             reason = lines[-1] if lines else type(fault).__name__
-            raise EngineError(f"{runtime} cannot run the exported network: {reason}", "say so with --debug") from fault
+            raise EngineError(
+                f"{runtime} cannot run the exported network: {reason}", "report this network; --debug shows more"
+            ) from fault
 
     return guarded

@@ -17,7 +17,7 @@ Observe = Callable[[NDArray[Any]], Observed]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation. weighted: a layer that int8 makes faster (convolution, matrix product). producers: its inputs'."""
+    """One operation. weighted: a layer with weights (convolution, matrix product). producers: of its inputs."""
 
     weighted: bool
     producers: tuple[str, ...]
@@ -31,8 +31,12 @@ class Graph:
     outputs: Mapping[str, str]
 
     def weighted(self) -> tuple[str, ...]:
-        """The layers that int8 makes faster."""
+        """The layers with weights: those that take the time."""
         return tuple(name for name, node in self.nodes.items() if node.weighted)
+
+    def unweighted(self) -> frozenset[str]:
+        """All other operations: sums, pools, activations, products of two activations."""
+        return frozenset(name for name, node in self.nodes.items() if not node.weighted)
 
     def near(self, output: str, depth: int) -> frozenset[str]:
         """The operations between an output and the layers at this distance, those included.
