@@ -22,7 +22,8 @@ from contracts.picture import Picture
 from engines.gate import check
 from engines.verdicts import Verdict
 from sources.open import open_source
-from training.quantise import AIMS, Quantised, quantise
+from training.quantise import Quantised, quantise
+from training.quantise_ladder import AIMS
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 NETWORKS = ("yolov8n-fp32.onnx", "twinlitenetplus_small.onnx", "twinlitenet.onnx")

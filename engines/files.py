@@ -11,10 +11,11 @@ from pathlib import Path
 from contracts.errors import EngineError
 
 _EXPORT_FIRST = "export it to ONNX first and give that file"
+_IMPORT = "turn it into one: python -m training import FILE (docs/networks.md)"
 _NOT_RUNNABLE = {
-    ".pt": ("a PyTorch checkpoint, not a network that can run by itself", _EXPORT_FIRST),
-    ".pth": ("a PyTorch checkpoint, not a network that can run by itself", _EXPORT_FIRST),
-    ".ckpt": ("a training checkpoint, not a network that can run by itself", _EXPORT_FIRST),
+    ".pt": ("a PyTorch checkpoint, not a network that can run by itself", _IMPORT),
+    ".pth": ("a PyTorch checkpoint, not a network that can run by itself", _IMPORT),
+    ".ckpt": ("a training checkpoint, not a network that can run by itself", _IMPORT),
     ".safetensors": ("weights without a network", _EXPORT_FIRST),
     ".tflite": ("a TensorFlow Lite file", _EXPORT_FIRST),
     ".engine": ("a TensorRT plan, which runs only on the GPU it was built for", "give the ONNX file it was built from"),

@@ -3,60 +3,30 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from onnx import ModelProto
 
 from contracts.card import Card
 from contracts.card_text import card_text
 from contracts.config import EngineConfig
-from contracts.errors import EngineError
-from contracts.picture import Picture
+from contracts.errors import EngineError, UsageError
 from engines.cards import check_card
 from engines.files import parts_of
-from engines.gate import check
 from engines.heads.open import open_head
 from engines.open import open_engine
-from engines.verdicts import Compared, HeadFigures, Verdict
-from training.calibration import Sample, sample
+from engines.verdicts import HeadFigures, Verdict
+from training.calibration import sample
 from training.files import check_output, written
 from training.onnx_files import card_of, inputs_of, of_one, outputs_of, read_onnx
-from training.quantise_nncf import Recipe
-from training.sensitive import Graph, Observe, by_added_noise
+from training.quantise_ladder import AIMS, Ladder, Say, Target
 
-AIMS: dict[Compared, float] = {"boxes": 0.97, "areas": 0.97, "lines": 0.85, "classes": 0.97}
-"""What the ladder climbs for, well above the gate's limits: boxes found again, intersection over union of pixels."""
 _QUANTISED = frozenset({"QuantizeLinear", "DequantizeLinear", "QLinearConv", "ConvInteger", "MatMulInteger"})
-_OBSERVED = 8
-"""Frames on which the layers' noise is measured."""
-_CLIPPED = 64
-"""Frames on which quantiles are measured: that takes four times as long as extremes."""
-_MOST_FLOATING = 0.5
-"""Share of the layers that may stay float; beyond, the file would hardly be int8."""
-
-Say = Callable[[str], None]
-
-
-class Target(Protocol):
-    """A network on its way to int8 in the form that one runtime takes."""
-
-    backend: str
-    graph: Graph
-
-    def quantised(self, tensors: Sequence[NDArray[np.float32]], recipe: Recipe) -> Any:
-        """The int8 network. Raises EngineError."""
-
-    def save(self, model: Any, path: Path, card: Card) -> None:
-        """Writes it with its card inside."""
-
-    def observer(self, model: Any | None) -> Observe:
-        """Runs a network (None: the float one) and gives what its layers give out."""
+_NAMED = 8
+"""Layers left float that the report names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +51,10 @@ class Quantised:
         """For people."""
         yield f"int8: {self.before / 1e6:.1f} → {self.after / 1e6:.1f} MB, runs in {self.precision} here"
         yield f"calibrated on {self.calibrated} frames; {self.verdict.report()}"
-        yield f"left float: {len(self.floating)} of {self.layers} layers" + "".join(
-            f"\n  {layer}" for layer in self.floating
-        )
+        names = ", ".join(self.floating[:_NAMED]) + (" …" if len(self.floating) > _NAMED else "")
+        yield f"left float: {len(self.floating)} of {self.layers} layers" + (f" ({names})" if names else "")
         for figures in self.missed:
             yield f"short of the aim: {figures.head} {figures.share:.3f}, aimed at {AIMS[figures.compared]}"
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """One rung of the ladder: a file, how it was made, and the verdict on it."""
-
-    file: Path
-    model: Any
-    recipe: Recipe
-    verdict: Verdict
-
-    def missed(self) -> tuple[HeadFigures, ...]:
-        return tuple(head for head in self.verdict.figures if head.judged and head.share < AIMS[head.compared])
-
-    def rank(self) -> tuple[bool, float]:
-        """The best candidate has the largest: passes the gate, then how far the worst head is above its aim."""
-        above = (head.share - AIMS[head.compared] for head in self.verdict.figures if head.judged)
-        return self.verdict.state == "accepted", min(above)
 
 
 def quantise(
@@ -122,6 +73,8 @@ def quantise(
     Raises UsageError (``output`` exists or is the source), SourceError (no frames), EngineError (no float network,
     heads that cannot be judged, nothing passes the gate), OutputError. Nothing is left at ``output`` then.
     """
+    if output.suffix.lower() not in (".onnx", ".xml"):
+        raise UsageError(f"int8 is written as .onnx or OpenVINO .xml, not {output.name}", "choose another --output")
     for part in parts_of(output):
         check_output(part, [source], overwrite=overwrite)
     model = read_onnx(source)
@@ -130,91 +83,27 @@ def quantise(
     check_card(known, [of_one(spec) for spec in inputs], [of_one(spec) for spec in outputs_of(model)])
     _check_judgeable(known)
     _check_float(model, source)
-    progress(f"reading frames of {' and '.join(frames)}")
+    progress(f"reading frames of {frames[0] if len(frames) == 1 else f'{len(frames)} sources'}")
     taken = sample(frames, known, inputs)
     target = _target(output, source, model)
     with tempfile.TemporaryDirectory(prefix="roadstream-int8-") as folder:
         reference = EngineConfig(file=source, card=_written_card(card, Path(folder)))
         inside = _card_inside(known, card, source, output)
-        best = _Ladder(target, reference, taken, inside, Path(folder)).climb(progress)
+        best = Ladder(target, reference, taken, inside, Path(folder)).climb(progress)
+        precision = _precision(best.file, target)
         _publish(best.file, output, overwrite=overwrite)
-        return _result(best, target, taken, source, output)
-
-
-class _Ladder:
-    """Tries int8 with more and more layers left float."""
-
-    def __init__(self, target: Target, reference: EngineConfig, taken: Sample, card: Card, folder: Path) -> None:
-        self._target = target
-        self._reference = reference
-        self._taken = taken
-        self._card = card
-        self._folder = folder
-        self._tried = 0
-
-    def climb(self, say: Say) -> _Candidate:
-        """The first candidate that reaches the aims, else the best one; raises EngineError where none is accepted.
-
-        First float is what lies behind the last layer with weights of every output: few operations, on numbers of
-        very different size (boxes in pixels beside scores). Then everything that has no weights, then outliers of
-        activations are clipped, then twice as many layers with weights each time stay float, noisiest first. What
-        does not help is taken back.
-        """
-        graph = self._target.graph
-        tail = frozenset[str]().union(*(graph.near(output, 0) for output in graph.outputs))
-        best = self._try(Recipe(tail), say)
-        for change in ({"floating": tail | graph.unweighted()}, {"clipped": True}):
-            if best.missed():
-                best = max(best, self._try(replace(best.recipe, **change), say), key=_Candidate.rank)
-        start, ranked, count = best.recipe, list[str](), 1
-        while best.missed() and count <= _MOST_FLOATING * len(graph.weighted()):
-            ranked = ranked or self._ranked(best)
-            recipe = replace(start, floating=start.floating.union(ranked[:count]))
-            best = max(best, self._try(recipe, say), key=_Candidate.rank)
-            count *= 2
-        if best.verdict.state != "accepted":
-            raise EngineError(
-                f"{self._reference.file} does not survive int8 in {self._target.backend}: {best.verdict.reason}",
-                "use fp16 or fp32, or give frames that resemble your road more closely",
-            )
-        return best
-
-    def _try(self, recipe: Recipe, say: Say) -> _Candidate:
-        self._tried += 1
-        tensors = self._taken.calibration
-        model = self._target.quantised(_spread(tensors, _CLIPPED) if recipe.clipped else tensors, recipe)
-        file = self._folder / f"{self._tried}{'.xml' if self._target.backend == 'openvino' else '.onnx'}"
-        self._target.save(model, file, self._card)
-        verdict = self._judged(file, self._taken.held_out)
-        if verdict.state == "no verdict":
-            raise EngineError(f"int8 cannot be judged: {verdict.reason}", "give frames in which there is more to see")
-        say(f"tried int8{self._described(recipe)}: {verdict.reason}")
-        return _Candidate(file, model, recipe, verdict)
-
-    def _described(self, recipe: Recipe) -> str:
-        graph = self._target.graph
-        layers = sum(layer in recipe.floating for layer in graph.weighted())
-        parts = [
-            "only in layers with weights" if graph.unweighted() <= recipe.floating else "",
-            "outliers clipped" if recipe.clipped else "",
-            f"{layers} layers left float" if layers else "",
-        ]
-        return "".join(f", {part}" for part in parts if part)
-
-    def _judged(self, file: Path, pictures: Sequence[Picture]) -> Verdict:
-        candidate = EngineConfig.model_validate({"file": file, "backend": self._target.backend})
-        return check(candidate, self._reference, pictures)
-
-    def _ranked(self, candidate: _Candidate) -> list[str]:
-        """Layers by the noise they add."""
-        observe = self._target.observer
-        frames = _spread(self._taken.calibration, _OBSERVED)
-        return by_added_noise(self._target.graph, observe(None), observe(candidate.model), frames)
-
-
-def _spread(tensors: Sequence[NDArray[np.float32]], count: int) -> Sequence[NDArray[np.float32]]:
-    """About ``count`` of them, evenly."""
-    return tensors[:: max(1, len(tensors) // count)]
+    weighted = target.graph.weighted()
+    return Quantised(
+        file=output,
+        verdict=best.verdict,
+        missed=best.missed(),
+        floating=tuple(layer for layer in weighted if layer in best.recipe.floating),
+        layers=len(weighted),
+        calibrated=len(taken.calibration),
+        precision=precision,
+        before=source.stat().st_size,
+        after=sum(part.stat().st_size for part in parts_of(output)),
+    )
 
 
 def _target(output: Path, source: Path, model: ModelProto) -> Target:
@@ -273,18 +162,7 @@ def _publish(made: Path, output: Path, *, overwrite: bool) -> None:
             output.unlink(missing_ok=True)  # an old .xml must never meet the new .bin
 
 
-def _result(best: _Candidate, target: Target, taken: Sample, source: Path, output: Path) -> Quantised:
-    with closing(open_engine(EngineConfig.model_validate({"file": output, "backend": target.backend}))) as engine:
-        precision = f"{engine.facts.backend} {engine.facts.precision}"
-    weighted = target.graph.weighted()
-    return Quantised(
-        file=output,
-        verdict=best.verdict,
-        missed=best.missed(),
-        floating=tuple(layer for layer in weighted if layer in best.recipe.floating),
-        layers=len(weighted),
-        calibrated=len(taken.calibration),
-        precision=precision,
-        before=source.stat().st_size,
-        after=sum(part.stat().st_size for part in parts_of(output)),
-    )
+def _precision(file: Path, target: Target) -> str:
+    """The arithmetic that the runtime chooses."""
+    with closing(open_engine(EngineConfig.model_validate({"file": file, "backend": target.backend}))) as engine:
+        return f"{engine.facts.backend} {engine.facts.precision}"

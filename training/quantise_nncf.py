@@ -59,19 +59,21 @@ _FAULTS: tuple[type[Exception], ...] = (
 class Recipe:
     """How to quantise.
 
-    floating: operations left float. clipped: activations reach to the 1e-4 quantiles of a frame instead of its
-    extremes, so that a few outliers do not cost all others their resolution (both: mean over the frames).
+    floating: operations left float. shifted: the range of an activation need not lie around zero, which makes int8's
+    steps finer and costs the kernels a correction. clipped: activations reach to the 1e-4 quantiles of a frame instead
+    of its extremes, so that a few outliers do not cost all others their resolution (both: mean over the frames).
     """
 
     floating: frozenset[str] = frozenset()
+    shifted: bool = False
     clipped: bool = False
 
 
-def quantised(model: Any, feed: str, tensors: Sequence[NDArray[np.float32]], recipe: Recipe, *, symmetric: bool) -> Any:
+def quantised(model: Any, feed: str, tensors: Sequence[NDArray[np.float32]], recipe: Recipe) -> Any:
     """A quantised copy of an onnx.ModelProto or openvino.Model.
 
-    Weights are symmetric int8 per channel, activations per tensor: around zero (``symmetric``) or not. Biases are
-    corrected for the mean error (fast bias correction). feed: the input's name. Raises EngineError.
+    Weights are symmetric int8 per channel, activations are per tensor. Biases are corrected for the mean error
+    (fast bias correction). feed: the input's name. Raises EngineError.
     """
     console = rich.get_console()
     loud, console.quiet = console.quiet, True
@@ -79,13 +81,11 @@ def quantised(model: Any, feed: str, tensors: Sequence[NDArray[np.float32]], rec
         return nncf.quantize(
             model,
             nncf.Dataset(tensors, lambda tensor: {feed: tensor}),
-            preset=nncf.QuantizationPreset.PERFORMANCE if symmetric else nncf.QuantizationPreset.MIXED,
+            preset=nncf.QuantizationPreset.MIXED if recipe.shifted else nncf.QuantizationPreset.PERFORMANCE,
             subset_size=len(tensors),
             # Not every name is one of NNCF's own: it drops or fuses some operations.
             ignored_scope=nncf.IgnoredScope(names=sorted(recipe.floating), validate=False),
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                activations_range_estimator_params=_range(recipe, symmetric=symmetric)
-            ),
+            advanced_parameters=nncf.AdvancedQuantizationParameters(activations_range_estimator_params=_range(recipe)),
         )
     except _FAULTS as fault:
         reason = next((line for line in str(fault).splitlines() if line.strip()), type(fault).__name__)
@@ -94,13 +94,13 @@ def quantised(model: Any, feed: str, tensors: Sequence[NDArray[np.float32]], rec
         console.quiet = loud
 
 
-def _range(recipe: Recipe, *, symmetric: bool) -> Any:
+def _range(recipe: Recipe) -> Any:
     """How the range of an activation is found: from every frame its bounds, of these the mean over all frames."""
     kinds, mean = _ranges.StatisticsType, _ranges.AggregatorType.MEAN
     lower, upper = kinds.MIN, kinds.MAX
     if recipe.clipped:
         # Around zero the upper bound alone counts, and NNCF's plain quantile forgets what lies below zero.
-        lower, upper = (kinds.MIN, kinds.ABS_QUANTILE) if symmetric else (kinds.QUANTILE, kinds.QUANTILE)
+        lower, upper = (kinds.QUANTILE, kinds.QUANTILE) if recipe.shifted else (kinds.MIN, kinds.ABS_QUANTILE)
     bound = functools.partial(
         _ranges.StatisticsCollectorParameters, aggregator_type=mean, quantile_outlier_prob=_OUTLIERS
     )

@@ -31,6 +31,7 @@ class OnnxTarget:
     """
 
     backend = "onnxruntime"
+    shifts = False
 
     def __init__(self, model: ModelProto) -> None:
         self._model = _prepared(model)
@@ -39,7 +40,7 @@ class OnnxTarget:
 
     def quantised(self, tensors: Sequence[NDArray[np.float32]], recipe: Recipe) -> ModelProto:
         """The int8 network. Raises EngineError."""
-        model: ModelProto = quantised(copy.deepcopy(self._model), self._feed, tensors, recipe, symmetric=True)
+        model: ModelProto = quantised(copy.deepcopy(self._model), self._feed, tensors, recipe)
         _sign(model)
         return model
 
@@ -106,15 +107,27 @@ def graph_of(model: ModelProto) -> Graph:
 def _sign(model: ModelProto) -> None:
     """Turns symmetric unsigned activations (0 … 255) into signed ones of the same reach (0 … 127).
 
-    NNCF writes them where no value is below zero; TensorRT refuses them.
+    NNCF writes them where no value is below zero; TensorRT refuses them. Raises EngineError where one is not
+    symmetric: its zero must stay where it is.
     """
-    constants = {tensor.name: tensor for tensor in model.graph.initializer}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
     for node in model.graph.node:
         if node.op_type not in ("QuantizeLinear", "DequantizeLinear") or len(node.input) < 3:
             continue
-        scale, zero = constants[node.input[1]], constants[node.input[2]]
-        if zero.data_type == TensorProto.UINT8:  # the pair shares its constants: met once
-            wider = numpy_helper.to_array(scale) * np.float32(255 / 127)
-            scale.CopyFrom(numpy_helper.from_array(wider.astype(np.float32), scale.name))
-            zero.CopyFrom(numpy_helper.from_array(np.zeros(list(zero.dims), np.int8), zero.name))
+        scale, zero = (constants.get(name) for name in node.input[1:3])
+        if scale is None or zero is None or (zero.dtype == np.uint8 and zero.any()):
+            raise EngineError(f"NNCF gave {node.name} a zero that TensorRT does not know", "quantise to .xml instead")
+        if zero.dtype == np.uint8:  # constants of its own, under names made from the old ones: pairs may share those
+            signed = {
+                f"{node.input[1]} signed": (scale * np.float32(255 / 127)).astype(np.float32),
+                f"{node.input[2]} signed": np.zeros(zero.shape, np.int8),
+            }
+            for position, (name, values) in enumerate(signed.items(), 1):
+                node.input[position] = name
+                if name not in constants:
+                    constants[name] = values
+                    model.graph.initializer.append(numpy_helper.from_array(values, name))
+    used = {name for node in model.graph.node for name in node.input}
+    for tensor in [tensor for tensor in model.graph.initializer if tensor.name not in used]:
+        model.graph.initializer.remove(tensor)
     del model.graph.value_info[:]  # types of before; runtimes work them out themselves

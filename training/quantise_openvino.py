@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from contracts.errors import EngineError
 from training.quantise_nncf import Recipe, ov, quantised
 from training.sensitive import Graph, Node, Observe, Observed
 
+_simplify = importlib.import_module("openvino._offline_transformations").apply_moc_transformations
 _WEIGHTED = frozenset(
     {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"}
 )
@@ -22,12 +24,10 @@ _NO_OPERATIONS = frozenset({"Constant", "Parameter", "Result"})
 
 
 class OpenVinoTarget:
-    """An ONNX file on its way to an int8 IR, activations asymmetric as OpenVINO's kernels take them.
-
-    Raises EngineError where OpenVINO cannot read the file.
-    """
+    """An ONNX file on its way to an int8 IR. Raises EngineError where OpenVINO cannot read the file."""
 
     backend = "openvino"
+    shifts = True
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -37,7 +37,7 @@ class OpenVinoTarget:
 
     def quantised(self, tensors: Sequence[NDArray[np.float32]], recipe: Recipe) -> Any:
         """The int8 network. Raises EngineError."""
-        return quantised(self._read(), self._feed, tensors, recipe, symmetric=False)
+        return quantised(self._read(), self._feed, tensors, recipe)
 
     def save(self, model: Any, path: Path, card: Card) -> None:
         """Writes .xml and .bin with the card inside."""
@@ -50,21 +50,26 @@ class OpenVinoTarget:
         weighted = set(self.graph.weighted())
         layers = [node for node in model.get_ordered_ops() if node.get_friendly_name() in weighted]
         # Biases are corrected behind the convolution: the sum is what the next layer sees.
-        added = model.add_outputs([_with_bias(node).output(0) for node in layers])
+        watched = {node.get_friendly_name(): _with_bias(node) for node in layers}
+        model.add_outputs([node.output(0) for node in watched.values()])
+        # One that is an output of the network already is not added again: found by who makes it.
+        makers = [port.get_node().input(0).get_source_output().get_node().get_friendly_name() for port in model.outputs]
+        places = {name: makers.index(node.get_friendly_name()) for name, node in watched.items()}
         compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        names = [node.get_friendly_name() for node in layers]
-        first = len(model.outputs) - len(added)
-
         def observe(tensor: NDArray[np.float32]) -> Observed:
             arrays = compiled([tensor])
-            return {name: np.array(arrays[first + index]) for index, name in enumerate(names)}
+            return {name: np.array(arrays[place]) for name, place in places.items()}
 
         return observe
 
     def _read(self) -> Any:
         try:
             reader = ov.frontend.FrontEndManager().load_by_framework("onnx")
-            return reader.convert(reader.load(str(self._file)))
+            model = reader.convert(reader.load(str(self._file)))
+            # Before anything is quantised: else NNCF puts quantisers inside what is one operation of OpenVINO's
+            # (SiLU: sigmoid and product), which then runs apart from its convolution.
+            _simplify(model, False)
+            return model
         except (RuntimeError, ov.frontend.OpConversionFailure) as fault:
             reason = str(fault).strip().splitlines()[-1]
             raise EngineError(f"OpenVINO cannot read {self._file}: {reason}", "quantise to .onnx instead") from fault
