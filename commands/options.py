@@ -13,6 +13,13 @@ _OPTION_BY_ENDING = {".mp4": "save", ".jsonl": "events", ".csv": "events", ".jso
 class Parser(argparse.ArgumentParser):
     """argparse with this project's one-line errors (exit code 2 as for every usage error)."""
 
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse's, but a command refuses by itself what it does not know, and so knows what was meant."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return found, unknown
+
     def error(self, message: str) -> Any:  # argparse's own prints the whole usage first
         """Refuse the arguments; raises UsageError."""
         from contracts.errors import UsageError

@@ -23,4 +23,9 @@ def usual_names(count: int) -> tuple[str, ...]:
         names = tuple(name.strip() for name in text.split(","))
         if len(names) == count:
             return names
+    return numbered(count)
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """Names for classes that nobody has named."""
     return tuple(f"class {number}" for number in range(count))

@@ -11,7 +11,7 @@ from contracts.errors import EngineError
 from contracts.prediction import MaskRole
 from contracts.tensor import TensorSpec
 from engines.cards import check_card, check_heads
-from engines.class_names import usual_names
+from engines.class_names import numbered, usual_names
 from engines.heads.open import HEADS
 from engines.releases import registered_cards
 
@@ -24,14 +24,20 @@ _MOST_FINISHED = 1000
 _USUAL_SIZE = (640, 640)
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _MOST_CLASSES = 10_000
+_TWO_CLASSES = ("two_class_mask", "mask_ids")
 
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """card: the likeliest one, None where nothing fits. doubts: one line each, what a person should look at."""
+    """card: the likeliest one, None where nothing fits. doubts: one line each, what a person should look at.
+
+    unnamed: names of the heads whose classes have names that were made up here, or none. The others' are known: from
+    a registered network alike, or because everybody who has as many classes calls them so.
+    """
 
     card: Card | None
     doubts: tuple[str, ...]
+    unnamed: tuple[str, ...] = ()
 
 
 def guess_card(name: str, inputs: Sequence[TensorSpec], outputs: Sequence[TensorSpec]) -> Guess:
@@ -64,7 +70,12 @@ def guess_card(name: str, inputs: Sequence[TensorSpec], outputs: Sequence[Tensor
         check_card(card, inputs, outputs)
     except EngineError as error:
         return Guess(None, (*doubts, error.message))
-    return Guess(card, tuple(doubts))
+    return Guess(card, tuple(doubts), tuple(head.name for head in heads if _is_unnamed(head)))
+
+
+def _is_unnamed(head: HeadCard) -> bool:
+    """Masks apart: their two classes are what their role says."""
+    return head.kind not in _TWO_CLASSES and head.classes == numbered(len(head.classes))
 
 
 def _described(given: InputCard) -> str:
@@ -161,7 +172,7 @@ def _head(spec: TensorSpec, size: tuple[int, int] | None) -> HeadCard | None:
     if reading is None:
         return None
     kind, count = reading
-    role = _role(spec.name) if kind in ("two_class_mask", "mask_ids") else ""
+    role = _role(spec.name) if kind in _TWO_CLASSES else ""
     if role:
         classes: tuple[str, ...] = ("other", {"drivable": "drivable area", "lane": "lane line"}[role])
     else:
@@ -222,10 +233,10 @@ def _doubts(head: HeadCard) -> Iterator[str]:
     """What the shape of an output cannot say about its head, and whether it can be read at all."""
     if head.kind not in HEADS:
         yield f"head {head.name}: this version does not decode {head.kind}"
-    if head.kind in ("two_class_mask", "mask_ids") and not head.role:
+    if head.kind in _TWO_CLASSES and not head.role:
         yield f"head {head.name}: `role: drivable` or `role: lane` if it shows that; its classes' names"
     elif head.kind == "yolo_boxes_end2end":
         yield f"head {head.name}: its classes' names, in the order of their numbers"
-    elif head.kind not in ("two_class_mask", "mask_ids"):
+    elif head.kind not in _TWO_CLASSES:
         whose = {80: "COCO's", 19: "Cityscapes'"}.get(len(head.classes), "invented")
         yield f"head {head.name}: the names of its {len(head.classes)} classes are {whose}"

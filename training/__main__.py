@@ -26,13 +26,15 @@ What is recognised: checkpoints of A-YOLOM, YOLOP, YOLOv5, DDRNet, TwinLiteNet, 
 network, whatever program wrote them, and those of ultralytics (v8, v10, 11 …) where it is installed. Nothing of the
 program that wrote the file is needed, and nothing inside the file is run.
 
-  python -m training import best.pt                     writes best.onnx, ready for run_stream.py --engine
+  python -m training import best.pt                     writes best.onnx, for run_stream.py --engine
   python -m training import model_best.pth --output road.onnx
   python -m training import best.pt --output road.pt    keeps it as a checkpoint of ours, to train or export later
   python -m training import net.onnx                    an ONNX file gets a card: net.card.yaml
   python -m training import net.onnx --output road.onnx a copy with the card inside
 
 The file written is compared with the PyTorch network on frames first; one that gives something else is not written.
+Heads that a run of this version does not decode (road agents, instances, classifications) are written all the same;
+the report says which they are, and a run refuses them.
 """
 _EXPORT = """\
   python -m training export best.pt --size 640x384 --heads boxes,lane
@@ -96,9 +98,7 @@ def main(arguments: Sequence[str]) -> int:
     parsed = parser().parse_args(arguments)
     file = Path(parsed.file)
     network = file.suffix.lower() in _NETWORKS
-    for package in ("onnx",) if network else ("onnx", "onnxscript", "torch"):
-        if importlib.util.find_spec(package) is None:
-            raise UsageError(f"this needs {package}, which is not installed", 'pip install "roadstream[train]"')
+    _require_packages(network, int8=parsed.command == "export" and parsed.precision == "int8")
     if parsed.command == "export":
         output: Path | None = _export(file, parsed, network=network)
     else:
@@ -106,6 +106,16 @@ def main(arguments: Sequence[str]) -> int:
     if output is not None:
         answer(str(output))
     return 0
+
+
+def _require_packages(network: bool, *, int8: bool) -> None:
+    """Raises UsageError where something is missing that this work needs."""
+    for package in (*(("onnx",) if network else ("onnx", "onnxscript", "torch")), *(("nncf",) if int8 else ())):
+        if importlib.util.find_spec(package) is None:
+            raise UsageError(
+                f"this needs {package}, which is not installed",
+                'pip install -e ".[train]" in the checkout of roadstream',
+            )
 
 
 def _import_checkpoint(file: Path, parsed: argparse.Namespace) -> Path:
@@ -122,6 +132,7 @@ def _import_checkpoint(file: Path, parsed: argparse.Namespace) -> Path:
         say(line)
     if output.suffix == ".onnx":
         export(subject, output, Order(sources=_sources(parsed), overwrite=parsed.overwrite), say)
+        _say_undecoded(output)
     elif subject.checkpoint is not None:
         save_checkpoint(subject.checkpoint, output, overwrite=parsed.overwrite)
     else:
@@ -132,7 +143,7 @@ def _import_checkpoint(file: Path, parsed: argparse.Namespace) -> Path:
 def _import_network(file: Path, parsed: argparse.Namespace) -> Path | None:
     """Finds or makes the card of a network file, and writes it where it is not there yet; None: nothing to write."""
     from training.importing import UnclearError, found_card, write_card, write_copy
-    from training.report import card_lines
+    from training.report import card_lines, undecoded_lines
 
     output = Path(parsed.output) if parsed.output else file.with_suffix(".card.yaml")
     _require_ending(output, (".onnx", ".yaml"))
@@ -142,10 +153,11 @@ def _import_network(file: Path, parsed: argparse.Namespace) -> Path | None:
         answer(unclear.card.rstrip())
         raise
     say(f"card: {found.where}")
-    for line in (*card_lines(found.card, None), *(f"assumed: {doubt}" for doubt in found.assumed)):
+    refused = undecoded_lines(found.card)
+    for line in (*card_lines(found.card, None), *(f"assumed: {doubt}" for doubt in found.assumed), *refused):
         say(line)
     if not parsed.output and found.there:
-        say(f"{file} runs as it is")
+        say(f"{file} has its card already" if refused else f"{file} runs as it is")
         return None
     _check(output, (".onnx", ".yaml"), file, parsed)
     if output.suffix == ".onnx":
@@ -176,9 +188,17 @@ def _export(file: Path, parsed: argparse.Namespace, *, network: bool) -> Path:
     else:
         from training.export import export_checkpoint as write
     write(file, output, order, say)
+    _say_undecoded(output)
     if isinstance(order.batch, int) and order.batch > 1:
         say("a run feeds one picture at a time: this file is for programs that feed more")
     return output
+
+
+def _say_undecoded(output: Path) -> None:
+    from training.importing import undecoded
+
+    for line in undecoded(output):
+        say(line)
 
 
 def _order(parsed: argparse.Namespace) -> Order:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -17,54 +18,69 @@ from contracts.errors import EngineError, UsageError
 from contracts.validation import validated
 from training.blueprint import Blueprint, Checkpoint
 from training.containers import read_pickled
-from training.contents import content_of, network_shell
+from training.contents import content_of, is_key, is_state, network_shell
 from training.files import written
 from training.foreign.content import Content
 from training.networks.families import FAMILIES, build, family
 from training.networks.network import Network
+from training.pickles import FAULTS, damaged
 from training.report import card_lines
 from training.subject import Subject
-from training.ultralytics import is_ultralytics, ultralytics_subject
+from training.ultralytics import LARGEST_SIDE, is_ultralytics, ultralytics_subject
 
 _FORMAT = "roadstream"
 _VERSION = 1
+_DEEPEST = 8
 
 
 def read_content(path: Path) -> Content:
     """What a checkpoint of any origin holds; nothing of it is run. Raises EngineError."""
-    return content_of(read_pickled(path), f"checkpoint {path}")
+    where = f"checkpoint {path}"
+    with _reading(where):
+        return content_of(read_pickled(path), where)
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
     """A checkpoint of ours or of a family we know, proven to load into that family's network. Raises EngineError."""
     where = f"checkpoint {path}"
-    value = read_pickled(path)
-    if _is_ours(value):
-        checkpoint = _ours(value, where)
-    else:
-        content = content_of(value, where)
-        recognised = _recognised(content, where)
-        if recognised is None:
-            raise _unknown(content, where)
-        checkpoint = recognised
-    _loaded(checkpoint, where)
-    return checkpoint
+    with _reading(where):
+        value = read_pickled(path)
+        if _is_ours(value):
+            checkpoint = _ours(value, where)
+        else:
+            content = content_of(value, where)
+            recognised = _recognised(content, where)
+            if recognised is None:
+                raise _unknown(content, where)
+            checkpoint = recognised
+        _loaded(checkpoint, where)
+        return checkpoint
 
 
 def open_subject(path: Path) -> Subject:
     """A checkpoint of ours, of a family we know or of ultralytics as a network for export. Raises EngineError."""
     where = f"checkpoint {path}"
-    value = read_pickled(path)
-    if _is_ours(value):
-        return _subject(_ours(value, where), path)
-    content = content_of(value, where)
-    checkpoint = _recognised(content, where)
-    if checkpoint is not None:
-        return _subject(checkpoint, path)
-    shell = network_shell(value, where)
-    if is_ultralytics(shell):
-        return ultralytics_subject(shell, content, path)
-    raise _unknown(content, where)
+    with _reading(where):
+        value = read_pickled(path)
+        if _is_ours(value):
+            return _subject(_ours(value, where), path)
+        content = content_of(value, where)
+        checkpoint = _recognised(content, where)
+        if checkpoint is not None:
+            return _subject(checkpoint, path)
+        shell = network_shell(value, where)
+        if is_ultralytics(shell):
+            return ultralytics_subject(shell, content, path)
+        raise _unknown(content, where)
+
+
+@contextmanager
+def _reading(where: str) -> Iterator[None]:
+    """What a stranger's values do to code that expects its own becomes an EngineError that names the file."""
+    try:
+        yield
+    except FAULTS as fault:
+        raise damaged(where, type(fault).__name__) from fault
 
 
 def save_checkpoint(checkpoint: Checkpoint, path: Path, *, overwrite: bool = False) -> None:
@@ -94,9 +110,9 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, overwrite: bool = Fal
 
 
 class _Ours(BaseModel):
-    """What our own form must hold; tensors are looked at when they are loaded."""
+    """What our own form must hold beside the tensors."""
 
-    model_config = ConfigDict(strict=True, extra="ignore", arbitrary_types_allowed=True)
+    model_config = ConfigDict(strict=True)
 
     roadstream: int
     family: str
@@ -108,7 +124,28 @@ class _Ours(BaseModel):
     licence: str
     epoch: int | None
     notes: list[str]
-    state: dict[str, Tensor]
+
+
+_FACTS = tuple(_Ours.model_fields)
+_MOST_FACTS = 100_000
+_LONGEST_TEXT = 1_000
+_LARGEST_NUMBER = 1 << 63
+
+
+def _is_small(value: Any, left: list[int], depth: int) -> bool:
+    """Whether all that a value unfolds to can be looked at and shown. left: how many more values may be looked at."""
+    left[0] -= 1
+    if left[0] < 0 or depth > _DEEPEST:
+        return False
+    if isinstance(value, str):
+        return len(value) <= _LONGEST_TEXT
+    if isinstance(value, int):
+        return -_LARGEST_NUMBER < value < _LARGEST_NUMBER
+    if isinstance(value, Mapping):
+        return all(_is_small(each, left, depth + 1) for pair in value.items() for each in pair)
+    if isinstance(value, list | tuple):
+        return all(_is_small(each, left, depth + 1) for each in value)
+    return value is None or isinstance(value, float)
 
 
 def _is_ours(value: Any) -> bool:
@@ -129,9 +166,18 @@ def _recognised(content: Content, where: str) -> Checkpoint | None:
 
 def _ours(value: dict[Any, Any], where: str) -> Checkpoint:
     """A checkpoint from our own form. Raises EngineError where it is another version's, or made up."""
-    if value[_FORMAT] != _VERSION:
+    version = value[_FORMAT]
+    if type(version) is not int or version != _VERSION:
         raise EngineError(f"{where} is of another version of RoadStream's format", "update RoadStream")
-    ours = validated(_Ours, value, where, EngineError)
+    state, facts = value.get("state"), {name: value[name] for name in _FACTS if name in value}
+    if not is_state(state) or not all(map(is_key, state)):
+        raise damaged(where, "its state is not a mapping of names to tensors")
+    if not _is_small(facts, [_MOST_FACTS], 0):
+        raise damaged(where, "its facts are longer or larger than any network's")
+    ours = validated(_Ours, facts, where, EngineError)
+    picture = validated(InputCard, ours.input, f"{where}, input", EngineError)
+    if picture.size is not None and max(picture.size) > LARGEST_SIDE:
+        raise EngineError(f"{where}: its input is {picture.size[0]}×{picture.size[1]}", f"up to {LARGEST_SIDE} a side")
     return Checkpoint(
         blueprint=Blueprint(
             family=ours.family,
@@ -139,8 +185,8 @@ def _ours(value: dict[Any, Any], where: str) -> Checkpoint:
             classes={head: tuple(names) for head, names in ours.classes.items()},
             options=ours.options,
         ),
-        state=ours.state,
-        input=validated(InputCard, ours.input, f"{where}, input", EngineError),
+        state=state,
+        input=picture,
         origin=ours.origin,
         licence=ours.licence,
         epoch=ours.epoch,
@@ -151,16 +197,18 @@ def _ours(value: dict[Any, Any], where: str) -> Checkpoint:
 def _loaded(checkpoint: Checkpoint, where: str) -> Network:
     """The checkpoint's network with its weights. Raises EngineError where they do not fit or are not numbers."""
     try:
-        network = build(checkpoint.blueprint)
+        with torch.device("meta"):  # no memory: sizes are a stranger's until the tensors are seen to have them
+            shapes = build(checkpoint.blueprint).state_dict()
     except UsageError as fault:
         raise EngineError(f"{where}: {fault.message}", fault.cure) from fault
-    _require_fit(network.state_dict(), checkpoint.state, where)
+    _require_fit(shapes, checkpoint.state, where)
     broken = [key for key, tensor in checkpoint.state.items() if not _is_finite(tensor)]
     if broken:
         raise EngineError(
             f"{where}: {len(broken)} of its tensors hold numbers that are not finite (first: {broken[0]})",
             "its training diverged or the file is damaged: take an earlier checkpoint",
         )
+    network = build(checkpoint.blueprint)
     network.load_state_dict(dict(checkpoint.state))
     return network.eval()
 
@@ -170,12 +218,16 @@ def _is_finite(tensor: Tensor) -> bool:
 
 
 def _require_fit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], where: str) -> None:
-    """Raises EngineError unless both have the same keys and shapes."""
+    """Raises EngineError unless both have the same keys and shapes, and numbers where numbers are wanted."""
     both = [key for key in wanted if key in found]
     complaints = {
         "missing": [key for key in wanted if key not in found],
         "unknown": [key for key in found if key not in wanted],
         "of another shape": [key for key in both if wanted[key].shape != found[key].shape],
+        # Rounded to whole numbers the weights would load, and see nothing.
+        "of whole numbers": [
+            key for key in both if wanted[key].is_floating_point() and not found[key].is_floating_point()
+        ],
     }
     for complaint, keys in complaints.items():
         if keys:

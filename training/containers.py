@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from contracts.errors import EngineError
-from training.inert import Storage
+from training.inert import LARGEST, Storage
 from training.interpreter import Interpreter
 from training.pickles import damaged, read_pickle
 
 _LARGEST_FILE = 4 << 30  # bytes; the largest of these networks has a few hundred MB with its optimizer
 _LARGEST_PICKLE = 64 << 20
 _MOST_ENTRIES = 100_000
+_LONGEST_NAME = 100  # of a storage: numbers, or an address in the old format
 _MAGIC = 0x1950A86A20F9469CFC6C  # stands at the beginning of the old format, as a pickle
 _MAGIC_BYTES = _MAGIC.to_bytes(10, "little")
 _VERSION = 1001  # the only one that the old format ever had
@@ -154,6 +155,11 @@ def _folder(archive: zipfile.ZipFile, entries: Mapping[str, zipfile.ZipInfo], wh
     return folder
 
 
+def _is_storage(key: Any, count: Any) -> bool:
+    """Whether a persistent id has a name and a number of values that a file can have."""
+    return type(key) is str and len(key) <= _LONGEST_NAME and type(count) is int and 0 <= count < LARGEST
+
+
 class _Zip:
     """One archive being read. Storages are read when a tensor asks for them, each once."""
 
@@ -178,7 +184,7 @@ class _Zip:
     def _storage(self, identity: Any) -> Storage:
         """Persistent ids are ("storage", class, key, location, number of values)."""
         kind, wanted, key, _location, count = identity
-        if kind != "storage" or type(key) is not str or type(count) is not int:
+        if kind != "storage" or not _is_storage(key, count):
             raise TypeError("a storage without a name")
         dtype = self._interpreter.storage_dtype(wanted)
         if key not in self._storages:
@@ -210,11 +216,17 @@ class _Legacy:
             raise EngineError(f"{self._where} was written on a machine with big-endian numbers", "save it on another")
         value = self._pickle()
         names = self._pickle()
-        if type(names) is not list or sorted(map(str, names)) != sorted(self._storages):
+        if not self._are_storages(names):
             raise damaged(self._where, "its storages are not those it names")
         for name in names:
-            self._fill(self._storages[str(name)])
+            self._fill(self._storages[name])
         return value
+
+    def _are_storages(self, names: Any) -> bool:
+        """Whether these are the names of all storages, each once."""
+        if type(names) is not list or len(names) != len(self._storages):
+            return False
+        return all(type(name) is str and name in self._storages for name in names) and len(set(names)) == len(names)
 
     def _pickle(self) -> Any:
         return read_pickle(self._stream, self._where, self._interpreter, self._storage)
@@ -224,12 +236,12 @@ class _Legacy:
         if identity[0] == "module":
             return identity[1]
         kind, wanted, key, _location, count, view = identity
-        if kind != "storage" or type(key) is not str or type(count) is not int or view is not None:
+        if kind != "storage" or not _is_storage(key, count) or view is not None:
             raise TypeError("a storage without a name, or a view of one")
         dtype = self._interpreter.storage_dtype(wanted)
         if key not in self._storages:
             self._left -= count * dtype.itemsize
-            if count < 0 or self._left < 0:
+            if self._left < 0:
                 raise ValueError("its storages are larger than the file")
             self._storages[key] = Storage.of(bytearray(count * dtype.itemsize), dtype)
         return self._storages[key].of_dtype(dtype)

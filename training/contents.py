@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 import torch
@@ -19,14 +19,18 @@ _USUAL = ("model", "state_dict", "model_state_dict", "model_state", "net", "netw
 _WRAPPER = "module."
 _MOST_MODULES = 20_000
 _DEEPEST = 64
-_MOST_FACTS = 200_000
+_MOST_FACTS = 1_000_000
+_MOST_PARTS = 1_000_000  # tensors and other entries of all modules, as often as they occur
+_MOST_REPEATED = 1 << 24  # values that stand under a second name
+_LONGEST_KEY = 256
 
 
 def content_of(value: Any, where: str) -> Content:
     """The content of a file's value, as ``training.containers`` reads it. Raises EngineError where no network is."""
     name, network, notes = _network(value, where)
     rest = {key: each for key, each in value.items() if key != name} if name is not None else {}
-    facts = {key: plain for key, each in rest.items() if type(key) is str and (plain := _plain(each)) is not None}
+    left = [_MOST_FACTS]
+    facts = {key: plain for key, each in rest.items() if type(key) is str and (plain := _plain(each, left)) is not None}
     tree = _Tree(where)
     if isinstance(network, Shell):
         module = _unwrapped(network)
@@ -45,25 +49,36 @@ def network_shell(value: Any, where: str) -> Shell | None:
 
 def _network(value: Any, where: str) -> tuple[str | None, Any, list[str]]:
     """(name in the file or None for the whole of it, a module's shell or a state dict, notes)."""
-    if _is_module(value) or _is_state(value):
+    if _is_module(value) or is_state(value):
         return None, value, []
     if isinstance(value, Mapping):
-        found = [name for name in value if _is_module(value[name]) or _is_state(value[name])]
+        each = {id(held): _is_module(held) or is_state(held) for held in {id(h): h for h in value.values()}.values()}
+        found = [name for name, held in value.items() if each[id(held)]]
         ranked = [name for name in (*_AVERAGED, *_USUAL) if name in found] or (found if len(found) == 1 else [])
         modules = [name for name in ranked if _is_module(value[name])]
         for name in modules or ranked:
-            notes = ["the averaged weights (ema) were taken"] if name in _AVERAGED and len(ranked) > 1 else []
-            return name, value[name], notes
+            return name, value[name], _choice(name, ranked)
     raise EngineError(
         f"{where} holds no network: {_described(value)}", "give a checkpoint with a model or a state dict"
     )
+
+
+def _choice(taken: str, ranked: list[str]) -> list[str]:
+    """What is to be said where a file holds averaged weights and others; a module tells more than bare tensors do."""
+    if taken in _AVERAGED and len(ranked) > 1:
+        return ["the averaged weights (ema) were taken"]
+    if ranked[0] in _AVERAGED and taken not in _AVERAGED:
+        return [
+            f"the weights of {taken!r} were taken: the averaged ones ({ranked[0]}) are tensors without their modules"
+        ]
+    return []
 
 
 def _is_module(value: Any) -> bool:
     return isinstance(value, Shell) and isinstance(value.attributes.get("_modules"), Mapping)
 
 
-def _is_state(value: Any) -> bool:
+def is_state(value: Any) -> TypeGuard[Mapping[str, Tensor]]:
     """A mapping of names to tensors and nothing else."""
     if not isinstance(value, Mapping) or not value:
         return False
@@ -84,13 +99,18 @@ class _Tree:
     where: str
     state: dict[str, Tensor] = field(default_factory=dict)
     modules: dict[str, str] = field(default_factory=dict)
+    parts: int = 0
+    repeated: int = 0
+    widened: dict[Any, Tensor] = field(default_factory=dict)
 
     def walk(self, module: Shell, prefix: str = "", depth: int = 0) -> None:
         """Adds a module and everything below it; raises EngineError for trees that no program has built."""
-        if depth > _DEEPEST or len(self.modules) > _MOST_MODULES:
+        self.parts += sum(len(_held(module, group)) for group in _GROUPS)
+        if depth > _DEEPEST or len(self.modules) > _MOST_MODULES or self.parts > _MOST_PARTS:
             raise EngineError(f"{self.where} refused: its modules contain one another", "save the state dict alone")
-        self.modules[prefix.removesuffix(".")] = module.path
-        hidden = module.attributes.get("_non_persistent_buffers_set") or ()
+        self.modules[self._named(prefix.removesuffix("."))] = module.path
+        hidden = module.attributes.get("_non_persistent_buffers_set")
+        hidden = hidden if isinstance(hidden, set | frozenset) else ()
         for name, tensor in _children(module, "_parameters"):
             self.add(prefix + name, tensor)
         for name, tensor in _children(module, "_buffers"):
@@ -102,16 +122,42 @@ class _Tree:
 
     def add(self, key: str, tensor: Any) -> None:
         """Adds a tensor under its key, which messages will show; raises EngineError where a terminal cannot."""
-        if not key.isprintable():
-            raise EngineError(f"{self.where} refused: a tensor is called {ascii(key)[:80]}", "no program names it so")
         if isinstance(tensor, Tensor):
-            self.state[key] = _widened(tensor)
+            self.state[self._named(key)] = self._widened(tensor)
+
+    def _named(self, key: str) -> str:
+        if not is_key(key):
+            raise EngineError(f"{self.where} refused: a tensor is called {key[:80]!a}", "no program names it so")
+        return key
+
+    def _widened(self, tensor: Tensor) -> Tensor:
+        """Halves as float32; the same memory under a second name stays the same memory."""
+        tensor = tensor.detach()
+        place = (tensor.data_ptr(), tensor.dtype, tensor.shape, tensor.stride())
+        if place in self.widened:
+            self.repeated += tensor.numel()
+            if self.repeated > _MOST_REPEATED:
+                raise EngineError(f"{self.where} refused: it holds the same tensors over and over", "save it again")
+        else:
+            self.widened[place] = (tensor.float() if tensor.is_floating_point() else tensor).contiguous()
+        return self.widened[place]
+
+
+def is_key(key: str) -> bool:
+    """Whether a tensor may be called so: messages show it, rules take it apart."""
+    return len(key) <= _LONGEST_KEY and key.isprintable()
+
+
+_GROUPS = ("_parameters", "_buffers", "_modules")
+
+
+def _held(module: Shell, group: str) -> Mapping[Any, Any]:
+    held = module.attributes.get(group)
+    return held if isinstance(held, Mapping) else {}
 
 
 def _children(module: Shell, group: str) -> Iterator[tuple[str, Any]]:
-    held = module.attributes.get(group)
-    if isinstance(held, Mapping):
-        yield from ((name, value) for name, value in held.items() if type(name) is str)
+    yield from ((name, value) for name, value in _held(module, group).items() if type(name) is str)
 
 
 def _unwrapped(module: Shell) -> Shell:
@@ -130,21 +176,16 @@ def _without_wrapper(state: dict[str, Tensor]) -> dict[str, Tensor]:
     return state
 
 
-def _widened(tensor: Tensor) -> Tensor:
-    tensor = tensor.detach()
-    return tensor.to(torch.float32).contiguous() if tensor.is_floating_point() else tensor.contiguous()
-
-
 def _attributes(module: Shell) -> dict[str, Any]:
     """A module's own attributes, without what PyTorch keeps in every module."""
     return {name: value for name, value in module.attributes.items() if not name.startswith("_")}
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, left: list[int]) -> Any:
     """The value where it is made of plain things only (namespaces become dicts), else None."""
     if isinstance(value, Shell) and value.path.endswith("Namespace"):
         value = value.attributes
-    return value if _is_plain(value, [_MOST_FACTS], 0) else None
+    return value if _is_plain(value, left, 0) else None
 
 
 def _is_plain(value: Any, left: list[int], depth: int) -> bool:

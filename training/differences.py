@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -16,7 +17,9 @@ _MATTERS = 0.05
 _AT_LEAST = 100
 """… and for its surest ones in any case, so that something is compared on an empty road too."""
 _TIE = 1e-5
-"""Share of the largest score below which two classes of a pixel are equal: rounding alone decides between them."""
+"""Share of a pixel's largest score below which two of its classes are equal: rounding alone decides between them."""
+_MOST_TIES = 1e-3
+"""Share of all pixels that may change where scores tie. More is no rounding: a dead head ties everywhere."""
 _COEFFICIENTS = 32
 """Of each box's mask, where the card does not tell how many scores stand before them (Bolya et al., YOLACT)."""
 
@@ -101,10 +104,11 @@ class _Pixels:
         self._ties += int(np.count_nonzero(other & tied))
 
     def figures(self) -> tuple[Figure, ...]:
-        notes = [f"{self._ties} more where scores tie"] if self._ties else []
-        if len(self._classes) < 2:
-            notes.append("but every pixel is of one class here")
-        return (Figure("pixels differing", self._other / max(self._seen, 1), self._limit, ", ".join(notes)),)
+        seen = max(self._seen, 1)
+        note = "but every pixel is of one class here" if len(self._classes) < 2 else ""
+        differing = Figure("pixels differing", self._other / seen, self._limit, note)
+        ties = Figure("more where scores tie", self._ties / seen, _MOST_TIES)
+        return (differing, ties) if self._ties else (differing,)
 
 
 def _ids(array: NDArray[Any]) -> NDArray[Any]:
@@ -115,15 +119,13 @@ def _ids(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _tied(array: NDArray[Any]) -> NDArray[np.bool_]:
-    """(B, H, W): where rounding alone decides between the two best classes."""
+    """(B, H, W): where rounding alone decides between the two best classes, judged by this pixel's own scores."""
     if array.dtype.kind in "iub":
         return np.zeros((len(array), *array.shape[-2:]), bool)
     if array.shape[1] == 1:
-        margin = np.abs(array[:, 0])
-    else:
-        best = np.partition(array, -2, axis=1)[:, -2:]
-        margin = best[:, 1] - best[:, 0]
-    return np.asarray(margin <= _TIE * np.abs(array).max())
+        return np.asarray(array[:, 0] == 0)  # one score has no other to be compared with
+    best = np.partition(array, -2, axis=1)[:, -2:]
+    return np.asarray(best[:, 1] - best[:, 0] <= _TIE * np.abs(array).max(axis=1))
 
 
 class _Candidates:
@@ -150,8 +152,8 @@ class _Candidates:
             Figure("coordinates", share, limits.coordinates, note),
             Figure("scores", self._scores, limits.scores),
         ]
-        if self._largest:
-            figures.append(Figure("coefficients", self._rest / self._largest, limits.values))
+        if self._largest or self._rest:
+            figures.append(Figure("coefficients", self._rest / (self._largest or 1.0), limits.values))
         return tuple(figures)
 
     def _rows(self, array: NDArray[Any]) -> NDArray[Any]:
@@ -197,8 +199,9 @@ class _FinalBoxes:
         self._compared += 1
 
     def figures(self) -> tuple[Figure, ...]:
-        share = self._coordinates / self._side
-        note = f"{self._coordinates:.2g} px" if self._compared else "but no box stands out here"
+        # Nothing compared is nothing proven: NaN fails.
+        share = self._coordinates / self._side if self._compared else math.nan
+        note = f"{self._coordinates:.2g} px" if self._compared else "no box stands out on these frames: none compared"
         return (
             Figure("coordinates", share, self._tolerance.coordinates, note),
             Figure("scores", self._scores, self._tolerance.scores),
@@ -227,4 +230,4 @@ def _that_matter(confidence: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def _worst(before: float, values: NDArray[Any]) -> float:
-    return max(before, float(values.max(initial=0)))
+    return float(np.maximum(before, values.max(initial=0)))  # NaN stays NaN

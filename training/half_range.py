@@ -45,8 +45,8 @@ def require_range(model: ModelProto, half: ModelProto, frames: Iterable[NDArray[
     run, batch = in_onnxruntime(_watching(model, watched).SerializeToString()), inputs_of(model)[0].shape[0]
     for index, frame in enumerate(frames):
         peaks = run(np.repeat(frame, max(batch, 1), axis=0))[_PEAKS]
-        worst = int(peaks.argmax())
-        if peaks[worst] > LARGEST:
+        worst = int(peaks.argmax())  # the first NaN where there is one
+        if not peaks[worst] <= LARGEST:
             raise EngineError(
                 f"{watched[worst]!r} inside the network reaches {peaks[worst]:.3g} on frame {index}, float16 ends at"
                 f" {LARGEST:.0f}",

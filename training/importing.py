@@ -11,11 +11,11 @@ from contracts.card_text import card_text
 from contracts.errors import EngineError
 from contracts.tensor import TensorSpec
 from engines.cards import check_card, locate_card
-from engines.class_names import usual_names
 from engines.contents import Contents, contents_of
 from engines.guess import guess_card
 from training.files import written
 from training.onnx_files import read_onnx, with_card, write_onnx
+from training.report import undecoded_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,13 @@ class Found:
     where: str
     there: bool = True
     assumed: tuple[str, ...] = ()
+
+
+def undecoded(file: Path) -> tuple[str, ...]:
+    """A line for each head of a network file that no run of this version decodes, for people."""
+    contents = contents_of(file)
+    card, _ = locate_card(file, None, contents.texts, contents.inputs) or (None, "")
+    return undecoded_lines(card) if card else ()
 
 
 class UnclearError(EngineError):
@@ -54,7 +61,7 @@ def found_card(file: Path) -> Found:
     guess = guess_card(file.stem, contents.inputs, contents.outputs)
     if guess.card is None:
         raise EngineError(f"no card can be made for {file}: {'; '.join(guess.doubts)}", "docs/networks.md says why")
-    unclear = _unclear(guess.card, contents)
+    unclear = _unclear(guess.card, guess.unnamed, contents)
     if unclear:
         raise UnclearError(
             f"{file} does not say {'; nor '.join(unclear)}",
@@ -79,21 +86,18 @@ def write_copy(file: Path, card: Card, path: Path, *, overwrite: bool) -> None:
         write_onnx(model, part)
 
 
-def _unclear(card: Card, contents: Contents) -> list[str]:
+def _unclear(card: Card, unnamed: Sequence[str], contents: Contents) -> list[str]:
     """What only a person can know: what a mask shows, how classes are called, what an output is for."""
     read = {name for head in card.heads for name in head.outputs}
-    heads = [text for head in card.heads for text in _unclear_head(head)]
+    heads = [text for head in card.heads for text in _unclear_head(head, unnamed)]
     left: Sequence[TensorSpec] = [spec for spec in contents.outputs if read and spec.name not in read]
     return heads + [f"what output {spec} is for" for spec in left]
 
 
-def _unclear_head(head: HeadCard) -> list[str]:
+def _unclear_head(head: HeadCard, unnamed: Sequence[str]) -> list[str]:
     if head.kind in ("two_class_mask", "mask_ids"):
         return [] if head.role else [f"what the mask {head.name!r} shows"]
-    invented = head.classes == tuple(f"class {number}" for number in range(len(head.classes)))
-    if invented or head.classes != usual_names(len(head.classes)):
-        return [f"how the classes of {head.name!r} are called"]
-    return []
+    return [f"how the classes of {head.name!r} are called"] if head.name in unnamed else []
 
 
 def _commented(card: Card, doubts: Sequence[str]) -> str:

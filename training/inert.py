@@ -116,7 +116,7 @@ def key_of(value: Any) -> Any:
 
 def _is_short_key(value: Any) -> bool:
     if type(value) is int:
-        return abs(value) < _LARGEST_KEY
+        return -_LARGEST_KEY < value < _LARGEST_KEY
     return value is None or type(value) in (str, bool, float, bytes, torch.dtype, Name)
 
 
@@ -184,9 +184,9 @@ def no_bytes() -> bytes:
 
 def device(kind: Any, index: Any = None) -> str:
     """torch.device, as its name."""
-    if type(kind) is not str or not (index is None or type(index) is int):
+    if type(kind) is not str or not (index is None or (type(index) is int and -1 <= index < LARGEST)):
         raise TypeError("a device without a name")
-    return kind if index is None else f"{kind}:{index % LARGEST}"
+    return kind if index is None else f"{kind}:{index}"
 
 
 def numpy_type(code: Any, *_: Any) -> NumpyType:

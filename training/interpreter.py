@@ -17,6 +17,7 @@ from training.inert import LARGEST, Name, NumpyArray, NumpyType, Shell, Storage
 
 _LONGEST_NAME = 200
 _IDENTIFIERS = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
+_SIZED = (str, bytes, list, tuple, dict, set, frozenset)
 _SPARE_VALUES = 1 << 22  # how many values may be seen through overlapping views, beside four times those in the file
 
 _CODE_BASES = (
@@ -102,10 +103,11 @@ class Interpreter:
 
     def __init__(self, where: str, values_in_file: int) -> None:
         self._where = where
-        self._values_left = 4 * values_in_file + _SPARE_VALUES
+        self._values_left = self._work_left = 4 * values_in_file + _SPARE_VALUES
 
     def look_up(self, module: str, name: str) -> Any:
         """A word for what a file names (a real torch.dtype for one of those); raises EngineError unless it may."""
+        self._spend(len(module) + len(name))
         path = f"{module}.{name}"
         if path in _DTYPES:
             return _DTYPES[path]
@@ -118,6 +120,7 @@ class Interpreter:
         """What REDUCE gives: one of a few values, made by functions of ours."""
         if not isinstance(function, Name) or type(arguments) is not tuple:
             raise self._refusal("the file wants to call something that is no function")
+        self._spend(sum(len(argument) for argument in arguments if isinstance(argument, _SIZED)))
         if function.path in _CALLS:
             return _CALLS[function.path](*arguments)
         if function.path in _TENSORS:
@@ -139,6 +142,8 @@ class Interpreter:
     def build(self, target: Any, state: Any) -> None:
         """What BUILD does: attributes into a shell, values into a numpy array. Nothing of the target is called."""
         if isinstance(target, Shell | NumpyType | NumpyArray):
+            parts = state if type(state) is tuple else (state,)
+            self._spend(len(parts) + sum(len(part) for part in parts if isinstance(part, _SIZED)))
             target.fill(state)
         elif type(target) is not OrderedDict or type(state) is not dict:  # a state dict's own ``_metadata`` is dropped
             raise self._refusal(f"the file wants to change the insides of a {type(target).__name__}")
@@ -166,6 +171,12 @@ class Interpreter:
         if self._values_left < 0:
             raise self._refusal("the file shows the same values over and over, to fill the memory")
         return storage.values.as_strided(size, stride, offset) if count else storage.values.new_empty(size)
+
+    def _spend(self, amount: int) -> None:
+        """Copies are made of what a file recalls as often as it likes: together no more than the file has room for."""
+        self._work_left -= amount
+        if self._work_left < 0:
+            raise self._refusal("the file uses the same values over and over, to fill the memory")
 
     def _refusal(self, message: str) -> EngineError:
         return EngineError(

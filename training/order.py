@@ -15,8 +15,15 @@ Say = Callable[[str], None]
 """Takes a line for people."""
 FRAMES = 8
 """Frames that parity is measured on, spread over the sources."""
-DEFAULT_SOURCE = "synthetic:?seconds=8&fps=1"
-"""Eight frames, a second apart."""
+
+
+def default_source(frames: int) -> str:
+    """The synthetic drive, so many frames of it, a second apart."""
+    return f"synthetic:?seconds={frames}&fps=1"
+
+
+DEFAULT_SOURCE = default_source(FRAMES)
+"""What is compared on where nobody says; a batch of more makes it longer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -51,7 +51,9 @@ class ParityReport:
         """Raises EngineError, naming the outputs that fail, where one does."""
         failed = [str(output) for output in self.outputs if not output.holds]
         if failed:
-            raise EngineError(f"{what} is not what its original is, so it was not written: {' · '.join(failed)}", cure)
+            raise EngineError(
+                f"{what} is not shown to be what its original is, so it was not written: {' · '.join(failed)}", cure
+            )
 
 
 def compare(

@@ -11,7 +11,7 @@ from engines.cards import check_card
 from training.differences import TOLERANCES
 from training.files import written
 from training.onnx_files import inputs_of, of_one, outputs_of, with_card, write_onnx
-from training.order import FRAMES, Order, Say
+from training.order import DEFAULT_SOURCE, FRAMES, Order, Say, default_source
 from training.parity import ParityReport, Run, compare
 from training.pictures import frames_of, tensors
 from training.runtimes import RUNTIMES
@@ -32,18 +32,19 @@ def publish(model: ModelProto, card: Card, output: Path, *, original: Run, order
     batch = inputs[0].shape[0]
     batches = (batch,) if batch > 0 else _DYNAMIC
     count = max(FRAMES, *batches)
+    sources = [default_source(count) if uri == DEFAULT_SOURCE else uri for uri in order.sources]
     with written(output, overwrite=order.overwrite) as part:
         write_onnx(model, part)
-        say(f"comparing with the original on {count} frames of {' and '.join(order.sources)}")
+        say(f"comparing with the original on {count} frames of {' and '.join(sources)}")
         report = compare(
             original,
             {name: open_in(part) for name, open_in in RUNTIMES.items()},
             card,
-            tensors(card, inputs, frames_of(order.sources, count)),
+            tensors(card, inputs, frames_of(sources, count)),
             tolerance=TOLERANCES[order.precision],
             batches=batches,
         )
         for line in report.lines():
             say(line)
-        report.require(output.name, "report this network, or try --precision fp32")
+        report.require(output.name, "try other --frames or --precision fp32, else report this network")
     return report

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
+from onnx import ModelProto, NodeProto, helper, numpy_helper
 
 from contracts.card import Card
 from contracts.errors import EngineError
@@ -18,7 +19,7 @@ from training.onnx_files import inputs_of, with_card, write_onnx
 from training.quantise_nncf import Recipe, quantised
 from training.sensitive import Graph, Node, Observe, Observed
 
-_WEIGHTED = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
+_HEAVY = frozenset({"Conv", "ConvTranspose", "Gemm", "MatMul"})
 _LEAST_OPSET = 13
 """The first whose QuantizeLinear knows a scale per channel."""
 
@@ -91,15 +92,14 @@ def graph_of(model: ModelProto) -> Graph:
     makers = {tensor: node.name for node in operations for tensor in node.output}
     fed = {value.name for value in inputs_of(model)}
 
-    def has_weights(node: NodeProto) -> bool:
-        """Whether it multiplies with constants; attention multiplies two activations."""
-        return node.op_type in _WEIGHTED and any(tensor not in makers and tensor not in fed for tensor in node.input)
+    def described(node: NodeProto) -> Node:
+        constant = any(tensor not in makers and tensor not in fed for tensor in node.input)
+        heavy = node.op_type in _HEAVY
+        producers = tuple(makers[tensor] for tensor in node.input if tensor in makers)
+        return Node(heavy and constant, producers, product=heavy and not constant)
 
     return Graph(
-        {
-            node.name: Node(has_weights(node), tuple(makers[tensor] for tensor in node.input if tensor in makers))
-            for node in operations
-        },
+        {node.name: described(node) for node in operations},
         {value.name: makers[value.name] for value in model.graph.output if value.name in makers},
     )
 
@@ -118,8 +118,8 @@ def _sign(model: ModelProto) -> None:
         if scale is None or zero is None or (zero.dtype == np.uint8 and zero.any()):
             raise EngineError(f"NNCF gave {node.name} a zero that TensorRT does not know", "quantise to .xml instead")
         if zero.dtype == np.uint8:  # constants of its own, under names made from the old ones: pairs may share those
-            signed = {
-                f"{node.input[1]} signed": (scale * np.float32(255 / 127)).astype(np.float32),
+            signed: dict[str, NDArray[Any]] = {
+                f"{node.input[1]} signed": np.asarray(scale * (255 / 127), np.float32),
                 f"{node.input[2]} signed": np.zeros(zero.shape, np.int8),
             }
             for position, (name, values) in enumerate(signed.items(), 1):

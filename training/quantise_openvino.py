@@ -17,7 +17,7 @@ from training.quantise_nncf import Recipe, ov, quantised
 from training.sensitive import Graph, Node, Observe, Observed
 
 _simplify = importlib.import_module("openvino._offline_transformations").apply_moc_transformations
-_WEIGHTED = frozenset(
+_HEAVY = frozenset(
     {"Convolution", "GroupConvolution", "ConvolutionBackpropData", "GroupConvolutionBackpropData", "MatMul"}
 )
 _NO_OPERATIONS = frozenset({"Constant", "Parameter", "Result"})
@@ -56,6 +56,7 @@ class OpenVinoTarget:
         makers = [port.get_node().input(0).get_source_output().get_node().get_friendly_name() for port in model.outputs]
         places = {name: makers.index(node.get_friendly_name()) for name, node in watched.items()}
         compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+
         def observe(tensor: NDArray[np.float32]) -> Observed:
             arrays = compiled([tensor])
             return {name: np.array(arrays[place]) for name, place in places.items()}
@@ -77,20 +78,25 @@ class OpenVinoTarget:
 
 def graph_of(model: Any) -> Graph:
     """The operations of an OpenVINO network; weights and other constants left out."""
-    nodes: dict[str, Node] = {}
-    for operation in model.get_ordered_ops():
-        if operation.get_type_name() not in _NO_OPERATIONS:
-            producers = [producer.get_friendly_name() for producer in _producers(operation)]
-            nodes[operation.get_friendly_name()] = Node(_has_weights(operation), tuple(producers))
-    outputs = {
-        name: _producers(port.get_node())[0].get_friendly_name() for port in model.outputs for name in port.get_names()
-    }
-    return Graph(nodes, outputs)
+    return Graph(
+        {
+            operation.get_friendly_name(): _described(operation)
+            for operation in model.get_ordered_ops()
+            if operation.get_type_name() not in _NO_OPERATIONS
+        },
+        {
+            name: _producers(port.get_node())[0].get_friendly_name()
+            for port in model.outputs
+            for name in port.get_names()
+        },
+    )
 
 
-def _has_weights(operation: Any) -> bool:
-    """Whether it multiplies with constants; attention multiplies two activations."""
-    return operation.get_type_name() in _WEIGHTED and any(map(_is_constant, _producers(operation)))
+def _described(operation: Any) -> Node:
+    producers = _producers(operation)
+    heavy, constant = operation.get_type_name() in _HEAVY, any(map(_is_constant, producers))
+    names = tuple(producer.get_friendly_name() for producer in producers)
+    return Node(heavy and constant, names, product=heavy and not constant)
 
 
 def _is_constant(operation: Any) -> bool:

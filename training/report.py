@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contracts.card import Card, HeadCard
+from engines.heads.open import HEADS
 
 _MOST_NAMES = 6
 
@@ -15,6 +16,16 @@ def card_lines(card: Card, epoch: int | None) -> tuple[str, ...]:
     if epoch is not None:
         lines.append(f"epoch: {epoch}")
     return (*lines, *(f"{what}: {text}" for what, text in (("from", card.origin), ("licence", card.licence)) if text))
+
+
+def undecoded_lines(card: Card) -> tuple[str, ...]:
+    """What a run will not take: heads of kinds that this version exports and does not decode."""
+    return tuple(
+        f"head {head.name}: this version does not decode {head.kind}; a run refuses the file unless its card leaves"
+        " the head out"
+        for head in card.heads
+        if head.kind not in HEADS
+    )
 
 
 def _head(head: HeadCard) -> str:

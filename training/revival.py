@@ -16,6 +16,8 @@ from training.inert import Shell
 _GROUPS = {"_parameters": nn.Parameter, "_buffers": Tensor, "_modules": nn.Module}
 _PLAIN = (bool, int, float, str, bytes, Tensor, np.ndarray, torch.dtype)
 _DEEPEST = 100
+_MOST_VALUES = 100_000
+_LONGEST_PATH = 4096
 
 
 class Revival:
@@ -29,6 +31,7 @@ class Revival:
         self._classes = classes
         self._where = where
         self._made: dict[int, Any] = {}
+        self._sizes: dict[int, int] = {}  # of what is made: how many values it unfolds to
 
     def module(self, shell: Shell, depth: int = 0) -> nn.Module:
         """The module of a shell with all below it. Raises EngineError where it is not made as modules are."""
@@ -67,7 +70,15 @@ class Revival:
             raise self._refusal("things without end inside one another")
         if id(value) not in self._made:
             self._made[id(value)] = self._made_anew(value, depth + 1)
+            self._require_bounded(value)
         return self._made[id(value)]
+
+    def _require_bounded(self, value: Any) -> None:
+        """What refers to one thing over and over is short in a file and without end for all who walk through it."""
+        parts = value.values() if isinstance(value, Mapping) else () if isinstance(value, Shell) else value
+        self._sizes[id(value)] = size = 1 + sum(self._sizes.get(id(part), 1) for part in parts)
+        if size > _MOST_VALUES:
+            raise self._refusal("things without end inside one another")
 
     def _made_anew(self, value: Any, depth: int) -> Any:
         if isinstance(value, Shell):
@@ -80,10 +91,17 @@ class Revival:
 
     def _object(self, shell: Shell, depth: int) -> Any:
         if shell.path.startswith("pathlib."):
-            return "/".join(map(str, shell.attributes["arguments"]))
+            return self._path(shell.attributes.get("arguments"))
         if shell.path.endswith("Namespace"):
             return SimpleNamespace(**{name: self._value(each, depth) for name, each in shell.attributes.items()})
         return self.module(shell, depth)
+
+    def _path(self, parts: Any) -> str:
+        if type(parts) is not tuple or not all(type(part) is str for part in parts):
+            raise self._refusal("a path that is none")
+        if sum(map(len, parts)) > _LONGEST_PATH:
+            raise self._refusal("a path without end")
+        return "/".join(parts)
 
     def _refusal(self, what: str) -> EngineError:
         return EngineError(

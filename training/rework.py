@@ -25,6 +25,8 @@ from training.runtimes import in_onnxruntime
 
 _SEVERAL = 3
 _MASKS = ("mask_ids", "two_class_mask", "class_map")
+_PLACELESS = (*_MASKS, "classification")
+"""Kinds whose numbers are no places in the picture, so that no grid of places can be a constant of the file."""
 
 
 def rework(file: Path, output: Path, order: Order, say: Say) -> ParityReport:
@@ -41,7 +43,9 @@ def rework(file: Path, output: Path, order: Order, say: Say) -> ParityReport:
     card = _spelled_out(found, outputs_of(model))
     card = card_of_export(card, chosen_heads(card, order.heads))
     part = _only(model, [name for head in card.heads for name in head.outputs])
-    shaped = _shaped(part, order.size or size_of(fed), order.batch, file)
+    size = order.size or size_of(fed)
+    _require_no_grid(card, part, size, file)
+    shaped = _shaped(part, size, order.batch, file)
     _require_masks_follow(card, part, shaped, file)
     if order.precision == "fp16":
         from training.half_range import in_half
@@ -71,6 +75,23 @@ def _only(model: ModelProto, outputs: Sequence[str]) -> ModelProto:
     return part
 
 
+def _require_no_grid(card: Card, model: ModelProto, size: tuple[int, int], file: Path) -> None:
+    """Raises EngineError where heads that say places are to work at another size than the only one of the file.
+
+    Exporters make the grid of boxes a constant. It fits every size of as many cells (swapped sides, say), and then
+    nothing fails: the boxes are merely wrong.
+    """
+    (spec,) = inputs_of(model)
+    same = all(side in (-1, wanted) for side, wanted in zip(spec.shape[2:], size[::-1], strict=True))
+    placed = [head.name for head in card.heads if head.kind not in _PLACELESS]
+    if placed and not same:
+        raise EngineError(
+            f"{file} takes {spec} only, and where the boxes of {', '.join(placed)} lie may be built into it for that"
+            f" size, so it cannot be given {size[0]}x{size[1]}",
+            "export it again from its checkpoint, with --size there",
+        )
+
+
 def _shaped(model: ModelProto, size: tuple[int, int], batch: Batch | None, file: Path) -> ModelProto:
     """The network at this input size (width, height) and batch; EngineError where its graph has others built in."""
     (spec,) = inputs_of(model)
@@ -78,25 +99,39 @@ def _shaped(model: ModelProto, size: tuple[int, int], batch: Batch | None, file:
     wanted = tuple(-1 if isinstance(side, str) else side for side in shape)
     if wanted == spec.shape:
         return model
-    shaped = ModelProto()
-    shaped.CopyFrom(model)
-    fed = next(value for value in shaped.graph.input if value.name == spec.name)
-    kind = fed.type.tensor_type.elem_type
-    named = ["batch" if side in (-1, "dynamic") else side for side in shape]
-    fed.CopyFrom(helper.make_tensor_value_info(spec.name, kind, named))
-    del shaped.graph.value_info[:]
-    for value in shaped.graph.output:
-        value.type.tensor_type.ClearField("shape")
+    shaped = _fed_with(model, shape)
     what = f"{file} for {TensorSpec(spec.name, wanted, spec.dtype)}"
     try:
         shaped = onnx.shape_inference.infer_shapes(shaped, strict_mode=True, data_prop=True)
         checked(shaped, what)
-        # An open batch that is none shows with several pictures only.
-        trial = [_SEVERAL if side < 0 else side for side in wanted]
-        in_onnxruntime(shaped.SerializeToString())(np.zeros(trial, spec.dtype))
+        _try(shaped)
+        if wanted[2:] != spec.shape[2:]:
+            # Constants for every pixel fit another size of as many pixels too: they show at one of twice as many.
+            _try(_fed_with(shaped, [*shape[:3], 2 * size[0]]))
     except (onnx.shape_inference.InferenceError, EngineError) as fault:
         raise _built_in(file, spec) from fault
     return shaped
+
+
+def _fed_with(model: ModelProto, shape: Sequence[int | str]) -> ModelProto:
+    """The same graph with another input shape, and no word about the shapes behind it."""
+    result = ModelProto()
+    result.CopyFrom(model)
+    (spec,) = inputs_of(model)
+    fed = next(value for value in result.graph.input if value.name == spec.name)
+    named = ["batch" if side in (-1, "dynamic") else side for side in shape]
+    fed.CopyFrom(helper.make_tensor_value_info(spec.name, fed.type.tensor_type.elem_type, named))
+    del result.graph.value_info[:]
+    for value in result.graph.output:
+        value.type.tensor_type.ClearField("shape")
+    return result
+
+
+def _try(model: ModelProto) -> None:
+    """Runs it once, an open batch with several pictures: one that is none shows with these only."""
+    (spec,) = inputs_of(model)
+    shape = [_SEVERAL if side < 0 else side for side in spec.shape]
+    in_onnxruntime(model.SerializeToString())(np.zeros(shape, spec.dtype))
 
 
 def _built_in(file: Path, spec: TensorSpec) -> EngineError:

@@ -25,8 +25,10 @@ from torch import Tensor, nn
 from contracts.card import Card, HeadCard, HeadKind, InputCard
 from contracts.errors import EngineError
 from training.foreign.content import Content
+from training.foreign.exchange import is_name, last_epoch
 from training.inert import Shell
-from training.networks.network import Deployed
+from training.networks.network import MOST_CLASSES, Deployed
+from training.pickles import FAULTS
 from training.report import card_lines
 from training.revival import Revival
 from training.subject import Subject
@@ -48,8 +50,8 @@ _HEADS: dict[str, HeadKind] = {
 }
 _MODELS = ("DetectionModel", "SegmentationModel", "ClassificationModel")
 _LARGEST_STRIDE = 256
-_LARGEST_SIDE = 8192
-_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+LARGEST_SIDE = 8192
+"""Of an input, in pixels."""
 _SWITCHES = {"YOLO_OFFLINE": "1", "YOLO_AUTOINSTALL": "0", "YOLO_VERBOSE": "0"}
 """No look whether the network is there (hence no events), nothing installed by itself, no chatter."""
 
@@ -68,7 +70,7 @@ def ultralytics_subject(shell: Shell, content: Content, path: Path) -> Subject:
     _import(where)
     try:
         return _subject(shell, content, path)
-    except _FAULTS as fault:  # attributes of a stranger's making, in code that expects its own
+    except FAULTS as fault:  # attributes of a stranger's making, in code that expects its own
         raise EngineError(
             f"the installed ultralytics cannot run {where}: {ascii(str(fault))[:200]}",
             "save it again with the current ultralytics, or take it from its authors",
@@ -79,14 +81,15 @@ def _subject(shell: Shell, content: Content, path: Path) -> Subject:
     where = f"checkpoint {path}"
     model = _model(shell, where)
     kind = _kind(model, where)
+    version = content.facts.get("version")
     card = Card(
         name=path.stem,
         input=_input(model, content, kind),
         heads=(_head_card(kind, _classes(model, where)),),
         licence=LICENCE,
-        origin=f"ultralytics {content.facts.get('version', '')}".strip(),
+        origin=f"ultralytics {version if is_name(version) else ''}".strip(),
     )
-    stride = 32 if kind == "classification" else int(torch.as_tensor(model.stride).max())
+    stride = 32 if kind == "classification" else _stride(model.stride)
     if not 0 < stride <= _LARGEST_STRIDE:
         raise ValueError(f"its stride is {stride}")
     plain, deployed = _Whole(model, card.heads[0].outputs).eval(), _deployed(model, card.heads[0].outputs)
@@ -100,6 +103,13 @@ def _subject(shell: Shell, content: Content, path: Path) -> Subject:
         deployed=lambda _: deployed,
         report=_report(model, content, card),
     )
+
+
+def _stride(value: Any) -> int:
+    """The coarsest of the strides, which a model keeps as a short tensor."""
+    if not isinstance(value, Tensor) or not 1 <= value.numel() <= 8:
+        raise TypeError("its strides are no tensor")
+    return int(value.max())
 
 
 class _Whole(Deployed):
@@ -227,14 +237,31 @@ def _head_card(kind: HeadKind, classes: tuple[str, ...]) -> HeadCard:
 def _classes(model: Any, where: str) -> tuple[str, ...]:
     """``names`` is a dict from 0 on, or a list; numbered where there is none."""
     head = model.model[-1]
-    count = head.linear.out_features if hasattr(head, "linear") else head.nc
+    count = _class_count(head)
     names = getattr(model, "names", None)
     names = dict(enumerate(names)) if isinstance(names, list | tuple) else names
     if not names:
         return tuple(f"class {number}" for number in range(count))
     if not isinstance(names, dict) or set(names) != set(range(count)):
         raise EngineError(f"{where} does not name its {count} classes 0, 1, 2 …", "set model.names and save it again")
-    return tuple(str(names[number]) for number in range(count))
+    listed = tuple(names[number] for number in range(count))
+    if not all(map(is_name, listed)):
+        raise EngineError(f"{where} has a class whose name is no short text", "set model.names and save it again")
+    return listed
+
+
+def _class_count(head: Any) -> int:
+    """How many classes its last layer has; raises ValueError where that is not what the head says."""
+    if hasattr(head, "linear"):
+        count = len(head.linear.weight)
+    else:
+        levels = getattr(head, "cv3", None) or head.one2one_cv3  # fused ones without suppression keep only the latter
+        count = len(levels[0][-1].weight)
+        if type(head.nc) is not int or head.nc != count:
+            raise ValueError("its number of classes is not that of its tensors")
+    if not 1 <= count <= MOST_CLASSES:
+        raise ValueError(f"it has {count} classes")
+    return count
 
 
 def _input(model: Any, content: Content, kind: HeadKind) -> InputCard:
@@ -243,7 +270,7 @@ def _input(model: Any, content: Content, kind: HeadKind) -> InputCard:
     arguments = arguments if isinstance(arguments, dict) else getattr(arguments, "__dict__", {})
     side = arguments.get("imgsz")
     sides: list[Any] = list(side) if isinstance(side, list | tuple) else [side]  # one number, or (height, width)
-    if not sides or not all(isinstance(each, int) and 0 < each <= _LARGEST_SIDE for each in sides):
+    if len(sides) not in (1, 2) or not all(type(each) is int and 0 < each <= LARGEST_SIDE for each in sides):
         sides = [224 if kind == "classification" else 640]
     return InputCard(fit="stretch" if kind == "classification" else "letterbox", size=(sides[-1], sides[0]))
 
@@ -251,10 +278,10 @@ def _input(model: Any, content: Content, kind: HeadKind) -> InputCard:
 def _report(model: Any, content: Content, card: Card) -> tuple[str, ...]:
     millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
     text = model.yaml.get("yaml_file", "") if isinstance(getattr(model, "yaml", None), dict) else ""
-    what = f"{type(model).__name__} ({Path(str(text)).stem or 'no name'})"
+    stem = Path(text).stem if is_name(text) and text.isprintable() else ""
+    what = f"{type(model).__name__} ({stem or 'no name'})"
     lines = [f"ultralytics {what}, {millions:.2f} M parameters"]
-    epoch = content.facts.get("epoch")
-    return (*lines, *card_lines(card, epoch if isinstance(epoch, int) and epoch >= 0 else None), *content.notes)
+    return (*lines, *card_lines(card, last_epoch(content.facts)), *content.notes)
 
 
 def _import(where: str) -> None:
@@ -265,7 +292,7 @@ def _import(where: str) -> None:
     except ImportError as fault:
         raise EngineError(
             f"{where} is one of ultralytics, whose package is not installed or cannot be loaded ({fault})",
-            'pip install "roadstream[ultralytics]"',
+            'pip install -e ".[train,ultralytics]" in the checkout of roadstream',
         ) from fault
 
 

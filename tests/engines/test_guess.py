@@ -108,6 +108,29 @@ def test_the_way_pictures_are_fed_is_guessed_from_what_comes_out_and_said_to_be_
     assert any("COCO" in doubt for doubt in boxes.doubts)
 
 
+@pytest.mark.parametrize(
+    ("outputs", "unnamed"),
+    [
+        ([YOLO], ()),
+        ([spec("o", 1, 19, 80, 80)], ()),
+        ([spec("o", 1, 6, 8400)], ("boxes",)),
+        ([spec("o", 1, 300, 6)], ("boxes",)),
+        ([spec("lane", 1, 2, 640, 640), spec("mask", 1, 2, 640, 640)], ()),
+        (
+            [
+                spec("det_out", 1, 25200, 6),
+                spec("drive_area_seg", 1, 2, 640, 640),
+                spec("lane_line_seg", 1, 2, 640, 640),
+            ],
+            (),
+        ),
+    ],
+    ids=str,
+)
+def test_names_that_were_made_up_are_told_from_known_ones(outputs: list[TensorSpec], unnamed: tuple[str, ...]) -> None:
+    assert guess_card("net", [IMAGES], outputs).unnamed == unnamed
+
+
 def test_a_kind_that_nothing_decodes_here_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guess_module, "HEADS", {})
     assert any("does not decode yolo_boxes" in doubt for doubt in guess_card("n", [IMAGES], [YOLO]).doubts)

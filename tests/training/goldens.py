@@ -71,13 +71,33 @@ class Golden:
 
         Fails where the shape is another one.
         """
-        facts = next(facts for facts in self._outputs(case) if facts["name"] == output)
-        array = np.asarray(found.detach() if isinstance(found, Tensor) else found)
-        assert list(array.shape) == facts["shape"], f"{self.name} {case.name} {output}: {array.shape}"
-        stored = self._arrays[f"{case.name}/{output}"]
-        values = array.reshape(-1)[:: facts["k"]] if facts["mode"] == "every" else array
+        facts = self._facts(case, output)
         largest = max(abs(facts["min"]), abs(facts["max"]))
-        return float(np.abs(values.reshape(stored.shape).astype(np.float64) - stored).max() / largest)
+        away = self.differences(case, output, found)
+        return float(away[~self._left_out(facts)].max() / largest)
+
+    def differences(self, case: Case, output: str, found: Tensor | NDArray[Any]) -> NDArray[np.float64]:
+        """|found − golden|, in the shape of the output; NaN where the golden's value is not stored.
+
+        Fails where the shape is another one.
+        """
+        facts = self._facts(case, output)
+        array = np.asarray(found.detach() if isinstance(found, Tensor) else found, np.float64)
+        assert list(array.shape) == facts["shape"], f"{self.name} {case.name} {output}: {array.shape}"
+        golden = np.full(array.shape, np.nan)
+        golden[~self._left_out(facts)] = self._arrays[f"{case.name}/{output}"].reshape(-1)
+        away: NDArray[np.float64] = np.abs(array - golden)
+        return away
+
+    def _left_out(self, facts: dict[str, Any]) -> NDArray[np.bool_]:
+        """Where an output's values are not stored."""
+        left_out = np.ones(facts["shape"], np.bool_)
+        left_out.reshape(-1)[:: facts["k"] if facts["mode"] == "every" else 1] = False
+        return left_out
+
+    def stores(self, case: Case, output: str) -> bool:
+        """Whether there is an array of this name (``da.argmax_packed``)."""
+        return f"{case.name}/{output}" in self._arrays
 
     def foreground(self, case: Case, output: str) -> NDArray[np.uint8]:
         """The golden's arg-max of a two-channel output: uint8 (B, H, W)."""
@@ -89,6 +109,9 @@ class Golden:
     def array(self, case: Case, output: str) -> NDArray[Any]:
         """A stored array as it lies in the file (a full output, or suppressed boxes)."""
         return np.asarray(self._arrays[f"{case.name}/{output}"])
+
+    def _facts(self, case: Case, output: str) -> dict[str, Any]:
+        return next(facts for facts in self._outputs(case) if facts["name"] == output)
 
     def _outputs(self, case: Case) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = next(

@@ -50,7 +50,8 @@ def two_masks(
 ) -> Path:
     """Masks ``names`` (B, 2, H, W) behind convolutions of their own and a common one.
 
-    built_in: "resize" (the first mask's size is a constant), "reshape" (so is its whole shape).
+    built_in: "resize" (the first mask's size is a constant), "reshape" (so is its whole shape), "pixels" (there is a
+    constant for every pixel).
     """
     rng = np.random.default_rng(5)
     constants: dict[str, NDArray[np.generic]] = {
@@ -58,14 +59,15 @@ def two_masks(
         "w1": rng.normal(size=(2, 8, 1, 1)).astype(np.float32),
         "w2": rng.normal(size=(2, 8, 1, 1)).astype(np.float32),
         "one": np.array([1, 1, 1, 1], np.float32),
-        "sizes": np.array([1, 2, dims[2], dims[3]] if built_in else [], np.int64),
+        "sizes": np.array([1, 2, dims[2], dims[3]] if built_in in ("resize", "reshape") else [], np.int64),
+        **(_pixels(dims) if built_in == "pixels" else {}),
     }
     nodes = [
         node("Conv", ["images", "w0"], ["common"], pads=[1, 1, 1, 1]),
         node("Relu", ["common"], ["active"]),
         node("Conv", ["active", "w1"], ["da_raw"]),
         node("Conv", ["active", "w2"], ["ll_raw"]),
-        _last(built_in, names[0]),
+        *_last(built_in, names[0]),
         node("Sigmoid", ["ll_raw"], [names[1]]),
     ]
     sizes = (dims[0], 2, dims[2], dims[3])
@@ -77,9 +79,24 @@ def two_masks(
     return path
 
 
-def _last(built_in: str, name: str) -> NodeProto:
+def _pixels(dims: Dims) -> dict[str, NDArray[np.generic]]:
+    count = int(dims[2]) * int(dims[3])
+    return {
+        "flat": np.array([0, 0, -1], np.int64),
+        "places": np.linspace(-1, 1, 2 * count, dtype=np.float32).reshape(1, 2, count),
+    }
+
+
+def _last(built_in: str, name: str) -> list[NodeProto]:
     if built_in == "resize":
-        return node("Resize", ["da_raw", "", "", "sizes"], [name], mode="nearest")
+        return [node("Resize", ["da_raw", "", "", "sizes"], [name], mode="nearest")]
     if built_in == "reshape":
-        return node("Reshape", ["da_raw", "sizes"], [name])
-    return node("Resize", ["da_raw", "", "one"], [name], mode="nearest")
+        return [node("Reshape", ["da_raw", "sizes"], [name])]
+    if built_in == "pixels":
+        return [
+            node("Shape", ["da_raw"], ["shape"]),
+            node("Reshape", ["da_raw", "flat"], ["rows"]),
+            node("Add", ["rows", "places"], ["placed"]),
+            node("Reshape", ["placed", "shape"], [name]),
+        ]
+    return [node("Resize", ["da_raw", "", "one"], [name], mode="nearest")]

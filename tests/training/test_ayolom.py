@@ -154,24 +154,6 @@ def _require_same_set(found: NDArray[np.float32], wanted: NDArray[np.float32], w
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize("name", ["ayolom-n", "ayolom-n-gates"])
-def test_an_exported_file_answers_as_the_original(shared: Path, tmp_path: Path, name: str) -> None:
-    golden, network = original(shared, name)
-    case = golden.cases()[0]
-    height, width = case.images.shape[2:]
-    file = tmp_path / "ayolom.onnx"
-    file.write_bytes(traced(network.deployed(HEADS), (width, height)).SerializeToString())
-    with torch.inference_mode():
-        raw = network(case.images)
-    for runtime, opened in RUNTIMES.items():
-        found = opened(file)(case.images.numpy())
-        assert golden.difference(case, "det", found["boxes"]) < TOLERANCE, runtime
-        for output, head, scores in zip(("da", "ll"), ("drivable", "lane"), raw[1:], strict=True):
-            assert found[head].dtype == np.uint8
-            assert _golden_flips(golden, case, output, scores, torch.from_numpy(found[head])) <= 1e-4, runtime
-
-
-@pytest.mark.shared
 def test_a_file_of_the_fork_is_read_to_its_end(shared: Path) -> None:
     checkpoints = pytest.importorskip("training.checkpoints")
     checkpoint = checkpoints.read_checkpoint(shared / "goldens/checkpoints/ayolom-n.pt")

@@ -227,6 +227,120 @@ def test_our_own_form_is_not_trusted(
         assert str(caught.value).isprintable()
 
 
+def ours(family: str, variant: str, **facts: Any) -> dict[str, Any]:
+    """Our own form, made up by a stranger."""
+    plain: dict[str, Any] = {
+        "classes": {},
+        "options": {},
+        "input": {},
+        "origin": "",
+        "licence": "",
+        "epoch": None,
+        "notes": [],
+    }
+    return {"roadstream": 1, "family": family, "variant": variant, **plain, "state": WEIGHTS, **facts}
+
+
+def nest(deep: int) -> Any:
+    """Lists of one list twice: short in a file, 2 ** deep values for those who unfold it."""
+    value: Any = "x"
+    for _ in range(deep):
+        value = [value, value]
+    return value
+
+
+def anchors(weight: Tensor) -> dict[str, Tensor]:
+    signs = ("9.cv2.conv.weight", "13.cv3.conv.weight", "23.cv3.conv.weight")
+    return {**dict.fromkeys(signs, torch.zeros(1)), "24.m.0.weight": weight}
+
+
+TWO = {"classes": ["a", "b"]}
+STRANGERS: dict[str, tuple[Any, str]] = {
+    "a tensor as version": ({"roadstream": torch.ones(2)}, "another version"),
+    "a state that is none": (ours("ddrnet", "23-slim", state=[torch.ones(1)]), "its state is not a mapping"),
+    "a key without end": (ours("ddrnet", "23-slim", state={"k" * 5000: torch.ones(1)}), "its state is not a mapping"),
+    **{
+        f"{family} without classes": (ours(family, variant), "network with 0 classes for")
+        for family, variant in (("yolov5", "n"), ("ayolom", "n"), ("yolop", "standard"), ("road_agents", "n"))
+    },
+    "classes without end": (ours("yolov5", "n", classes={"boxes": ["c"] * 20_000}), "with 20000 classes"),
+    "a wide head": (ours("ddrnet", "23-slim", classes=TWO, options={"head_channels": 10**11}), "does not fit"),
+    "a wider head": (ours("ddrnet", "23-slim", classes=TWO, options={"head_channels": 2**62}), "checkpoint"),
+    "no 64 bits": (ours("ddrnet", "23-slim", classes=TWO, options={"head_channels": 10**5000}), "longer or larger"),
+    "a depth without end": (
+        ours(
+            "road_agents",
+            "custom",
+            classes={"agents": ["a"], "locations": ["b"], "actions": ["c"]},
+            options={"width": 1, "depth": 10**9},
+        ),
+        "needs its scale",
+    ),
+    "nested notes": (ours("ddrnet", "23-slim", notes=nest(40)), "longer or larger"),
+    "one long text often": (ours("ddrnet", "23-slim", notes=["x" * 10**6] * 1000), "longer or larger"),
+    "an input without end": (ours("ddrnet", "23-slim", input={"size": (10**9, 10**9)}), "1000000000×1000000000"),
+    "a key of digits": ({"1" * 5000 + ".x": torch.ones(1), "24.anchors": torch.ones(1)}, "a tensor is called"),
+    "a layer without axes": (
+        {**anchors(torch.zeros(18, 1)), "1.conv.weight": torch.tensor(1.0)},
+        "layer 1 has 0 channels",
+    ),
+    "a head of nothing": (
+        {
+            **anchors(torch.zeros(3 * 10**11, 0)),
+            "1.conv.weight": torch.zeros(32, 0),
+            "2.m.0.cv1.conv.weight": torch.ones(1),
+        },
+        "300000000000 values per cell",
+    ),
+    "halves over and over": (
+        dict.fromkeys((f"k{number}" for number in range(50)), torch.ones(1 << 20).half()),
+        "the same tensors over and over",
+    ),
+}
+
+
+@pytest.mark.parametrize("stranger", STRANGERS)
+def test_no_value_of_a_stranger_s_gets_further_than_its_message(tmp_path: Path, stranger: str) -> None:
+    """Each would be a traceback, a program that hangs or more memory than there is."""
+    value, words = STRANGERS[stranger]
+    path = tmp_path / "strange.pt"
+    torch.save(value, path)
+    for read in (read_checkpoint, open_subject):
+        with pytest.raises(EngineError) as caught:
+            read(path)
+        assert words in caught.value.message
+        assert str(caught.value).isprintable()
+        assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("names", [nest(40), [10**5000], [["x"]]])
+def test_the_names_of_old_storages_are_text(tmp_path: Path, names: Any) -> None:
+    path = tmp_path / "old.pt"
+    parts = [0x1950A86A20F9469CFC6C, 1001, {"little_endian": True}, {}, names]
+    path.write_bytes(b"".join(map(pickled, parts)))
+    with pytest.raises(EngineError, match="its storages are not those it names"):
+        read_content(path)
+
+
+def test_copies_of_one_thing_are_counted(tmp_path: Path) -> None:
+    """A dict of 4,000 entries, taken over by 4,000 calls: a file of 200 kB that asks for a gigabyte."""
+    one = pickled({f"k{number}": number for number in range(4_000)})[2:-1]
+    call = name("collections", "Counter") + b"h\x00\x85R"
+    data = b"\x80\x02(" + one + call * 4_000 + b"t."
+    with pytest.raises(EngineError, match="over and over"):
+        read_content(archive(tmp_path / "copies.pt", data))
+
+
+def test_a_module_is_taken_before_averaged_tensors_and_said(tmp_path: Path) -> None:
+    leaf = module("models.common.Conv", _parameters=b"}" + text("weight") + four("0") + b"s")
+    data = b"\x80\x02}" + text("ema") + b"}" + text("weight") + four("1") + b"ss" + text("model") + leaf + b"s."
+    content = read_content(archive(tmp_path / "last.pt", data, {"0": bytes(16), "1": bytes(16)}))
+    assert content.modules == {"": "models.common.Conv"}
+    assert content.notes == (
+        "the weights of 'model' were taken: the averaged ones (ema) are tensors without their modules",
+    )
+
+
 def test_what_a_newer_version_adds_is_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "own.pt"
     save_checkpoint(nano(), path)
@@ -336,3 +450,11 @@ def test_the_modules_of_a_fork_are_all_seen(shared: Path, file: str) -> None:
     assert set(content.modules.values()) == classes
     attributes = set(json.loads((folder / f"{file}.json").read_text())["model_attributes"])
     assert set(content.model) == attributes
+
+
+def test_weights_rounded_to_whole_numbers_are_refused(tmp_path: Path) -> None:
+    blueprint = Blueprint("twinlitenetplus", "nano", {"drivable": ("other", "road"), "lane": ("other", "line")})
+    state = {key: value.to(torch.int64) for key, value in build(blueprint).state_dict().items()}
+    save_checkpoint(Checkpoint(blueprint, state, InputCard(), "", ""), tmp_path / "whole.pt")
+    with pytest.raises(EngineError, match="of whole numbers"):
+        read_checkpoint(tmp_path / "whole.pt")

@@ -79,27 +79,6 @@ def test_goldens(shared: Path, name: str, variant: str, options: Options, count:
             assert golden.difference(case, output, value) < 2e-5
 
 
-@pytest.mark.shared
-@pytest.mark.parametrize(
-    "name", [name for name, *_ in GOLDENS if "chenjun" not in name]
-)  # chenjun's is ydhong's without the auxiliary head, which deployed networks have not
-def test_goldens_after_export(shared: Path, tmp_path: Path, name: str) -> None:
-    """The class of every pixel, in PyTorch, in ONNX Runtime and in OpenVINO."""
-    golden = Golden(shared, name)
-    network = loaded(recognised(golden.state()))
-    case = golden.cases()[0]
-    plain = run(network.plain(HEADS), case.images)
-    if network.output_stride == 8:  # the golden holds all of these logits
-        assert golden.difference(case, "main", network(case.images).main) < 2e-5
-        full = torch.from_numpy(golden.array(case, "main").astype(np.float32))
-        torch.testing.assert_close(plain, resized(full, case.images, align_corners=False), rtol=0, atol=1e-4)
-    deployed = network.deployed(HEADS)
-    wanted = plain.argmax(1)
-    assert flips(run(deployed, case.images), wanted) <= FLIPS
-    for runtime, ids in in_runtimes(deployed, case.images, tmp_path):
-        assert flips(ids, wanted) <= FLIPS, runtime
-
-
 def in_runtimes(network: Deployed, pictures: Tensor, folder: Path) -> Iterator[tuple[str, NDArray[Any]]]:
     """(runtime, ids) of the exported network, checked to be uint8 (B, H, W)."""
     batch, _, height, width = pictures.shape

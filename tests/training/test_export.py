@@ -32,7 +32,7 @@ from training.order import Order, Say, fitting_size
 from training.publish import publish
 from training.runtimes import in_onnxruntime
 
-FEW = "synthetic:?seconds=3&fps=1"
+FEW = "synthetic:?size=192x128&seconds=3&fps=1"
 
 
 def order(**given: Any) -> Order:
@@ -98,7 +98,12 @@ def test_the_same_checkpoint_gives_the_same_bytes(exported: Path, tmp_path: Path
 
 def test_an_open_batch_runs_with_one_and_three_and_a_fixed_one_with_its_own(tmp_path: Path) -> None:
     images = np.random.default_rng(0).random((3, 3, SIZE[1], SIZE[0]), np.float32)
-    export(subject(), tmp_path / "open.onnx", order(batch="dynamic", sources=("synthetic:?seconds=4&fps=1",)), print)
+    export(
+        subject(),
+        tmp_path / "open.onnx",
+        order(batch="dynamic", sources=("synthetic:?size=192x128&seconds=4&fps=1",)),
+        print,
+    )
     run = in_onnxruntime(tmp_path / "open.onnx")
     three, one = run(images), run(images[1:2])
     assert three["lane"].shape == (3, SIZE[1], SIZE[0])
@@ -144,7 +149,7 @@ def test_weights_that_are_no_numbers_are_refused_by_output_and_frame(
 def test_what_exists_stays_when_the_new_file_fails(exported: Path, tmp_path: Path) -> None:
     path = tmp_path / "tiny.onnx"
     path.write_bytes(b"old")
-    with pytest.raises(EngineError, match="not what its original is"):
+    with pytest.raises(EngineError, match="not shown to be what its original is"):
         publish_again(exported, path, TinyNetwork(seed=4), overwrite=True)
     assert path.read_bytes() == b"old"
     publish_again(exported, path, overwrite=True)
@@ -168,6 +173,14 @@ def test_an_interrupt_leaves_nothing(exported: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         publish_again(exported, tmp_path / "tiny.onnx", say=interrupting)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_default_frames_are_enough_for_any_batch(exported: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    done = Order(batch=11, heads=("lane",))
+    export(subject(), tmp_path / "t.onnx", done, said.append)
+    assert any("11 frames of synthetic:?seconds=11&fps=1" in line for line in said)
+    assert inputs_of(read_onnx(tmp_path / "t.onnx"))[0].shape[0] == 11
 
 
 def test_a_clip_too_short_for_one_batch_is_no_proof(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from tests.training.onnx_networks import model_of, node, two_masks
 from tests.training.tiny_networks import SIZE, subject
 from training.export import export, torch_run
 from training.half import halved
+from training.half_range import require_range
 from training.onnx_files import inputs_of, outputs_of, read_onnx, write_onnx
 from training.order import Order
 from training.rework import rework
 from training.runtimes import RUNTIMES, in_onnxruntime
 
-FEW = ("synthetic:?seconds=3&fps=1",)
+FEW = ("synthetic:?size=192x128&seconds=3&fps=1",)
 
 
 @pytest.fixture(scope="module")
@@ -142,6 +143,27 @@ def test_what_overflows_inside_is_refused_and_not_written(tmp_path: Path) -> Non
     with pytest.raises(EngineError, match=r"'common' inside the network reaches .* on frame 0, float16 ends at 65504"):
         rework(path, tmp_path / "half.onnx", Order(precision="fp16", sources=FEW), lambda _: None)
     assert not (tmp_path / "half.onnx").exists()
+
+
+def test_no_number_inside_is_refused_although_the_output_is_one(tmp_path: Path) -> None:
+    model = model_of(
+        [
+            node("Conv", ["images", "w"], ["negative"]),
+            node("Sqrt", ["negative"], ["none"]),
+            node("Conv", ["none", "v"], ["after"]),
+            node("IsNaN", ["after"], ["where"]),
+            node("Where", ["where", "zero", "after"], ["y"]),
+        ],
+        {
+            "w": np.full((16, 3, 1, 1), -1, np.float32),
+            "v": np.ones((4, 16, 1, 1), np.float32),
+            "zero": np.zeros((), np.float32),
+        },
+        {"y": (TensorProto.FLOAT, (1, 4, 32, 48))},
+    )
+    frames = [np.ones((1, 3, 32, 48), np.float32)]
+    with pytest.raises(EngineError, match=r"'none' inside the network reaches nan on frame 0"):
+        require_range(model, halved(model), frames)
 
 
 def test_networks_that_are_not_plain_floats_are_refused(exported: Path) -> None:

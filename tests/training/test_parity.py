@@ -42,18 +42,48 @@ def test_pixels_are_counted_as_a_loop_would(seed: int, channels: int, flips: int
 
 
 def test_a_pixel_whose_scores_tie_is_told_apart() -> None:
-    scores = np.zeros((1, 2, 10, 10), np.float32)
-    scores[0, 1, :5] = 1
-    scores[0, 0, 4] = 2
-    scores[0, 1, 5:] = 1e-7  # rounding decides
-    ids = np.zeros((1, 10, 10), np.uint8)
-    ids[0, :4] = 1
-    (figure,) = figures("mask_ids", scores, ids).values()
-    assert (figure.worst, figure.note) == (0, "50 more where scores tie")
-    ids[0, 0, 0] = 0
-    (figure,) = figures("mask_ids", scores, ids).values()
-    assert figure.worst == 0.01
-    assert not figure.holds
+    scores = np.zeros((1, 2, 100, 100), np.float32)
+    scores[0, 1, :50] = 1
+    scores[0, 0, 50:] = 2
+    scores[0, :, 0, :5] = 3
+    scores[0, 1, 0, :5] += 3e-6  # rounding decides
+    ids = np.zeros((1, 100, 100), np.uint8)
+    ids[0, :50] = 1
+    ids[0, 0, :5] = 0
+    found = figures("mask_ids", scores, ids)
+    assert {what: figure.worst for what, figure in found.items()} == {
+        "pixels differing": 0,
+        "more where scores tie": 5e-4,
+    }
+    assert all(figure.holds for figure in found.values())
+    ids[0, 1, :2] = 0
+    found = figures("mask_ids", scores, ids)
+    assert found["pixels differing"].worst == 2e-4
+    assert not found["pixels differing"].holds
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_dead_head_does_not_hide_behind_its_ties(channels: int) -> None:
+    dead = np.zeros((1, channels, 8, 8), np.float32)
+    assert not all(figure.holds for figure in figures("mask_ids", dead, np.ones((1, 8, 8), np.uint8)).values())
+    assert all(figure.holds for figure in figures("mask_ids", dead, np.zeros((1, 8, 8), np.uint8)).values())
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_one_huge_score_excuses_no_other_pixel(channels: int) -> None:
+    scores = np.ones((1, channels, 8, 8), np.float32)
+    scores[:, 0] = 2
+    scores[0, 0, 0, 0] = 1e6
+    wrong = np.full((1, 8, 8), 1 if channels == 2 else 0, np.uint8)
+    assert figures("mask_ids", scores, wrong)["pixels differing"].worst == 1
+
+
+@pytest.mark.parametrize("kind", ["yolo_boxes", "yolo_boxes_end2end", "classification"])
+def test_a_number_that_is_none_never_holds(kind: HeadKind) -> None:
+    truth = np.random.default_rng(0).random((1, 8, 6), np.float32)
+    found = truth.copy()
+    found[0, 5, 4] = np.nan
+    assert not all(figure.holds for figure in figures(kind, truth, found).values())
 
 
 def test_a_mask_of_one_class_only_is_said_to_prove_little() -> None:
@@ -105,6 +135,8 @@ def test_coefficients_of_instances_are_measured_against_their_largest() -> None:
     by_name = figures("yolo_instances", truth, found, classes=("a", "b"))
     assert by_name["coefficients"].worst == pytest.approx(0.01, rel=1e-3)
     assert by_name["scores"].worst == 0
+    dead = np.zeros_like(truth)
+    assert not figures("yolo_instances", dead, truth, classes=("a", "b"))["coefficients"].holds
 
 
 def test_chosen_boxes_may_change_places_and_nothing_else() -> None:
@@ -123,13 +155,13 @@ def test_chosen_boxes_may_change_places_and_nothing_else() -> None:
     assert not figures("yolo_boxes_end2end", truth, other)["coordinates"].holds
 
 
-def test_of_boxes_that_are_all_as_unsure_others_may_be_chosen() -> None:
+def test_where_all_boxes_are_as_unsure_nothing_is_compared_and_nothing_proven() -> None:
     truth = np.full((1, 30, 6), 1e-5, np.float32)
     other = truth.copy()
     other[..., :4] = 70
     found = figures("yolo_boxes_end2end", truth, other)["coordinates"]
-    assert found.holds
-    assert found.note == "but no box stands out here"
+    assert not found.holds
+    assert "no box stands out on these frames" in found.note
 
 
 def test_other_numbers_are_measured_against_the_largest_of_them() -> None:
@@ -159,7 +191,9 @@ def test_the_report_has_a_line_per_output_and_runtime() -> None:
     report = compare(scoring, runtimes, CARD, frames(4), tolerance=FP32)
     assert report.frames == 4
     assert [line.split(":")[0] for line in report.lines()] == ["holds  lane in one", "FAILS  lane in other"]
-    with pytest.raises(EngineError, match=r"out\.onnx is not what its original is.*: lane in other: pixels differing"):
+    with pytest.raises(
+        EngineError, match=r"out\.onnx is not shown to be what its original is.*: lane in other: pixels differing"
+    ):
         report.require("out.onnx", "cure")
 
 

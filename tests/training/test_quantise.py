@@ -243,12 +243,7 @@ from pathlib import Path
 
 calls = []
 sys.addaudithook(lambda event, given: calls.append((event, given)) if event.startswith("socket.") else None)
-from engines.gate import check
-from engines.open import open_engine
-from training import calibration
-from training.pictures import frames_of
-from training.quantise import Quantised, quantise
-from training.quantise_ladder import AIMS
+from training.quantise import quantise
 
 for ending in ("onnx", "xml"):
     quantise(Path("net.onnx"), Path(f"out.{ending}"), [sys.argv[1]], progress=lambda line: None)

@@ -9,17 +9,18 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from numpy.typing import NDArray
 from onnx import TensorProto
 
-from contracts.card import Card, HeadCard, InputCard
+from contracts.card import Card, HeadCard, HeadKind, InputCard
 from contracts.config import EngineConfig
 from contracts.errors import EngineError, UsageError
 from engines.cards import METADATA_KEY
 from engines.open import open_engine
 from tests.support.networks import box_network, mask_network
-from tests.training.onnx_networks import DRIVABLE, model_of, node, two_masks
+from tests.training.onnx_networks import DRIVABLE, Dims, model_of, node, two_masks
 from training.importing import UnclearError, found_card, write_card, write_copy
-from training.onnx_files import inputs_of, metadata, outputs_of, read_onnx
+from training.onnx_files import inputs_of, metadata, outputs_of, read_onnx, with_card
 from training.order import Order
 from training.rework import rework
 from training.runtimes import in_onnxruntime
@@ -90,7 +91,13 @@ def test_a_batch_is_opened_where_the_graph_allows(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("built_in", "wish"),
-    [("resize", {"size": (64, 48)}), ("reshape", {"size": (64, 48)}), ("reshape", {"batch": "dynamic"})],
+    [
+        ("resize", {"size": (64, 48)}),
+        ("reshape", {"size": (64, 48)}),
+        ("reshape", {"batch": "dynamic"}),
+        ("pixels", {"size": (32, 48)}),  # as many pixels as before: every constant fits
+        ("pixels", {"size": (96, 16)}),
+    ],
 )
 def test_sizes_built_into_the_graph_are_refused_and_nothing_is_written(
     tmp_path: Path, built_in: str, wish: dict[str, Any]
@@ -99,6 +106,40 @@ def test_sizes_built_into_the_graph_are_refused_and_nothing_is_written(
     with pytest.raises(EngineError, match=r"has the sizes of images float32 \[1,3,32,48\] built into its operators"):
         done(source, tmp_path / "out.onnx", **wish)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["two.onnx"]
+
+
+def grid_boxes(path: Path, kind: HeadKind = "yolo_boxes", dims: Dims = (1, 3, 32, 48)) -> Path:
+    """Boxes (1, 6, N) of a cell of 8 pixels each, whose places are a constant as exporters make it."""
+    rng = np.random.default_rng(6)
+    rows, columns = np.mgrid[: dims[2] // 8, : dims[3] // 8].reshape(2, 1, -1) * 8.0  # type: ignore[operator]
+    constants: dict[str, NDArray[np.generic]] = {
+        "w": rng.normal(size=(6, 3, 8, 8)).astype(np.float32) / 100,
+        "flat": np.array([0, 6, -1], np.int64),
+        "grid": np.vstack([columns, rows, np.zeros((4, rows.size))])[None].astype(np.float32),
+    }
+    nodes = [
+        node("Conv", ["images", "w"], ["raw"], strides=[8, 8]),
+        node("Reshape", ["raw", "flat"], ["rows"]),
+        node("Sigmoid", ["rows"], ["scores"]),
+        node("Add", ["scores", "grid"], ["boxes"]),
+    ]
+    model = model_of(nodes, constants, {"boxes": (TensorProto.FLOAT, (1, 6, rows.size))}, dims)
+    head = HeadCard(name="boxes", kind=kind, outputs=("boxes",), classes=("car", "bus"))
+    with_card(model, Card(name="grid", input=InputCard(fit="stretch"), heads=(head,)))
+    onnx.save(model, path)
+    return path
+
+
+@pytest.mark.parametrize("size", [(32, 48), (96, 16), (64, 48)], ids=["swapped", "as many cells", "more"])
+def test_a_file_of_boxes_keeps_the_size_that_its_grid_was_made_for(tmp_path: Path, size: tuple[int, int]) -> None:
+    source = grid_boxes(tmp_path / "grid.onnx")
+    with pytest.raises(
+        EngineError, match=r"where the boxes of boxes lie may be built into it.*given \d+x\d+"
+    ) as caught:
+        done(source, tmp_path / "out.onnx", size=size)
+    assert "from its checkpoint" in caught.value.cure
+    assert list(tmp_path.iterdir()) == [source]
+    done(source, tmp_path / "half.onnx", size=(48, 32), precision="fp16")
 
 
 def test_half_of_a_file_is_held_to_the_file(tmp_path: Path) -> None:
@@ -161,6 +202,15 @@ def test_outputs_that_leave_no_doubt_get_a_card_that_says_what_was_assumed(
     assert all(f"# ASSUMED: {doubt}" in text for doubt in found.assumed)
     assert found_card(file).card == found.card
     assert found_card(file).there
+
+
+def test_names_that_come_from_a_registered_network_are_clear(tmp_path: Path) -> None:
+    """One class "vehicle" is no name that everybody gives, but YOLOP's outputs have names of their own."""
+    masks = dict.fromkeys(NAMED, (1, 2, 320, 320))
+    file = unknown(tmp_path / "mine.onnx", {"det_out": (1, 6300, 6), **masks}, (1, 3, 320, 320))
+    found = found_card(file)
+    assert found.card.heads[0].classes == ("vehicle",)
+    assert any("are those of yolop" in doubt for doubt in found.assumed)
 
 
 @pytest.mark.parametrize(

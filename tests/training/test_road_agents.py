@@ -166,9 +166,10 @@ def test_classes_come_from_the_file_where_it_names_them() -> None:
 
 
 def test_counts_that_contradict_the_tensors_are_refused() -> None:
-    model = {"num_agent": 3, "num_loc": 5, "num_action": 4}
-    with pytest.raises(EngineError, match=r"another shape, first: .* \[11, 32, 1, 1\] instead of \[12, 32, 1, 1\]"):
-        recognise(content(theirs(random_network()), HEAD_CLASS, **model))
+    for told in (3, 0, 1_000_000_000, "2"):
+        model = {"num_agent": told, "num_loc": 5, "num_action": 4}
+        with pytest.raises(EngineError, match="its tensors have 11 scores, which is not what its three questions"):
+            recognise(content(theirs(random_network()), HEAD_CLASS, **model))
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 
+from training.quantise_onnx import OnnxTarget
+from training.quantise_openvino import OpenVinoTarget
 from training.sensitive import Graph, Node, by_added_noise
 
 # in → A → act → B ─┬→ C → sigmoid → scores
@@ -77,3 +83,22 @@ def test_a_ruined_channel_counts_beside_a_loud_one() -> None:
         [frame],
     )
     assert order == ["quiet", "loud"]
+
+
+def test_what_has_weights_and_what_multiplies_activations(tmp_path: Path) -> None:
+    """The same small attention in both forms (OpenVINO names what makes an output after it)."""
+    values = np.ones((1, 1, 4, 4), np.float32)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["query"], "linear"),
+        helper.make_node("Relu", ["query"], ["key"], "relu"),
+        helper.make_node("MatMul", ["query", "key"], ["y"], "y"),
+    ]
+    given = [helper.make_tensor_value_info("x", TensorProto.FLOAT, values.shape)]
+    out = [helper.make_tensor_value_info("y", TensorProto.FLOAT, values.shape)]
+    graph = helper.make_graph(nodes, "tiny", given, out, [numpy_helper.from_array(values, "w")])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "net.onnx")
+    for found in (OnnxTarget(model).graph, OpenVinoTarget(tmp_path / "net.onnx").graph):
+        assert found.weighted() == ("linear",)
+        assert found.products() == {"y"}
+        assert found.near("y", 1) == {"y", "relu", "linear"}

@@ -11,30 +11,32 @@ from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from commands.terminal import guarded
-from contracts.card import Card
+from contracts.card import Card, HeadCard, InputCard
 from contracts.config import EngineConfig
 from contracts.errors import EXIT_INTERRUPTED
 from contracts.protocols import Thresholds
+from contracts.tensor import TensorSpec
 from engines.cards import METADATA_KEY
 from engines.gate import check
 from engines.heads.open import HEADS, open_head
 from engines.open import open_engine
 from engines.prepare import Preparer
-from tests.training.onnx_networks import two_masks
+from tests.training.onnx_networks import LANE, two_masks
 from training.__main__ import main
 from training.blueprint import Blueprint, Checkpoint
 from training.checkpoints import save_checkpoint
 from training.networks.families import FAMILIES, build, family
 from training.onnx_files import inputs_of, metadata, outputs_of, read_onnx
-from training.pictures import frames_of
+from training.pictures import frames_of, tensors
 
 ROOT = Path(__file__).resolve().parents[2]
-FRAMES = "synthetic:?seconds=3&fps=1"
+FRAMES = "synthetic:?size=320x180&seconds=3&fps=1"
 MASKS: Mapping[str, tuple[str, ...]] = {"drivable": ("other", "drivable area"), "lane": ("other", "lane line")}
 NETWORKS: Mapping[str, Blueprint] = {
     "ayolom": Blueprint("ayolom", "p", {"boxes": ("car",), **MASKS}),
@@ -57,21 +59,21 @@ def test_every_family_has_its_row() -> None:
 
 
 def checkpoint(name: str, folder: Path, *, broken: bool = False) -> Path:
-    """A file of ours with random weights, its norms settled on noise."""
+    """A file of ours with random weights, its norms settled on the frames it will see."""
     torch.manual_seed(1)
-    network = build(NETWORKS[name])
+    network, kind = build(NETWORKS[name]), family(name)
+    card = Card(name=name, input=kind.input.model_copy(update={"size": None}), heads=network.heads)
+    images = tensors(card, [TensorSpec("images", (1, 3, 64, 128), "float32")], frames_of([FRAMES], 3))
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = None  # the plain average
     network.train()
     with torch.no_grad():
-        for _ in range(2):
-            network(torch.rand(2, 3, 64, 128))
+        network(torch.from_numpy(np.concatenate(list(images))))
     state = network.state_dict()
     if broken:
         next(tensor for tensor in state.values() if tensor.ndim == 4)[0] = torch.nan
     path = folder / f"{name}.pt"
-    kind = family(name)
     save_checkpoint(Checkpoint(NETWORKS[name], state, kind.input, "a test", kind.licence), path)
     return path
 
@@ -96,13 +98,14 @@ def test_a_checkpoint_of_every_family_becomes_a_file_that_runs(
     printed = capsys.readouterr()
     assert printed.out == f"{output}\n"
     names = [spec.name for spec in outputs_of(read_onnx(output))]
+    assert ("does not decode road_agents; a run refuses the file" in printed.err) == (name == "road_agents")
     for runtime in ("onnxruntime", "openvino"):
         assert all(f"holds  {each} in {runtime}" in printed.err for each in names)
         engine = open_engine(EngineConfig.model_validate({"file": output, "backend": runtime}))
         with closing(engine):
             (picture,) = frames_of([FRAMES], 1)
-            tensors, fit = Preparer(engine).prepare(picture)
-            outputs = engine.submit(tensors).result(60)
+            arrays, fit = Preparer(engine).prepare(picture)
+            outputs = engine.submit(arrays).result(60)
             assert engine.card.licence == family(name).licence
             for head in engine.card.heads:
                 if head.kind in HEADS:
@@ -173,7 +176,7 @@ def test_int8_is_calibrated_on_the_frames_given_and_names_its_reference(
         (["export", "{small}", "--output", "{small}"], 2, "does not end in .onnx"),
         (["export", "{small}", "--output", "{tmp}/no/x.onnx"], 5, "does not exist"),
         (["export", "{small}", "--fast-classmap", "--size", "64x32"], 2, "for DDRNet"),
-        (["export", "{small}", "--size", "64x32", "--frames", "{tmp}/no.mp4"], 3, "no.mp4"),
+        (["export", "{two}", "--heads", "lane", "--frames", "{tmp}/no.mp4"], 3, "no.mp4"),
         (["export", "{tmp}/no.pt"], 4, "no.pt"),
         (["export", "{tmp}/no.onnx", "--heads", "lane"], 4, "does not exist"),
         (["export", "{two}"], 2, "there is nothing to do to"),
@@ -185,7 +188,9 @@ def test_int8_is_calibrated_on_the_frames_given_and_names_its_reference(
         (["import", "{tmp}/half.pt"], 4, "half.pt"),
         (["import", "{tmp}/cut.onnx"], 4, "cut.onnx"),
         (["import", "{tmp}"], 4, ""),
-        (["import", "{small}", "--outptu", "x"], 2, "unrecognized arguments: --outptu"),
+        (["import", "{small}", "--outptu", "x"], 2, "unrecognized arguments: --outptu x → did you mean --output?"),
+        (["export", "{small}", "--precison=fp16"], 2, "did you mean --precision?"),
+        (["import", "{small}", "--precision", "fp16"], 2, "unrecognized arguments: --precision fp16"),
         (["imoprt", "{small}"], 2, "invalid choice"),
     ],
 )
@@ -234,6 +239,21 @@ def test_an_unclear_network_is_refused_and_its_card_printed_to_be_completed(
     assert list(tmp_path.iterdir()) == [file]
 
 
+def test_what_a_run_does_not_decode_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    head = HeadCard(name="classes", kind="class_map", outputs=("da",), classes=("road", "other"))
+    card = Card(name="two", input=InputCard(fit="stretch"), heads=(head, LANE))
+    file = two_masks(tmp_path / "two.onnx", card=card)
+    refused = "head classes: this version does not decode class_map; a run refuses the file"
+    assert run("import", file) == 0
+    printed = capsys.readouterr()
+    assert refused in printed.err
+    assert "runs as it is" not in printed.err
+    assert run("export", file, "--precision", "fp16", "--frames", FRAMES) == 0
+    assert refused in capsys.readouterr().err
+    assert run("export", file, "--heads", "lane", "--frames", FRAMES) == 0
+    assert "does not decode" not in capsys.readouterr().err
+
+
 def test_an_existing_output_is_refused_before_the_work(small: Path, tmp_path: Path) -> None:
     output = tmp_path / "out.onnx"
     output.write_bytes(b"mine")
@@ -241,8 +261,9 @@ def test_an_existing_output_is_refused_before_the_work(small: Path, tmp_path: Pa
     assert output.read_bytes() == b"mine"
 
 
-def test_ctrl_c_leaves_nothing_half_written_and_says_so(small: Path, tmp_path: Path) -> None:
-    words = ["export", str(small), "--size", "64x32", "--output", str(tmp_path / "out.onnx")]
+def test_ctrl_c_leaves_nothing_half_written_and_says_so(tmp_path: Path) -> None:
+    source = two_masks(tmp_path / "two.onnx")
+    words = ["export", str(source), "--heads", "lane", "--output", str(tmp_path / "out.onnx")]
     process = subprocess.Popen(
         [sys.executable, "-W", "error", "-m", "training", *words, "--frames", "synthetic:?seconds=600&fps=1"],
         cwd=ROOT,
@@ -261,20 +282,23 @@ def test_ctrl_c_leaves_nothing_half_written_and_says_so(small: Path, tmp_path: P
         process.kill()
     assert process.returncode == EXIT_INTERRUPTED
     assert rest.strip() == "roadstream: interrupted"
-    assert list(tmp_path.iterdir()) == []
+    assert list(tmp_path.iterdir()) == [source]
 
 
-def test_without_torch_it_says_what_to_install_and_help_works() -> None:
+def test_without_its_packages_it_says_what_to_install_and_help_works() -> None:
     hide = (
-        "import runpy, sys; sys.modules['torch'] = None; sys.argv[1:] = {};"
+        "import runpy, sys; sys.modules[{!r}] = None; sys.argv[1:] = {};"
         " runpy.run_module('training', run_name='__main__')"
     )
-    for words, code, said in (
-        (["import", "x.pt"], 2, 'pip install "roadstream[train]"'),
-        (["import", "--help"], 0, ""),
+    int8 = ["--precision", "int8", "--frames", "x.mp4"]
+    for missing, words, code, said in (
+        ("torch", ["import", "x.pt"], 2, 'this needs torch, which is not installed → pip install -e ".[train]"'),
+        ("nncf", ["export", "x.onnx", *int8], 2, 'this needs nncf, which is not installed → pip install -e ".[train]"'),
+        ("nncf", ["export", "x.pt", *int8], 2, "this needs nncf"),
+        ("torch", ["import", "--help"], 0, ""),
     ):
         done = subprocess.run(
-            [sys.executable, "-c", hide.format(words)],
+            [sys.executable, "-c", hide.format(missing, words)],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             capture_output=True,

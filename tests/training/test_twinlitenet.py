@@ -61,41 +61,6 @@ def test_outputs_are_those_of_the_original(shared: Path, name: str, variant: str
 
 
 @pytest.mark.shared
-@pytest.mark.parametrize(("name", "variant", "_count", "_entries"), GOLDENS)
-def test_exported_masks_are_those_of_the_original(
-    shared: Path, tmp_path: Path, name: str, variant: str, _count: int, _entries: int
-) -> None:
-    golden = Golden(shared, name)
-    checkpoint = recognised(golden.state())
-    assert checkpoint is not None
-    case = max(golden.cases(), key=lambda case: case.images.numel())
-    size = (case.images.shape[3], case.images.shape[2])
-    file = tmp_path / f"{variant}.onnx"
-    file.write_bytes(traced(loaded(checkpoint).deployed(HEADS), size).SerializeToString())
-    for runtime, open_in in RUNTIMES.items():
-        masks = open_in(file)(case.images.numpy())
-        for head, output in zip(HEADS, ("da", "ll"), strict=True):
-            assert masks[head].dtype == np.uint8
-            assert np.mean(masks[head] != golden.foreground(case, output)) <= 1e-4, (runtime, head)
-
-
-@pytest.mark.shared
-@pytest.mark.parametrize("name", ["twinlitenet", "twinlitenetplus-nano"])
-def test_exported_scores_are_those_of_the_original(shared: Path, tmp_path: Path, name: str) -> None:
-    golden = Golden(shared, name)
-    checkpoint = recognised(golden.state())
-    assert checkpoint is not None
-    case = golden.cases()[0]
-    file = tmp_path / "plain.onnx"
-    size = (case.images.shape[3], case.images.shape[2])
-    file.write_bytes(traced(loaded(checkpoint).plain(HEADS), size).SerializeToString())
-    for runtime, open_in in RUNTIMES.items():
-        scores = open_in(file)(case.images.numpy())
-        for head, output in zip(HEADS, ("da", "ll"), strict=True):
-            assert golden.difference(case, output, scores[head]) < 2e-4, (runtime, head)
-
-
-@pytest.mark.shared
 def test_published_weights_give_the_published_scores(shared: Path) -> None:
     facts = json.loads((shared / "goldens/twinlitenet-realweights.json").read_text())
     arrays = np.load(shared / "goldens/twinlitenet-realweights.npz")

@@ -8,22 +8,27 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from torch import nn
 
 from contracts.config import EngineConfig
 from contracts.errors import EngineError
 from engines.onnxruntime import OnnxRuntimeEngine, onnxruntime
 from tests.training.handmade import archive, inner, name, pictures, text
 from training.checkpoints import open_subject, read_checkpoint
+from training.inert import Shell
 from training.onnx_files import with_card, write_onnx
 from training.order import Batch, card_of_export
+from training.revival import Revival
 from training.subject import Subject
 from training.tracing import traced
+from training.ultralytics import _classes
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZE = (160, 128)  # (width, height)
@@ -271,4 +276,39 @@ def test_without_ultralytics_the_cure_is_its_package(made: Path) -> None:
     )
     command = [sys.executable, "-c", code, str(made / "yolov8n.pt")]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=True)
-    assert 'pip install "roadstream[ultralytics]"' in done.stdout
+    assert 'pip install -e ".[train,ultralytics]"' in done.stdout
+
+
+def nest(deep: int) -> Any:
+    """Lists of one list twice: 2 ** deep values for those who unfold it."""
+    value: Any = "x"
+    for _ in range(deep):
+        value = [value, value]
+    return value
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (nest(40), "things without end"),
+        (Shell("pathlib.PosixPath", {"arguments": (nest(40),)}), "a path that is none"),
+        (Shell("pathlib.PosixPath", {"arguments": ("x" * 4000,) * 2}), "a path without end"),
+        (Shell("pathlib.PosixPath"), "a path that is none"),
+    ],
+)
+def test_attributes_of_a_stranger_do_not_unfold(value: Any, words: str) -> None:
+    shell = Shell("Identity", {"_parameters": {}, "_buffers": {}, "_modules": {}, "odd": value})
+    with pytest.raises(EngineError, match=words):
+        Revival(lambda _: nn.Identity, "checkpoint x").module(shell)
+
+
+def test_classes_are_counted_by_the_tensors() -> None:
+    head = SimpleNamespace(cv3=[[nn.Conv2d(1, 3, 1)]], nc=3)
+    model = SimpleNamespace(model=[head], names={0: "a", 1: "b", 2: "c"})
+    assert _classes(model, "checkpoint x") == ("a", "b", "c")
+    for names in ({0: "a", 1: "b", 2: nest(40)}, ["a", "b", "c" * 5000]):
+        with pytest.raises(EngineError, match="no short text"):
+            _classes(SimpleNamespace(model=[head], names=names), "checkpoint x")
+    head.nc = 10**9
+    with pytest.raises(ValueError, match="not that of its tensors"):
+        _classes(model, "checkpoint x")

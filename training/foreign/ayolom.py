@@ -5,8 +5,8 @@ from __future__ import annotations
 from contracts.errors import EngineError
 from training.blueprint import Blueprint, Checkpoint
 from training.foreign.content import Content
-from training.foreign.exchange import class_names, last_epoch
-from training.foreign.yolo8_keys import PLACES, exchanged
+from training.foreign.exchange import class_names, class_total, last_epoch
+from training.foreign.yolo8_keys import PLACES, bottlenecks, exchanged
 from training.networks.ayolom import FAMILY, VARIANTS
 
 _PLACES = PLACES | {
@@ -48,7 +48,7 @@ def recognise(content: Content) -> Checkpoint | None:
 def _variant(content: Content) -> str:
     """Width from the first convolution, depth by counting the second stage's bottlenecks."""
     channels = content.shape("model.0.conv.weight")[:1]
-    found = (channels[0] if channels else 0, _bottlenecks(content, "model.4.m."))
+    found = (channels[0] if channels else 0, bottlenecks(content, 4))
     known = {name: (scale.channels(64), scale.repeats(6)) for name, scale in VARIANTS.items()}
     for name, size in known.items():
         if size == found:
@@ -61,16 +61,12 @@ def _variant(content: Content) -> str:
     )
 
 
-def _bottlenecks(content: Content, prefix: str) -> int:
-    return len({key.removeprefix(prefix).split(".")[0] for key in content.state if key.startswith(prefix)})
-
-
 def _classes(content: Content) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Class names for as many classes as the tensors have, and what is to be said about them.
 
     The forks train boxes as one class but keep the names of the whole data set.
     """
-    count = (content.shape("model.46.cv3.0.2.weight") or (1,))[0]
+    count = class_total(content.shape("model.46.cv3.0.2.weight") or (1,), FAMILY.title)
     listed = content.model.get("names")
     names = class_names(listed, count)
     if names is not None:

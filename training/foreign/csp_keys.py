@@ -16,6 +16,7 @@ from training.networks.anchor_head import STRIDES, AnchorHead
 from training.networks.blocks import ConvNorm
 from training.networks.csp_blocks import Bottleneck, CrossStage, NormedCrossStage, PoolingPyramid, Stem
 from training.networks.families import build
+from training.networks.network import MOST_CLASSES
 
 _CONVOLUTION = {"convolution": "conv", "norm": "bn"}
 _WORDS: Mapping[type[nn.Module], Mapping[str, str]] = {
@@ -136,7 +137,7 @@ def class_count(state: Mapping[str, Tensor], called: str) -> int:
         raise EngineError(f"of {called}, but its box head 24.m.0.weight is missing", CURE)
     anchors = tuple(state["24.anchors"].shape) if "24.anchors" in state else (3, 3, 2)
     classes = shape[0] // 3 - 5
-    if anchors != (3, 3, 2) or shape[0] % 3 or classes < 1:
+    if anchors != (3, 3, 2) or shape[0] % 3 or not 1 <= classes <= MOST_CLASSES:
         raise EngineError(
             f"of {called}, but with anchors {list(anchors)} and {shape[0]} values per cell", "three per level are known"
         )

@@ -13,10 +13,13 @@ import torch
 from contracts.errors import EngineError
 from training.blueprint import Blueprint
 from training.networks.families import build
+from training.networks.network import MOST_CLASSES
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+_LONGEST_NAME = 200
+_MOST_EPOCHS = 1 << 31
 CURE = "import the file as its training saved it; a network that was changed cannot be read"
 
 
@@ -59,16 +62,29 @@ def _fault(keys: list[str], what: str) -> str:
     return f"{tensors} {what}, first: {keys[0]}"
 
 
+def class_total(shape: tuple[int, ...], called: str) -> int:
+    """The classes of a layer that has one output each; raises EngineError where no data set has so many."""
+    count = shape[0] if shape else 0
+    if not 1 <= count <= MOST_CLASSES:
+        raise EngineError(f"of {called}, but with {count} classes", f"1 to {MOST_CLASSES} can be named")
+    return count
+
+
 def class_names(value: Any, count: int) -> tuple[str, ...] | None:
     """Class names as these programs keep them, a list or id → name; None where there are not ``count`` of them."""
     if isinstance(value, Mapping):
         value = [value.get(number) for number in range(len(value))]
-    if isinstance(value, list | tuple) and len(value) == count and all(isinstance(name, str) for name in value):
+    if isinstance(value, list | tuple) and len(value) == count and all(is_name(name) for name in value):
         return tuple(value)
     return None
+
+
+def is_name(value: Any) -> bool:
+    """Whether this is text of a length that classes, files and releases are called by."""
+    return type(value) is str and len(value) <= _LONGEST_NAME
 
 
 def last_epoch(facts: Mapping[str, Any]) -> int | None:
     """The last epoch trained, where the file says so; some programs write -1 when training is done."""
     epoch = facts.get("epoch")
-    return epoch if isinstance(epoch, int) and not isinstance(epoch, bool) and epoch >= 0 else None
+    return epoch if type(epoch) is int and 0 <= epoch < _MOST_EPOCHS else None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contracts.errors import EngineError
 from training.blueprint import Blueprint, Checkpoint, Option
 from training.foreign.content import Content
-from training.foreign.exchange import class_names, last_epoch
-from training.foreign.yolo8_keys import PLACES, exchanged
+from training.foreign.exchange import CURE, class_names, class_total, last_epoch
+from training.foreign.yolo8_keys import PLACES, bottlenecks, exchanged
 from training.networks.road_agents import CUSTOM, FAMILY, QUESTIONS
 from training.networks.yolo8_blocks import SCALES
 
@@ -59,8 +59,7 @@ def _asks_three_questions(content: Content) -> bool:
 def _scale(content: Content) -> tuple[str, dict[str, Option]]:
     """Width from the first convolution, depth by counting the second stage's bottlenecks; named where it has a name."""
     channels = (*content.shape("model.0.conv.weight"), 0)[0]
-    prefix = "model.4.m."
-    repeats = len({key.removeprefix(prefix).split(".")[0] for key in content.state if key.startswith(prefix)})
+    repeats = bottlenecks(content, 4)
     for name, scale in SCALES.items():
         if (scale.channels(64), scale.repeats(6)) == (channels, repeats):
             return name, {}
@@ -76,10 +75,8 @@ def _scale(content: Content) -> tuple[str, dict[str, Option]]:
 def _classes(content: Content) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
     """Class names of the three questions, and what is to be said about them."""
     classes, notes = {}, []
-    for question in QUESTIONS:
-        count, names = (content.model.get(attribute) for attribute in _ATTRIBUTES[question])
-        size = count if isinstance(count, int) else len(_NAMES[question])
-        found = class_names(names, size)
+    for question, size in zip(QUESTIONS, _counts(content), strict=True):
+        found = class_names(content.model.get(_ATTRIBUTES[question][1]), size)
         if found is not None and not all(name.isdigit() for name in found):
             classes[question] = found
         elif len(_NAMES[question]) == size:
@@ -88,3 +85,16 @@ def _classes(content: Content) -> tuple[dict[str, tuple[str, ...]], tuple[str, .
             classes[question] = tuple(f"{question[:-1]} {number}" for number in range(size))
             notes.append(f"the file does not name its {size} {question}: they are numbered")
     return classes, tuple(notes)
+
+
+def _counts(content: Content) -> list[int]:
+    """How many answers each question has; raises EngineError where they are not together those of the tensors."""
+    title = f"the {FAMILY.title} network"
+    total = class_total(content.shape(_SCORES), title)
+    told = [content.model.get(_ATTRIBUTES[question][0], len(_NAMES[question])) for question in QUESTIONS]
+    counts = [count for count in told if type(count) is int and 1 <= count <= total]
+    if len(counts) != len(QUESTIONS) or sum(counts) != total:
+        raise EngineError(
+            f"of {title}, but its tensors have {total} scores, which is not what its three questions add up to", CURE
+        )
+    return counts

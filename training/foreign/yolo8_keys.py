@@ -56,6 +56,12 @@ def foreign_key(key: str, places: Mapping[str, str]) -> str:
     raise KeyError(key)
 
 
+def bottlenecks(content: Content, stage: int) -> int:
+    """How many bottlenecks a numbered layer has."""
+    prefix = f"model.{stage}.m."
+    return len({key.removeprefix(prefix).split(".")[0] for key in content.state if key.startswith(prefix)})
+
+
 def exchanged(
     content: Content, blueprint: Blueprint, places: Mapping[str, str], dropped: Collection[str], title: str
 ) -> dict[str, Tensor]:
@@ -74,5 +80,6 @@ def exchanged(
 
 def _require_bins(content: Content, key: str, title: str) -> None:
     """A DFL layer that is there must hold what is a constant of our networks."""
-    if key in content.state and content.state[key].flatten().tolist() != list(range(BINS)):
+    bins = content.state.get(key)
+    if bins is not None and (bins.numel() != BINS or bins.flatten().tolist() != list(range(BINS))):
         raise EngineError(f"of {title}, but {key} is not 0 … {BINS - 1}", CURE)

@@ -10,7 +10,7 @@ from training.networks.yolop import FAMILY
 
 _SIGNS = ("24.m.0.weight", "24.anchors", "17.cv4.conv.weight", "33.conv.weight", "42.conv.weight")
 """Three of these, and nothing behind layer 42: a YOLOP, whole or not."""
-_LAST = 42
+_LAYERS = frozenset(map(str, range(43)))
 _AREA = {"convolution8": 0, "stage4": 2, "convolution4": 3, "convolution2": 5, "stage2": 6, "scores": 8}
 """Modules of an area branch → how many layers behind its first one."""
 AREAS = {
@@ -24,8 +24,8 @@ AREAS = {
 def recognise(content: Content) -> Checkpoint | None:
     """The checkpoint under our keys; None where it is of another family. Raises EngineError where it does not fit."""
     state = unwrapped(content)
-    numbers = [int(first) for first in {key.partition(".")[0] for key in state} if first.isdecimal()]
-    if sum(sign in state for sign in _SIGNS) < 3 or max(numbers, default=0) > _LAST:
+    numbers = {first for first in (key.partition(".")[0] for key in state) if first.isdecimal()}
+    if sum(sign in state for sign in _SIGNS) < 3 or not numbers <= _LAYERS:
         return None
     count = class_count(state, FAMILY.title)
     classes = ("vehicle",) if count == 1 else tuple(f"class {number}" for number in range(count))

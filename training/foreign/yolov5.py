@@ -72,7 +72,8 @@ def _require_silu(content: Content) -> None:
 
 def _variant(state: Mapping[str, Tensor]) -> str:
     """By the width of the first downsampling and the number of bottlenecks in the first stage."""
-    width = len(state["1.conv.weight"]) if "1.conv.weight" in state else 0
+    first = tuple(state["1.conv.weight"].shape) if "1.conv.weight" in state else ()
+    width = first[0] if first else 0
     depth = len({key.split(".")[2] for key in state if key.startswith("2.m.")})
     known = {name: plan(name, pooling_first=False) for name in SCALES}
     for name, body in known.items():
@@ -97,6 +98,6 @@ def _size(content: Content) -> tuple[int, int]:
     """(width, height) of training where the file says so: later releases keep their options."""
     given = content.facts.get("opt")
     side = given.get("imgsz") if isinstance(given, Mapping) else None
-    if isinstance(side, int) and 32 <= side <= 8192 and side % 32 == 0:
+    if type(side) is int and 32 <= side <= 8192 and side % 32 == 0:
         return side, side
     return 640, 640

@@ -18,7 +18,7 @@ from contracts.card import HeadCard, InputCard
 from training.blueprint import Blueprint
 from training.networks import rewrites
 from training.networks.blocks import folded
-from training.networks.network import Deployed, Family, Network
+from training.networks.network import Deployed, Family, Network, class_names
 from training.networks.yolo8_blocks import (
     BINS,
     SCALES,
@@ -149,7 +149,7 @@ class AYolom(Network):
         widths = level_channels(scale)
         self.backbone = Backbone(scale)
         self.neck = PathAggregation(scale)
-        self.boxes = BoxHead(widths[2:], len(blueprint.classes["boxes"]))
+        self.boxes = BoxHead(widths[2:], len(class_names(blueprint, "boxes")))
         self.drivable_neck = MaskNeck(scale)
         self.drivable = MaskHead(widths[0])
         self.lane_neck = MaskNeck(scale)

@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from torch import nn
 
 from contracts.card import HeadCard, InputCard
+from contracts.errors import UsageError
 from training.blueprint import Blueprint
+
+MOST_CLASSES = 10_000
+"""Classes of one head; the largest public data sets have some thousand."""
 
 
 class Deployed(nn.Module):
@@ -53,6 +57,17 @@ class Network(nn.Module, ABC):
 
         Masks are uint8 (B, H, W): class ids, arg-max with ties to the lower id. Only what ``heads`` need is kept.
         """
+
+
+def class_names(blueprint: Blueprint, head: str) -> tuple[str, ...]:
+    """The class names of one head; raises UsageError where the blueprint has none, or more than any data set."""
+    names = tuple(blueprint.classes.get(head, ()))
+    if not 1 <= len(names) <= MOST_CLASSES:
+        raise UsageError(
+            f"a {blueprint.family} network with {len(names)} classes for {head!r} cannot be built",
+            f"name 1 to {MOST_CLASSES} of them",
+        )
+    return names
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from contracts.card import HeadCard, InputCard
 from contracts.errors import UsageError
 from training.blueprint import Blueprint
 from training.networks.blocks import folded
-from training.networks.network import Deployed, Family, Network
+from training.networks.network import Deployed, Family, Network, class_names
 from training.networks.yolo8_blocks import (
     BINS,
     SCALES,
@@ -36,6 +36,7 @@ QUESTIONS = ("agents", "locations", "actions")
 one), what its lights say (each above 0.5)."""
 COEFFICIENTS = 32
 """Prototypes, and coefficients per box; a box's outline is where their sum of products is above 0."""
+_LARGEST_SCALE = 16  # shares of the large network; a depth without bounds would be modules without end
 CUSTOM = "custom"
 """The variant whose scale is given by the options ``width`` and ``depth``."""
 
@@ -77,7 +78,7 @@ class RoadAgents(Network):
         super().__init__(blueprint)
         scale = _scale(blueprint)
         channels = level_channels(scale)[2:]
-        scores = sum(len(blueprint.classes[question]) for question in QUESTIONS)
+        scores = sum(len(class_names(blueprint, question)) for question in QUESTIONS)
         self.backbone = Backbone(scale)
         self.neck = PathAggregation(scale)
         self.distances = Branch(channels, max(16, channels[0] // 4, 4 * BINS), 4 * BINS)
@@ -144,12 +145,18 @@ def _scale(blueprint: Blueprint) -> Scale:
     if blueprint.variant != CUSTOM:
         return SCALES[blueprint.variant]
     width, depth = blueprint.options.get("width"), blueprint.options.get("depth")
-    if not (isinstance(width, int | float) and isinstance(depth, int | float) and width > 0 and depth > 0):
+    if not (
+        isinstance(width, int | float) and isinstance(depth, int | float) and _is_share(width) and _is_share(depth)
+    ):
         raise UsageError(
             f"a custom {FAMILY.title} network needs its scale, not width {width!r} and depth {depth!r}",
-            'give the options "width" and "depth" as positive numbers, 0.5 and 0.33 for scale s',
+            'give the options "width" and "depth" as numbers up to 16, 0.5 and 0.33 for scale s',
         )
     return Scale(float(depth), float(width))
+
+
+def _is_share(number: float) -> bool:
+    return 0 < number <= _LARGEST_SCALE
 
 
 FAMILY = Family(

@@ -14,7 +14,7 @@ from training.blueprint import Blueprint
 from training.networks.anchor_head import AnchorHead, Anchors
 from training.networks.blocks import ConvNorm, folded
 from training.networks.csp_blocks import Body, BodyPlan, Features, NormedCrossStage
-from training.networks.network import Deployed, Family, Network
+from training.networks.network import Deployed, Family, Network, class_names
 from training.networks.upsampling import UpsampledStage, before_upsampling
 
 _ANCHORS: Anchors = ((3, 9, 5, 11, 4, 20), (7, 18, 6, 39, 12, 31), (19, 50, 38, 81, 68, 157))
@@ -99,7 +99,7 @@ class Yolop(Network):
     def __init__(self, blueprint: Blueprint) -> None:
         super().__init__(blueprint)
         self.body = Body(_PLAN)
-        self.boxes = AnchorHead(_PLAN.channels[2:], len(blueprint.classes["boxes"]), _ANCHORS)
+        self.boxes = AnchorHead(_PLAN.channels[2:], len(class_names(blueprint, "boxes")), _ANCHORS)
         self.drivable = AreaBranch()
         self.lane = AreaBranch()
 

@@ -17,7 +17,7 @@ from training.blueprint import Blueprint
 from training.networks.anchor_head import AnchorHead, Anchors
 from training.networks.blocks import folded
 from training.networks.csp_blocks import Body, BodyPlan, CrossStage
-from training.networks.network import Deployed, Family, Network
+from training.networks.network import Deployed, Family, Network, class_names
 
 SCALES = {"n": (0.33, 0.25), "s": (0.33, 0.5), "m": (0.67, 0.75), "l": (1.0, 1.0), "x": (1.33, 1.25)}
 """Variant → (share of the bottlenecks, share of the channels) of the large one."""
@@ -54,7 +54,7 @@ class Yolov5(Network):
         super().__init__(blueprint)
         body = plan(blueprint.variant, pooling_first=bool(blueprint.options.get("pooling_first", False)))
         self.body = Body(body)
-        self.boxes = AnchorHead(body.channels[2:], len(blueprint.classes["boxes"]), _ANCHORS)
+        self.boxes = AnchorHead(body.channels[2:], len(class_names(blueprint, "boxes")), _ANCHORS)
 
     def forward(self, images: Tensor) -> Yolov5Outputs:
         """(B, 3, H, W) → raw levels."""
