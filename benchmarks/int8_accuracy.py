@@ -3,9 +3,10 @@
     python benchmarks/int8_accuracy.py                     the project's shared networks and clips
     python benchmarks/int8_accuracy.py my.onnx --calibrate drive1.mp4 --evaluate drive2.mp4
 
-Each network is quantised once for OpenVINO (.xml) and once for ONNX Runtime (.onnx), in the precision they choose.
-Then every fifth frame of the other clips is looked at by both files: boxes of the float file above 0.4 that int8 finds
-again (same class, IoU 0.7), intersection over union of masks.
+Networks are float ONNX files, or checkpoints, which are exported first. Each is quantised once for OpenVINO (.xml) and
+once for ONNX Runtime (.onnx), in the precision they choose. Then every fifth frame of the other clips is looked at by
+both files: boxes of the float file above 0.4 that int8 finds again (same class, IoU 0.7), intersection over union of
+masks.
 """
 
 from __future__ import annotations
@@ -22,11 +23,13 @@ from contracts.picture import Picture
 from engines.gate import check
 from engines.verdicts import Verdict
 from sources.open import open_source
+from training.export import export_checkpoint
+from training.order import Order
 from training.quantise import Quantised, quantise
 from training.quantise_ladder import AIMS
 
 SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
-NETWORKS = ("yolov8n-fp32.onnx", "twinlitenetplus_small.onnx", "twinlitenet.onnx")
+NETWORKS = ("yolov8n-fp32.onnx", "yolov5n.pt", "twinlitenetplus_small.onnx", "twinlitenet.onnx")
 CALIBRATE = (
     "udacity_solidWhiteRight.mp4",
     "highway720_300.mp4",
@@ -53,6 +56,20 @@ def every_fifth(clips: Sequence[str]) -> Iterator[Picture]:
     for clip in clips:
         with closing(open_source(clip)) as source:
             yield from (frame.picture for frame in source.frames() if frame.index % EVERY == 0)
+
+
+def as_network(file: Path, folder: Path) -> Path:
+    """The file itself, or the float export of a checkpoint."""
+    if file.suffix.lower() == ".onnx":
+        return file
+    network = folder / f"{file.stem}.onnx"
+    export_checkpoint(file, network, Order(), say)
+    return network
+
+
+def say(line: str) -> None:
+    """Progress, indented under the table's lines."""
+    print(f"  {line}", flush=True)
 
 
 def evaluated(network: Path, file: Path, clips: Sequence[str]) -> Verdict:
@@ -83,11 +100,11 @@ def main() -> None:
     parser.add_argument("--endings", nargs="+", choices=(".xml", ".onnx"), default=[".xml", ".onnx"])
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        for network in given.networks:
+        for network in (as_network(file, Path(folder)) for file in given.networks):
             for ending in given.endings:
                 started = time.monotonic()
                 output = Path(folder) / f"{network.stem}-int8{ending}"
-                made = quantise(network, output, given.calibrate, progress=lambda line: print(f"  {line}", flush=True))
+                made = quantise(network, output, given.calibrate, progress=say)
                 seconds = time.monotonic() - started
                 show(network, made, evaluated(network, output, given.evaluate), seconds)
 
