@@ -86,19 +86,18 @@ class Ladder:
         """The first candidate that reaches the aims, else the best one; raises EngineError where none is accepted.
 
         Always float is what lies behind the last layer with weights of every output: few operations, on numbers of
-        very different size (boxes in pixels beside scores). And products of two activations: in int8, beside bf16,
-        OpenVINO 2026.4 was seen to compile a network with such products wrongly, about once in thirty times.
+        very different size (boxes in pixels beside scores).
 
         Then activations are shifted where the runtime can, then their outliers are clipped, then everything without
         weights stays float, then twice as many layers with weights each time, noisiest first: from the fastest file
         to slower ones. What does not help is taken back.
         """
         graph = self._target.graph
-        always = graph.products().union(*(graph.near(output, 0) for output in graph.outputs))
-        best = self._try(Recipe(always), say)
+        tail = frozenset[str]().union(*(graph.near(output, 0) for output in graph.outputs))
+        best = self._try(Recipe(tail), say)
         if best.missed() and self._target.shifts:  # where both are ruined, the finer steps tell more about the layers
             best = max(self._try(replace(best.recipe, shifted=True), say), best, key=Candidate.rank)
-        changes: list[dict[str, Any]] = [{"clipped": True}, {"floating": always | graph.unweighted()}]
+        changes: list[dict[str, Any]] = [{"clipped": True}, {"floating": tail | graph.unweighted()}]
         for change in changes:
             if best.missed():
                 best = max(best, self._try(replace(best.recipe, **change), say), key=Candidate.rank)

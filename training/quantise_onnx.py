@@ -93,10 +93,10 @@ def graph_of(model: ModelProto) -> Graph:
     fed = {value.name for value in inputs_of(model)}
 
     def described(node: NodeProto) -> Node:
+        # Attention multiplies two activations: that is no layer with weights.
         constant = any(tensor not in makers and tensor not in fed for tensor in node.input)
-        heavy = node.op_type in _HEAVY
         producers = tuple(makers[tensor] for tensor in node.input if tensor in makers)
-        return Node(heavy and constant, producers, product=heavy and not constant)
+        return Node(node.op_type in _HEAVY and constant, producers)
 
     return Graph(
         {node.name: described(node) for node in operations},

@@ -94,9 +94,9 @@ def graph_of(model: Any) -> Graph:
 
 def _described(operation: Any) -> Node:
     producers = _producers(operation)
-    heavy, constant = operation.get_type_name() in _HEAVY, any(map(_is_constant, producers))
+    constant = any(map(_is_constant, producers))  # attention multiplies two activations: no layer with weights
     names = tuple(producer.get_friendly_name() for producer in producers)
-    return Node(heavy and constant, names, product=heavy and not constant)
+    return Node(operation.get_type_name() in _HEAVY and constant, names)
 
 
 def _is_constant(operation: Any) -> bool:

