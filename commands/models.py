@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 
-from commands.options import Parser
+from commands.options import Parser, add_command
 
 _LIST = """\
 Networks that RoadStream knows by their hash: such a file needs no card. What "get" says: "pull" is a public file that
@@ -38,18 +39,7 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 
-    def add(name: str, text: str, epilog: str = "") -> argparse.ArgumentParser:
-        command: argparse.ArgumentParser = commands.add_parser(
-            name,
-            help=text,
-            description=text[:1].upper() + text[1:] + ".",
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
-        command.add_argument("--debug", action="store_true", help="log everything, show where an error came from")
-        return command
-
+    add = partial(add_command, commands)
     listed = add("list", "networks known here, and which can be downloaded", _LIST)
     listed.add_argument("--json", action="store_true", help="as JSON")
     show = add("show", "everything known about a network")

@@ -30,6 +30,20 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(message, f"did you mean {match}?" if match else f"see {self.prog} --help")
 
 
+def add_command(commands: Any, name: str, text: str, epilog: str = "") -> argparse.ArgumentParser:
+    """A subcommand (``commands``: what ``add_subparsers`` gave): its help as given, and --debug like all others."""
+    made: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=text,
+        description=text[:1].upper() + text[1:] + ".",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("--debug", action="store_true", help="log everything, show where an error came from")
+    return made
+
+
 def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Every option that ends in a RunConfig; absent ones stay absent, so that a preset can give them."""
     parser.set_defaults()

@@ -14,7 +14,7 @@ _TERMINAL_EVERY_S = 0.2
 _FILE_EVERY_S = 10.0
 
 
-class ProgressLine:
+class StatusLine:
     """One line that is rewritten on a terminal, a line every ten seconds elsewhere, nothing with ``quiet``."""
 
     def __init__(self, *, quiet: bool, stream: TextIO | None = None) -> None:
@@ -22,20 +22,17 @@ class ProgressLine:
         self._terminal = self._stream.isatty()
         self._every = _TERMINAL_EVERY_S if self._terminal else _FILE_EVERY_S
         self._quiet = quiet
-        self._next = time.monotonic() + (0 if self._terminal else self._every)
         self._width = 0
 
-    def update(self, progress: Progress | None, source: SourceInfo | None) -> None:
-        """Print when it is time."""
-        if self._quiet or progress is None or source is None or time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + self._every
-        self._write(progress_text(progress, source))
+    def end(self) -> None:
+        """Leave the line."""
+        if self._terminal and self._width:
+            self._print("\r" + " " * self._width + "\r")
 
     def _write(self, text: str) -> None:
         if self._terminal:
             self._print("\r" + text.ljust(self._width))
-            self._width = len(text)
+            self._width = max(self._width, len(text))
         else:
             self._print(text + "\n")
 
@@ -44,10 +41,20 @@ class ProgressLine:
             self._stream.write(text)
             self._stream.flush()
 
-    def end(self) -> None:
-        """Leave the line."""
-        if self._terminal and self._width:
-            self._print("\r" + " " * self._width + "\r")
+
+class ProgressLine(StatusLine):
+    """The progress of a run."""
+
+    def __init__(self, *, quiet: bool, stream: TextIO | None = None) -> None:
+        super().__init__(quiet=quiet, stream=stream)
+        self._next = time.monotonic() + (0 if self._terminal else self._every)
+
+    def update(self, progress: Progress | None, source: SourceInfo | None) -> None:
+        """Print when it is time."""
+        if self._quiet or progress is None or source is None or time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + self._every
+        self._write(progress_text(progress, source))
 
 
 def progress_text(progress: Progress, source: SourceInfo) -> str:

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
 from collections.abc import Callable
 from typing import TextIO
 
-from commands.progress import clock
+from commands.progress import StatusLine, clock
 
-_TERMINAL_EVERY_S = 0.2
-_FILE_EVERY_S = 10.0
 _BAR = 24
 
 
-class TransferLine:
-    """One line that is rewritten on a terminal, a line every ten seconds elsewhere, nothing with ``quiet``."""
+class TransferLine(StatusLine):
+    """The progress of a download."""
 
     def __init__(
         self,
@@ -26,15 +22,11 @@ class TransferLine:
         stream: TextIO | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__(quiet=quiet, stream=stream)
         self._name = name
-        self._quiet = quiet
-        self._stream = stream or sys.stderr
         self._now = now
-        self._terminal = self._stream.isatty()
-        self._every = _TERMINAL_EVERY_S if self._terminal else _FILE_EVERY_S
         self._begin: tuple[float, int] | None = None
         self._next = 0.0
-        self._width = 0
 
     def update(self, done: int, total: int | None) -> None:
         """``done`` bytes are there, of ``total`` where that is known; printed when it is time."""
@@ -47,23 +39,6 @@ class TransferLine:
         since, first = self._begin
         rate = (done - first) / (now - since) if now > since else 0.0
         self._write(transfer_text(self._name, done, total, rate))
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._terminal and self._width:
-            self._print("\r" + " " * self._width + "\r")
-
-    def _write(self, text: str) -> None:
-        if self._terminal:
-            self._print("\r" + text.ljust(self._width))
-            self._width = max(self._width, len(text))
-        else:
-            self._print(text + "\n")
-
-    def _print(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # a full or closed stderr is no reason to stop
-            self._stream.write(text)
-            self._stream.flush()
 
 
 def transfer_text(name: str, done: int, total: int | None, rate: float) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands.options import Parser
+from commands.options import Parser, add_command
 from commands.terminal import answer, guarded, say
 from contracts.errors import UsageError
 
@@ -58,14 +58,7 @@ def parser() -> argparse.ArgumentParser:
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 
     def add(name: str, text: str, epilog: str) -> argparse.ArgumentParser:
-        command: argparse.ArgumentParser = commands.add_parser(
-            name,
-            help=text,
-            description=text[:1].upper() + text[1:] + ".",
-            epilog=epilog,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            allow_abbrev=False,
-        )
+        command = add_command(commands, name, text, epilog)
         command.add_argument("--output", metavar="FILE", help="what to write (a name beside the file given)")
         command.add_argument("--overwrite", action="store_true", help="replace the output if it exists")
         command.add_argument(
@@ -74,7 +67,6 @@ def parser() -> argparse.ArgumentParser:
             metavar="SOURCE",
             help="frames to compare on: a video, or synthetic: (the default); repeat for several",
         )
-        command.add_argument("--debug", action="store_true", help="log everything, show where an error came from")
         return command
 
     imported = add("import", "turn a checkpoint of any origin into a file that runs", _IMPORT)
