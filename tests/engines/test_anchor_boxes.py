@@ -57,7 +57,9 @@ def slow(tensor: NDArray[np.float32], fit: Fit, thresholds: Thresholds) -> list[
     kept: list[tuple[float, int, tuple[float, ...], list[float]]] = []
     for score, class_id, box in found:
         corners = fit.to_frame(np.array(box).reshape(2, 2))
-        x1, y1, x2, y2 = np.clip(corners, 0, [fit.frame_width, fit.frame_height]).ravel().tolist()
+        # Detections hold float32: a box that has no area in those numbers shows nothing.
+        on_frame = np.clip(corners, 0, [fit.frame_width, fit.frame_height]).astype(np.float32)
+        x1, y1, x2, y2 = on_frame.ravel().tolist()
         wanted = thresholds.classes is None or CLASSES[class_id] in thresholds.classes
         rivals = [row[2] for row in kept if thresholds.class_agnostic or row[1] == class_id]
         if wanted and x2 > x1 and y2 > y1 and all(slow_iou(other, box) <= thresholds.iou for other in rivals):
