@@ -1,0 +1,24 @@
+"""Every layout of labelled pictures. A new one is one file in this folder and a line here."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from contracts.errors import UsageError
+from contracts.text import did_you_mean
+from training.config import SetConfig
+from training.data.sample import SampleSet
+
+LAYOUTS = {
+    "drive": "training.data.drive",
+    "synthetic": "training.data.synthetic",
+}
+"""Name → module whose ``open_set(SetConfig)`` reads it."""
+
+
+def open_set(config: SetConfig) -> SampleSet:
+    """The set as its layout has it, remapped and cut as configured. Raises UsageError, SourceError."""
+    if config.layout not in LAYOUTS:
+        raise UsageError(f"no layout is called {config.layout!r}", did_you_mean(config.layout, LAYOUTS))
+    found: SampleSet = import_module(LAYOUTS[config.layout]).open_set(config)
+    return found
