@@ -21,7 +21,7 @@ from training.containers import read_pickled
 from training.contents import content_of, is_key, is_state, network_shell
 from training.files import written
 from training.foreign.content import Content
-from training.networks.families import FAMILIES, build, family
+from training.networks.families import FAMILIES, FOREIGN, build, family
 from training.networks.network import Network
 from training.pickles import FAULTS, damaged
 from training.report import card_lines
@@ -154,7 +154,7 @@ def _is_ours(value: Any) -> bool:
 
 def _recognised(content: Content, where: str) -> Checkpoint | None:
     """What the first family that knows these keys makes of them; raises EngineError where it finds them wrong."""
-    for name in FAMILIES:
+    for name in FOREIGN:
         try:
             found: Checkpoint | None = import_module(f"training.foreign.{name}").recognise(content)
         except EngineError as fault:

@@ -26,7 +26,9 @@ class SetConfig(_Frozen):
     path: str = Field(description="folder or file of the set; synthetic:LOOK?… for the drive that RoadStream renders")
     layout: str = Field(description="how it lies on disk; a key of training.data.open.LAYOUTS")
     split: str = Field("train", description="train, val or test, where the layout has them")
-    weight: Annotated[float, Field(gt=0)] = Field(1.0, description="how often its samples are drawn, against other sets")
+    weight: Annotated[float, Field(gt=0)] = Field(
+        1.0, description="how often its samples are drawn, against other sets"
+    )
     folder_weights: Mapping[str, Annotated[float, Field(ge=0)]] = Field(
         {}, description="the same per group of the set (a drive, a camera's folder); 1 where not named"
     )
@@ -81,6 +83,9 @@ class TrainConfig(_Frozen):
     optimizer: OptimizerConfig = OptimizerConfig()
     ema: Annotated[float, Field(ge=0, lt=1)] = Field(0.999, description="decay of averaged weights; 0: none")
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
+    compile: bool = Field(
+        False, description="let torch.compile fuse the network: half as fast again on a CPU, where a C++ compiler is"
+    )
     freeze: tuple[str, ...] = Field((), description="parts of the network that stay as they are, by module name")
     freeze_norm: bool = Field(False, description="batch norms keep their statistics")
     patience: Positive | None = Field(None, description="validations without a better fitness before training ends")

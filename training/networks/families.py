@@ -9,7 +9,9 @@ from contracts.text import did_you_mean
 from training.blueprint import Blueprint
 from training.networks.network import Family, Network
 
-FAMILIES = ("ayolom", "yolop", "yolov5", "ddrnet", "road_agents", "twinlitenet", "twinlitenetplus")
+FOREIGN = ("ayolom", "yolop", "yolov5", "ddrnet", "road_agents", "twinlitenet", "twinlitenetplus")
+"""Those whose checkpoints other programs write; ``training/foreign`` recognises them."""
+FAMILIES = (*FOREIGN, "roadnet")
 
 
 def family(name: str) -> Family:

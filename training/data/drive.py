@@ -1,0 +1,103 @@
+"""The layout ``drive``: images/, drivable/, lane/, boxes/ with train/ and val/ in each, all by the same names.
+
+Masks are PNG of 0, 1 and 255 (does not count). Boxes are text, a line each: class, centre x and y, width and height
+as shares of the picture, and the score of the teacher that drew them; what it was less than 0.35 sure of is a region
+that does not count. A head whose file is not there is not labelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import SourceError
+from contracts.picture import Pixels
+from training.config import SetConfig
+from training.data.sample import BOXES, Sample
+
+CLASSES = {
+    BOXES: ("person", "car", "bus", "truck", "two_wheeler"),
+    "drivable": ("background", "drivable"),
+    "lane": ("background", "lane"),
+}
+SURE = 0.35
+"""Boxes below this score are neither hit nor miss."""
+_MASKS = ("drivable", "lane")
+
+
+@dataclass(frozen=True, slots=True)
+class DriveSet:
+    """One split of a folder in this layout. names: of the pictures, without ending, in natural order."""
+
+    root: Path
+    split: str
+    names: tuple[str, ...]
+
+    @property
+    def classes(self) -> Mapping[str, tuple[str, ...]]:
+        """Five kinds of road users, two masks."""
+        return CLASSES
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What stands before the last underscore: frames of one drive are called ``drive_000`` and so on."""
+        return tuple(name.rpartition("_")[0] or name for name in self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> Sample:
+        name = self.names[index]
+        path = self._path("images", name, ".jpg")
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if picture is None:
+            raise SourceError(f"cannot read {path}", "mend or remove it; python -m training data check names all such")
+        pixels: Pixels = np.asarray(picture, np.uint8)
+        boxes, class_ids, counts = _boxes(self._path("boxes", name, ".txt"), pixels.shape[1], pixels.shape[0])
+        masks = {head: mask for head in _MASKS if (mask := _mask(self._path(head, name, ".png"), pixels)) is not None}
+        return Sample(f"{self.split}/{name}", pixels, boxes, class_ids, counts, masks)
+
+    def _path(self, folder: str, name: str, ending: str) -> Path:
+        return self.root / folder / self.split / f"{name}{ending}"
+
+
+def open_set(config: SetConfig) -> DriveSet:
+    """One split of a folder; raises SourceError where there are no pictures."""
+    root = Path(config.path)
+    names = sorted(path.stem for path in (root / "images" / config.split).glob("*.jpg"))
+    if not names:
+        raise SourceError(f"no pictures in {root}/images/{config.split}", "give the folder that holds images/")
+    return DriveSet(root, config.split, tuple(names))
+
+
+def _mask(path: Path, picture: Pixels) -> Pixels | None:
+    """uint8 (H, W); None where there is no such file. Raises SourceError."""
+    if not path.exists():
+        return None
+    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+    if mask is None or mask.shape != picture.shape[:2]:
+        raise SourceError(f"cannot read {path}, or its size is not that of its picture", "mend or remove it")
+    return np.asarray(mask, np.uint8)
+
+
+def _boxes(path: Path, width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:
+    """(boxes in pixels, class ids, counts); one uncounted region over everything where there is no file."""
+    if not path.exists():
+        return np.array([[0, 0, width, height]], np.float32), np.zeros(1, np.int64), np.zeros(1, np.bool_)
+    try:
+        rows = np.array([line.split() for line in path.read_text().splitlines() if line.strip()], np.float32)
+        rows = rows.reshape(-1, 6)
+    except ValueError as fault:
+        raise SourceError(f"{path}: not six numbers a line", "write: class cx cy w h score") from fault
+    ids = rows[:, 0].astype(np.int64)
+    if len(ids) and (ids.min() < 0 or ids.max() >= len(CLASSES[BOXES])):
+        raise SourceError(f"{path}: class {ids.max()} is none of {len(CLASSES[BOXES])}", "mend its first column")
+    centre, half = rows[:, 1:3], rows[:, 3:5] / 2
+    corners = np.concatenate([centre - half, centre + half], axis=1)
+    boxes = np.clip(corners, 0, 1) * np.array([width, height, width, height], np.float32)
+    return boxes.astype(np.float32), ids, rows[:, 5] >= SURE
