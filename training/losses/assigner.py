@@ -75,7 +75,8 @@ class Assigner:
         ranked[pairs] = metric
         _, best = ranked.topk(min(self.topk, pairs.shape[1]), dim=1)
         chosen: Tensor = torch.zeros_like(pairs).scatter_(1, best, value=True)
-        return chosen[pairs]
+        picked: Tensor = chosen[pairs]
+        return picked
 
 
 def _inside(points: Tensor, boxes: Tensor) -> Tensor:

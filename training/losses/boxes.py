@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,26 +13,12 @@ from training.losses.assigner import Assigner, Assignment
 from training.losses.overlap import complete_iou
 
 
-class Proposals(NamedTuple):
-    """What a network says of boxes at P points of B pictures.
-
-    points: float32 (P, 2), x y in input pixels. strides: float32 (P,), pixels that a distance of 1 in bins is. boxes:
-    (B, P, 4), x1 y1 x2 y2 in input pixels. logits: (B, P, C), class scores before sigmoid. bins: (B, P, 4 · K),
-    logits of left, top, right and bottom being 0 … K − 1 strides away; None where distances are predicted directly.
-    """
-
-    points: Tensor
-    strides: Tensor
-    boxes: Tensor
-    logits: Tensor
-    bins: Tensor | None = None
-
-
 @dataclass(frozen=True, slots=True)
 class BoxLoss:
     """Task-aligned assignment, CIoU, binary cross-entropy of classes and, where there are bins, their distribution.
 
     Every term is divided by the sum of the targets of the whole batch (at least 1). box, classes, bins: weights.
+    class_weights: of each class in the cross-entropy; empty: all 1.
     Sources: Feng et al. 2021, arXiv:2108.07755 (assignment, soft class targets); Zheng et al. 2020, arXiv:1911.08287
     (CIoU); Li et al.: Generalized Focal Loss, 2020, arXiv:2006.04388 (bins).
     """
@@ -41,24 +26,49 @@ class BoxLoss:
     box: float = 7.5
     classes: float = 0.5
     bins: float = 1.5
+    class_weights: tuple[float, ...] = ()
     assigner: Assigner = field(default_factory=Assigner)
 
-    def __call__(self, found: Proposals, batch: Batch) -> dict[str, Tensor]:
-        """Weighted scalar terms "box", "class" and, with bins, "dfl", in float32 whatever ``found`` comes in."""
-        boxes, logits = found.boxes.float(), found.logits.float()
-        given = self.assigner(found.points, boxes.detach(), logits.detach().sigmoid(), batch)
+    def __call__(
+        self,
+        points: Tensor,
+        strides: Tensor,
+        boxes: Tensor,
+        logits: Tensor,
+        batch: Batch,
+        *,
+        bins: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """Weighted scalar terms "box", "class" and, with bins, "dfl", in float32 whatever the network works in.
+
+        points: float32 (P, 2), x y in input pixels. strides: float32 (P,), pixels that a distance of 1 in bins is.
+        boxes: (B, P, 4), predicted, x1 y1 x2 y2 in input pixels. logits: (B, P, C), class scores before sigmoid.
+        bins: (B, P, 4 · K), logits of left, top, right and bottom being 0 … K − 1 strides away; None where distances
+        are predicted directly.
+        """
+        boxes, logits = boxes.float(), logits.float()
+        given = self.assigner(points, boxes.detach(), logits.detach().sigmoid(), batch)
         total = given.targets.sum().clamp(min=1)
         truth = batch.boxes[given.box_ids]
         overlap = complete_iou(boxes[given.picture_ids, given.point_ids], truth)
         terms = {
             "box": self.box * ((1 - overlap) * given.targets).sum() / total,
-            "class": self.classes * _class_loss(logits, given, batch) / total,
+            "class": self.classes * self._class_loss(logits, given, batch) / total,
         }
-        if found.bins is not None:
-            bins = found.bins[given.picture_ids, given.point_ids].float()
-            distances = _distances(found.points[given.point_ids], truth) / found.strides[given.point_ids, None]
-            terms["dfl"] = self.bins * (distribution_loss(bins, distances) * given.targets).sum() / total
+        if bins is not None:
+            chosen = bins[given.picture_ids, given.point_ids].float()
+            distances = _distances(points[given.point_ids], truth) / strides[given.point_ids, None]
+            terms["dfl"] = self.bins * (distribution_loss(chosen, distances) * given.targets).sum() / total
         return terms
+
+    def _class_loss(self, logits: Tensor, given: Assignment, batch: Batch) -> Tensor:
+        """Sum of the binary cross-entropies of all judged points and classes."""
+        wanted = torch.zeros_like(logits)
+        wanted[given.picture_ids, given.point_ids, batch.class_ids[given.box_ids]] = given.targets
+        losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
+        if self.class_weights:
+            losses = losses * losses.new_tensor(self.class_weights)
+        return (losses * given.judged[:, :, None]).sum()
 
 
 def distribution_loss(bins: Tensor, distances: Tensor) -> Tensor:
@@ -74,14 +84,6 @@ def distribution_loss(bins: Tensor, distances: Tensor) -> Tensor:
     share = wanted - lower
     below, above = logits.gather(1, lower.long()), logits.gather(1, lower.long() + 1)
     return -((1 - share) * below + share * above).reshape(-1, 4).mean(1)
-
-
-def _class_loss(logits: Tensor, given: Assignment, batch: Batch) -> Tensor:
-    """Sum of the binary cross-entropies of all judged points and classes."""
-    wanted = torch.zeros_like(logits)
-    wanted[given.picture_ids, given.point_ids, batch.class_ids[given.box_ids]] = given.targets
-    losses = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
-    return (losses * given.judged[:, :, None]).sum()
 
 
 def _distances(points: Tensor, boxes: Tensor) -> Tensor:
