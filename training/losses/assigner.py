@@ -57,8 +57,9 @@ class Assigner:
         overlaps = iou(boxes[picture_ids, point_ids], batch.boxes[box_ids])
         metric = scores[picture_ids, point_ids, batch.class_ids[box_ids]] ** self.alpha * overlaps**self.beta
 
-        kept = self._best(pairs, metric)
-        kept[kept.clone()] = _undisputed(picture_ids * len(points) + point_ids, overlaps, box_ids, kept)
+        places = picture_ids * len(points) + point_ids
+        kept = self._best(pairs, metric).nonzero()[:, 0]
+        kept = kept[_undisputed(places[kept], overlaps[kept], box_ids[kept])]
         picture_ids, point_ids, box_ids = picture_ids[kept], point_ids[kept], box_ids[kept]
         overlaps, metric = overlaps[kept], metric[kept]
 
@@ -81,8 +82,8 @@ class Assigner:
 
 def _inside(points: Tensor, boxes: Tensor) -> Tensor:
     """Which points lie inside which boxes: bool (N, P)."""
-    x, y = points.T
-    x1, y1, x2, y2 = boxes.T[:, :, None]
+    x, y = points.unbind(1)
+    x1, y1, x2, y2 = boxes[:, :, None].unbind(1)
     return (x > x1) & (x < x2) & (y > y1) & (y < y2)
 
 
@@ -95,9 +96,8 @@ def _candidates(points: Tensor, boxes: Tensor, inside: Tensor) -> Tensor:
     return candidates
 
 
-def _undisputed(places: Tensor, overlaps: Tensor, box_ids: Tensor, kept: Tensor) -> Tensor:
-    """Of the kept pairs, those that win their place: the largest overlap, then the lower box: bool."""
-    places, overlaps, box_ids = places[kept], overlaps[kept], box_ids[kept]
+def _undisputed(places: Tensor, overlaps: Tensor, box_ids: Tensor) -> Tensor:
+    """Which pairs win their place: the largest overlap, then the lower box: bool (M,)."""
     _, rows = torch.unique(places, return_inverse=True)
     largest = overlaps == _most_per_row(overlaps, rows, len(places))[rows]
     first = box_ids.new_full((len(places),), torch.iinfo(torch.int64).max)
