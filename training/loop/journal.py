@@ -1,0 +1,91 @@
+"""What a training leaves beside its checkpoints: history.csv, curves.png, tensorboard/, and lines for people."""
+
+from __future__ import annotations
+
+import csv
+import math
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from training.files import written
+from training.loop.curves import plot_curves
+
+Say = Callable[[str], None]
+Item = TypeVar("Item")
+_BETWEEN_LINES_S = 30.0
+"""Where no terminal shows a bar."""
+
+
+class Journal:
+    """Writes the history of a training into its folder. before: epochs that are in it already."""
+
+    def __init__(self, folder: Path, before: int) -> None:
+        from torch.utils.tensorboard import SummaryWriter
+
+        self._folder = folder
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=before + 1)
+
+    def write(self, history: Sequence[Mapping[str, float]], *, plot: bool) -> None:
+        """The whole history as a table; its last row to TensorBoard; the curves where asked. Raises OutputError."""
+        for name, value in history[-1].items():
+            if name != "epoch" and not math.isnan(value):
+                self._writer.add_scalar(name, value, int(history[-1]["epoch"]))
+        self._writer.flush()
+        write_table(history, self._folder / "history.csv")
+        if plot:
+            plot_curves(history, self._folder / "curves.png")
+
+    def close(self) -> None:
+        """Ends TensorBoard's thread."""
+        self._writer.close()
+
+
+def write_table(history: Sequence[Mapping[str, float]], path: Path) -> None:
+    """One row per epoch, every column that any has; what an epoch did not measure is empty. Raises OutputError."""
+    columns = list(dict.fromkeys(name for row in history for name in row))
+    with written(path, overwrite=True) as part, part.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(columns)
+        for row in history:
+            table.writerow(_cell(row.get(name, math.nan)) for name in columns)
+
+
+def _cell(value: float) -> str:
+    if math.isnan(value):
+        return ""
+    return str(int(value)) if float(value).is_integer() else f"{value:.6g}"
+
+
+def shown(
+    items: Iterable[Item], title: str, say: Say, *, count: int, done: int, describe: Callable[[], str]
+) -> Iterator[Item]:
+    """The items, with a bar on a terminal, else with a line every half minute. count: in all. done: before these."""
+    if sys.stderr.isatty():
+        from tqdm import tqdm  # type: ignore[import-untyped]
+
+        with tqdm(items, title, count, initial=done, leave=False, dynamic_ncols=True, mininterval=0.5) as bar:
+            for item in bar:
+                yield item
+                bar.set_postfix_str(describe(), refresh=False)
+        return
+    said = time.monotonic()
+    for place, item in enumerate(items, done + 1):
+        yield item
+        if time.monotonic() - said > _BETWEEN_LINES_S:
+            said = time.monotonic()
+            say(f"{title} {place}/{count}  {describe()}")
+
+
+def describe_losses(losses: Mapping[str, float], counted: int) -> str:
+    """The mean loss and its terms."""
+    means = {name: value / max(counted, 1) for name, value in losses.items()}
+    return f"loss {sum(means.values()):.4g} ({', '.join(f'{name} {value:.3g}' for name, value in means.items())})"
+
+
+def describe_figures(figures: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
+    """One line per head."""
+    for head, values in figures.items():
+        yield f"  {head}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items())

@@ -1,0 +1,152 @@
+"""Everything a training needs, opened and built before its first step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import yaml
+
+from contracts.card import InputCard
+from contracts.errors import OutputError, UsageError
+from training.augment.augmenter import Augmenter
+from training.config import TrainConfig
+from training.data.batch import Batch
+from training.files import written
+from training.loop.draws import Plan
+from training.loop.feed import Batches, loaded
+from training.loop.fitness import fitness
+from training.loop.interrupts import Interrupts
+from training.loop.learner import Learner
+from training.loop.processes import Processes
+from training.loop.schedule import Schedule
+from training.loop.sets import JoinedSets, open_sets, sample_weights
+from training.loop.start import hold_still, input_of, new_network
+from training.loop.state import Standing, read_state
+from training.loop.validation import Validator
+from training.recipes.open import recipe_for
+
+Say = Callable[[str], None]
+_TRIED = 2
+"""Pictures that are validated before training begins, so that what cannot work fails at once."""
+
+
+@dataclass(slots=True, eq=False)
+class Training:
+    """Everything that is there while training."""
+
+    config: TrainConfig
+    processes: Processes
+    interrupts: Interrupts
+    card: InputCard
+    learner: Learner
+    plan: Plan
+    batches: Iterator[Batch]
+    validator: Validator
+    standing: Standing
+    save_every_s: float
+    say: Say
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint of the last epoch."""
+        return self.config.output / "last.pt"
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the best epoch."""
+        return self.config.output / "best.pt"
+
+
+def prepared(
+    config: TrainConfig, processes: Processes, interrupts: Interrupts, say: Say, *, save_every_s: float, resume: bool
+) -> Training:
+    """Opens and builds everything; puts it where the training stood, if it is resumed."""
+    if config.threads is not None:
+        torch.set_num_threads(config.threads)
+    torch.backends.cudnn.benchmark = True  # input sizes never change
+    if processes.first:
+        _ready_folder(config, resume=resume)
+    train_set, val_set = open_sets(config.train), open_sets(config.val)
+    network = new_network(config, train_set.classes, say)
+    card = input_of(config, network)
+    hold_still(network, config.freeze)
+    recipe = recipe_for(network, config.family, config.loss)
+    plan = _plan(config, train_set, processes)
+    schedule = Schedule.of(config.optimizer, config.epochs, plan.steps)
+    learner = Learner(config, network=network, recipe=recipe, card=card, schedule=schedule, processes=processes)
+    validator = Validator(network, val_set, card, processes.device, batch=config.batch, workers=config.workers)
+    standing = Standing()
+    if resume:
+        standing, state = read_state(config.output / "resume.pt", config)
+        learner.restore(state)
+        say(f"goes on in epoch {standing.epoch + 1} at step {standing.step} of {plan.steps}")
+    elif processes.first:
+        _try_out(validator, learner, config)
+    size = card.size
+    assert size is not None
+    augmenter = Augmenter(train_set, size, config.augment, fit=card.fit, pad=card.pad, seed=config.seed)
+    share = slice(processes.rank, None, processes.count)
+    keys = (draws[share] for draws in plan.batches(standing.epoch, standing.step))
+    batches = loaded(Batches(augmenter, recipe.mask_heads), keys, config.workers)
+    training = Training(
+        config, processes, interrupts, card, learner, plan, batches, validator, standing, save_every_s, say
+    )
+    _introduce(training, train_set, val_set)
+    return training
+
+
+def _ready_folder(config: TrainConfig, *, resume: bool) -> None:
+    """Makes the output folder, with the configuration in it. Raises UsageError where another training is there."""
+    folder = config.output
+    there = [name for name in ("resume.pt", "last.pt", "best.pt") if (folder / name).exists()]
+    if there and not resume:
+        raise UsageError(f"{folder} holds a training already ({', '.join(there)})", "--resume, or another output:")
+    if resume and not there:
+        raise UsageError(f"there is no training to resume in {folder}", "start it without --resume")
+    if resume:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise OutputError(f"cannot make the folder {folder}: {fault.strerror}", "another output:") from fault
+    with written(folder / "config.yaml", overwrite=True) as part:
+        part.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True), "utf-8")
+
+
+def _plan(config: TrainConfig, samples: JoinedSets, processes: Processes) -> Plan:
+    if config.batch % processes.count:
+        raise UsageError(
+            f"a batch of {config.batch} cannot be shared by {processes.count} processes", "make batch: a multiple"
+        )
+    return Plan(
+        weights=sample_weights(config.train, samples.sets),
+        samples=config.epoch_samples or len(samples),
+        batch=config.batch,
+        accumulate=config.accumulate,
+        epochs=config.epochs,
+        mosaic_epochs=config.epochs - config.augment.mosaic_stop_epochs,
+        seed=config.seed,
+    )
+
+
+def _try_out(validator: Validator, learner: Learner, config: TrainConfig) -> None:
+    """A validation of two pictures: heads that do not decode and unknown figures are found before an epoch is spent."""
+    verdict = validator.verdict(learner.average.network, lambda: False, _TRIED)
+    assert verdict is not None
+    fitness(verdict.figures, config.fitness)
+
+
+def _introduce(training: Training, train_set: JoinedSets, val_set: JoinedSets) -> None:
+    config, say = training.config, training.say
+    network = training.learner.network
+    millions = sum(parameter.numel() for parameter in network.parameters()) / 1e6
+    width, height = training.card.size or (0, 0)
+    title = f"{config.family} {config.variant}, {millions:.2f} M parameters"
+    say(f"{title}, {width}x{height}, on {training.processes.device}")
+    say(f"{len(train_set)} samples to learn from, {len(val_set)} to validate on; {training.plan.steps} steps per epoch")
+    for head in network.heads:
+        if head not in training.validator.heads:
+            say(f"warning: {head.name} is not validated: the validation sets do not label it, or no run decodes it")
