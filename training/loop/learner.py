@@ -54,8 +54,7 @@ class Learner:
         processes: Processes,
     ) -> None:
         device = processes.device
-        layout = torch.channels_last if device.type == "cuda" else torch.contiguous_format
-        self.network: Network = network.to(device, memory_format=layout)  # type: ignore[call-overload]  # a stub forgets it
+        self.network: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # a stub forgets it
         self.average = Average(self.network, config.ema)
         self.schedule = schedule
         self._config = config
@@ -71,12 +70,13 @@ class Learner:
 
     def _shared(self) -> nn.Module:
         """The network as it is called: of several processes, one that adds up their gradients."""
+        network: nn.Module = torch.compile(self.network) if self._config.compile else self.network  # the same weights
         if self._processes.count == 1:
-            return self.network
+            return network
         if self._processes.device.type == "cuda":
             nn.SyncBatchNorm.convert_sync_batchnorm(self.network)  # type: ignore[no-untyped-call]  # in place
         # Unused: a batch in which nothing is labelled for a head may leave that head out of the loss.
-        return DistributedDataParallel(self.network, find_unused_parameters=True)
+        return DistributedDataParallel(network, find_unused_parameters=True)
 
     def step(self, batches: Sequence[Batch], number: int) -> Mapping[str, float] | None:
         """One step, the number-th of the training, over these batches; the loss terms of this process, their mean.
