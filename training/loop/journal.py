@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import errno
 import math
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+from contracts.errors import OutputError
 from training.files import written
 from training.loop.curves import plot_curves
 
@@ -26,21 +29,33 @@ class Journal:
         from torch.utils.tensorboard import SummaryWriter
 
         self._folder = folder
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=before + 1)
+        with _as_output_error(folder):
+            self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=before + 1)
 
     def write(self, history: Sequence[Mapping[str, float]], *, plot: bool) -> None:
         """The whole history as a table; its last row to TensorBoard; the curves where asked. Raises OutputError."""
-        for name, value in history[-1].items():
-            if name != "epoch" and not math.isnan(value):
-                self._writer.add_scalar(name, value, int(history[-1]["epoch"]))
-        self._writer.flush()
+        with _as_output_error(self._folder):
+            for name, value in history[-1].items():
+                if name != "epoch" and not math.isnan(value):
+                    self._writer.add_scalar(name, value, int(history[-1]["epoch"]))
+            self._writer.flush()
         write_table(history, self._folder / "history.csv")
         if plot:
             plot_curves(history, self._folder / "curves.png")
 
     def close(self) -> None:
         """Ends TensorBoard's thread."""
-        self._writer.close()
+        with _as_output_error(self._folder):
+            self._writer.close()
+
+
+@contextmanager
+def _as_output_error(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as fault:
+        cure = "free some space, then --resume" if fault.errno == errno.ENOSPC else "check the path"
+        raise OutputError(f"cannot write {folder / 'tensorboard'}: {fault.strerror}", cure) from fault
 
 
 def write_table(history: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -81,7 +96,9 @@ def shown(
 
 def describe_losses(losses: Mapping[str, float], counted: int) -> str:
     """The mean loss and its terms."""
-    means = {name: value / max(counted, 1) for name, value in losses.items()}
+    if not counted:
+        return "no step with a finite loss yet"
+    means = {name: value / counted for name, value in losses.items()}
     return f"loss {sum(means.values()):.4g} ({', '.join(f'{name} {value:.3g}' for name, value in means.items())})"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, TypedDict
+from typing import Any, TypedDict, cast
 
 import numpy as np
 import torch
@@ -54,7 +54,7 @@ class Learner:
         processes: Processes,
     ) -> None:
         device = processes.device
-        self.network: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # a stub forgets it
+        self.network: Network = network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.average = Average(self.network, config.ema)
         self.schedule = schedule
         self._config = config
@@ -70,7 +70,9 @@ class Learner:
 
     def _shared(self) -> nn.Module:
         """The network as it is called: of several processes, one that adds up their gradients."""
-        network: nn.Module = torch.compile(self.network) if self._config.compile else self.network  # the same weights
+        network: nn.Module = self.network
+        if self._config.compile:
+            network = cast("nn.Module", torch.compile(self.network))  # the same weights
         if self._processes.count == 1:
             return network
         if self._processes.device.type == "cuda":

@@ -22,7 +22,7 @@ from training.loop.interrupts import Interrupts
 from training.loop.learner import Learner
 from training.loop.processes import Processes
 from training.loop.schedule import Schedule
-from training.loop.sets import JoinedSets, open_sets, sample_weights
+from training.loop.sets import JoinedSets, common_classes, open_sets, sample_weights
 from training.loop.start import hold_still, input_of, new_network
 from training.loop.state import Standing, read_state
 from training.loop.validation import Validator
@@ -70,6 +70,7 @@ def prepared(
     if processes.first:
         _ready_folder(config, resume=resume)
     train_set, val_set = open_sets(config.train), open_sets(config.val)
+    common_classes((*config.train, *config.val), (*train_set.sets, *val_set.sets))
     network = new_network(config, train_set.classes, say)
     card = input_of(config, network)
     hold_still(network, config.freeze)
@@ -82,7 +83,6 @@ def prepared(
     if resume:
         standing, state = read_state(config.output / "resume.pt", config)
         learner.restore(state)
-        say(f"goes on in epoch {standing.epoch + 1} at step {standing.step} of {plan.steps}")
     elif processes.first:
         _try_out(validator, learner, config)
     size = card.size
@@ -147,6 +147,9 @@ def _introduce(training: Training, train_set: JoinedSets, val_set: JoinedSets) -
     title = f"{config.family} {config.variant}, {millions:.2f} M parameters"
     say(f"{title}, {width}x{height}, on {training.processes.device}")
     say(f"{len(train_set)} samples to learn from, {len(val_set)} to validate on; {training.plan.steps} steps per epoch")
+    standing = training.standing
+    if standing.epoch or standing.step:
+        say(f"goes on in epoch {standing.epoch + 1} at step {standing.step} of {training.plan.steps}")
     for head in network.heads:
         if head not in training.validator.heads:
             say(f"warning: {head.name} is not validated: the validation sets do not label it, or no run decodes it")

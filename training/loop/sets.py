@@ -41,11 +41,16 @@ class JoinedSets:
 
 
 def open_sets(configs: Sequence[SetConfig]) -> JoinedSets:
-    """The sets, joined. Raises UsageError where they do not mean the same by a head's ids, or have no samples."""
+    """The sets, joined. Raises UsageError where they do not mean the same by a head's ids, or one has no samples."""
     sets = tuple(open_set(config) for config in configs)
     for config, each in zip(configs, sets, strict=True):
         if not len(each):
             raise UsageError(f"the set {config.path} ({config.split}) has no samples", "check path, layout and split")
+    return JoinedSets(sets, common_classes(configs, sets))
+
+
+def common_classes(configs: Sequence[SetConfig], sets: Sequence[SampleSet]) -> Mapping[str, tuple[str, ...]]:
+    """Class names of every head that any of the sets labels. Raises UsageError where two do not mean the same."""
     classes: dict[str, tuple[str, ...]] = {}
     said_by: dict[str, SetConfig] = {}
     for config, each in zip(configs, sets, strict=True):
@@ -58,7 +63,7 @@ def open_sets(configs: Sequence[SetConfig]) -> JoinedSets:
                     "bring them together with remap: and classes: of the set",
                 )
             said_by.setdefault(head, config)
-    return JoinedSets(sets, classes)
+    return classes
 
 
 def sample_weights(configs: Sequence[SetConfig], sets: Sequence[SampleSet]) -> NDArray[np.float64]:

@@ -67,7 +67,7 @@ def read_state(path: Path, config: TrainConfig) -> tuple[Standing, LearnerState]
     except FileNotFoundError as fault:
         raise UsageError(f"there is nothing to resume: {path} does not exist", "start without --resume") from fault
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as fault:
-        raise EngineError(f"cannot resume from {path}: it is damaged", "start again, from last.pt: start: …") from fault
+        raise EngineError(f"cannot resume from {path}: it is damaged", "start anew from last.pt (start:)") from fault
     changed = [key for key in differences(before, config.model_dump(mode="json")) if key.split(".")[0] not in HARMLESS]
     if changed:
         raise UsageError(
