@@ -92,7 +92,8 @@ def _candidates(points: Tensor, boxes: Tensor, inside: Tensor) -> Tensor:
     candidates = inside.clone()
     empty = (~inside.any(1)).nonzero(as_tuple=True)[0]
     centres = (boxes[empty, :2] + boxes[empty, 2:]) / 2
-    candidates[empty, torch.cdist(centres, points).argmin(1)] = True
+    exact = "donot_use_mm_for_euclid_dist"
+    candidates[empty, torch.cdist(centres, points, compute_mode=exact).argmin(1)] = True
     return candidates
 
 

@@ -38,6 +38,8 @@ from training.networks.yolo8_blocks import (
 
 VARIANTS = {"p": Scale(0.33, 0.125)} | SCALES
 """n and s as published, m by the same table; p, half of n's width, is ours, for CPUs."""
+_RARE = -4.6
+"""Class logits start at a probability of 1 %: nearly every cell is background (RetinaNet, arXiv:1708.02002)."""
 
 
 class Raw(NamedTuple):
@@ -118,6 +120,9 @@ class BoxHead(nn.Module):
         super().__init__()
         self.distances = Branch(channels, max(16, channels[0] // 4, 4 * BINS), 4 * BINS)
         self.classes = Branch(channels, max(channels[0], min(classes, 100)), classes)
+        for module in self.classes.modules():
+            if isinstance(module, nn.Conv2d) and module.bias is not None:  # the last one of each level
+                nn.init.constant_(module.bias, _RARE)
 
     def forward(self, features: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """Features in, raw scores out."""

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Literal, cast
 
 import torch
+from pydantic import field_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -36,6 +37,13 @@ class DDRNetLoss(LossOptions):
     """ohem: share of the pixels that is kept at any rate."""
     gamma: Focus = 2.0
     """focal: how much less the easy pixels weigh."""
+
+    @field_validator("class_weights", mode="before")
+    @classmethod
+    def _named_or_computed(cls, given: object) -> object:
+        if isinstance(given, Mapping) or given == "computed":
+            return given
+        raise ValueError("neither weights by name nor 'computed' → write, say, class_weights: {lane: 2}")
 
 
 class DDRNetRecipe(Recipe):

@@ -29,4 +29,4 @@ def recipe_for(network: Network, family: str, loss: Mapping[str, Any]) -> Recipe
         raise UsageError(f"a {family} network cannot be trained here", did_you_mean(family, RECIPES))
     module, _, name = RECIPES[family].rpartition(".")
     kind: type[Recipe] = getattr(import_module(module), name)
-    return kind.build(network, validated(kind.options, dict(loss), f"loss: of {family}", UsageError))
+    return kind.build(network, validated(kind.options, dict(loss), f"loss of {family}", UsageError))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -122,12 +123,13 @@ def test_what_is_said_of_uncounted_pixels_changes_nothing(seed: int) -> None:
     logits, labels = random_case(seed, classes=2)
     other = torch.where((labels == 255)[:, None], torch.tensor(50.0), logits)
     truth, counted = two_channels(labels)
-    for loss in (
+    losses: list[Callable[[Tensor], Tensor]] = [
         lambda scores: cross_entropy(scores, labels, torch.ones(2)),
         lambda scores: cross_entropy(scores, labels, torch.ones(2), focus=2.0, hard=HardPixels(0.6, 0.25)),
         lambda scores: binary_focal(scores, truth, counted),
         lambda scores: tversky(soft_counts(scores.sigmoid(), truth, counted), false=0.3, missed=0.7).sum(),
-    ):
+    ]
+    for loss in losses:
         assert float(loss(logits)) == float(loss(other))
 
 
