@@ -49,8 +49,7 @@ def collate(samples: Sequence[Sample], mask_heads: Sequence[str]) -> Batch:
     images = np.stack([sample.picture[:, :, ::-1].transpose(2, 0, 1) for sample in samples])
     nothing = np.full((height, width), UNCOUNTED, np.uint8)
     masks = {
-        head: torch.from_numpy(np.stack([sample.masks.get(head, nothing) for sample in samples]))
-        for head in mask_heads
+        head: torch.from_numpy(np.stack([sample.masks.get(head, nothing) for sample in samples])) for head in mask_heads
     }
     picture_ids = [np.full(len(sample.boxes), index, np.int64) for index, sample in enumerate(samples)]
     return Batch(

@@ -1,0 +1,41 @@
+"""The layout ``class_folders``: ``SPLIT/CLASS/….jpg``, or ``CLASS/….jpg`` where there are no splits.
+
+Folders are classes in alphabetical order, unless ``classes: {label: […]}`` of the set gives the order. Pictures may
+lie deeper; the folder they lie in is their group.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from contracts.errors import SourceError, UsageError
+from contracts.text import did_you_mean
+from training.config import SetConfig
+from training.data.fileset import BoxFileSet, Entry, pictures_in, required_folder, split_folder
+from training.data.sample import LABEL
+
+_SPLITS = {"train", "val", "valid", "test"}
+
+
+def open_set(config: SetConfig) -> BoxFileSet:
+    """A split of the folder, or all of it. Raises SourceError, UsageError."""
+    root = required_folder(Path(config.path), "give the folder that holds the classes' folders")
+    splits = {path.name for path in root.iterdir() if path.is_dir()} & _SPLITS
+    folder = split_folder(root, config.split) if splits else root
+    found = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    names = config.classes.get(LABEL, found)
+    for strange in set(found) - set(names):
+        raise UsageError(f"{folder / strange}: no class is called so", did_you_mean(strange, names))
+    entries = tuple(
+        Entry(
+            picture.relative_to(root).with_suffix("").as_posix(),
+            picture,
+            picture.parent.relative_to(root).as_posix(),
+            label=names.index(name),
+        )
+        for name in found
+        for picture in pictures_in(folder / name)
+    )
+    if not entries:
+        raise SourceError(f"no folders with pictures in {folder}", "one folder per class, pictures inside")
+    return BoxFileSet(root, entries, {LABEL: names})

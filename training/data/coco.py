@@ -1,0 +1,124 @@
+"""The layout ``coco``: one JSON of images, annotations and categories.
+
+``path`` is that JSON, or the folder that holds ``annotations/*SPLIT*.json`` (or one such JSON by itself). Pictures are
+searched by ``file_name`` beside the JSON, in ``images/``, ``SPLIT/``, ``SPLIT2017/`` and ``images/SPLIT/`` of the
+folder. Ids count the categories in the order of their COCO ids, from 0. A crowd is a region that does not count.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from contracts.errors import SourceError
+from contracts.validation import read_file
+from training.config import SetConfig
+from training.data.fileset import Boxes, BoxFileSet, Entry, natural_key
+from training.data.sample import BOXES
+
+
+@dataclass(frozen=True, slots=True)
+class CocoSet(BoxFileSet):
+    """boxes: of each entry, by its name."""
+
+    boxes: Mapping[str, Boxes]
+
+    def boxes_of(self, entry: Entry, width: int, height: int) -> Boxes | None:
+        """Every picture of the file is labelled."""
+        del width, height
+        return self.boxes[entry.name]
+
+
+def open_set(config: SetConfig) -> CocoSet:
+    """A split of the set. Raises SourceError."""
+    file, root = _located(Path(config.path), config.split)
+    data = read_coco(file)
+    categories = sorted(data["categories"], key=lambda category: int(category["id"]))
+    ids = {int(category["id"]): number for number, category in enumerate(categories)}
+    annotations: dict[int, list[Mapping[str, Any]]] = {int(image["id"]): [] for image in data["images"]}
+    for annotation in data["annotations"]:
+        of, category = int(annotation["image_id"]), int(annotation["category_id"])
+        if of not in annotations or category not in ids:
+            missing = f"image {of}" if of not in annotations else f"category {category}"
+            raise SourceError(f"{file}: an annotation is of {missing}, which is not there", "mend the file")
+        annotations[of].append(annotation)
+    entries, boxes = [], {}
+    folders = _folders(root, file, config.split)
+    for image in sorted(data["images"], key=lambda image: natural_key(str(image["file_name"]))):
+        entry = _entry(str(image["file_name"]), folders, file)
+        entries.append(entry)
+        boxes[entry.name] = _boxes(annotations[int(image["id"])], ids, file)
+    return CocoSet(root, tuple(entries), {BOXES: tuple(str(each["name"]) for each in categories)}, boxes)
+
+
+def read_coco(file: Path) -> Mapping[str, list[Mapping[str, Any]]]:
+    """The three lists of a COCO file. Raises SourceError where they or their keys are missing."""
+    needed = {"images": ("id", "file_name"), "categories": ("id", "name"), "annotations": ("image_id", "category_id")}
+    try:
+        data = json.loads(read_file(file, "COCO file", SourceError))
+        for name, keys in needed.items():
+            for part in data[name]:
+                _ = [part[key] for key in keys]
+                _ = [int(part[key]) for key in keys if key.endswith("id")]
+    except (ValueError, KeyError, TypeError, RecursionError) as fault:
+        raise SourceError(f"{file} is no COCO file: {fault!r}", "it has images, annotations and categories") from fault
+    found: Mapping[str, list[Mapping[str, Any]]] = data
+    return found
+
+
+def box_of(annotation: Mapping[str, Any]) -> tuple[float, float, float, float]:
+    """x1 y1 x2 y2 in pixels, from ``bbox`` or around the polygons of ``segmentation``. Raises ValueError."""
+    if annotation.get("bbox"):
+        left, top, width, height = (float(number) for number in annotation["bbox"])
+        return left, top, left + width, top + height
+    polygons = annotation.get("segmentation")
+    if not isinstance(polygons, list) or not any(polygons):
+        raise ValueError("neither bbox nor polygons")
+    numbers = [[float(number) for number in polygon] for polygon in polygons]
+    across = [x for polygon in numbers for x in polygon[::2]]
+    down = [y for polygon in numbers for y in polygon[1::2]]
+    return min(across), min(down), max(across), max(down)
+
+
+def _boxes(annotations: Iterable[Mapping[str, Any]], ids: Mapping[int, int], file: Path) -> Boxes:
+    """Raises SourceError."""
+    found = list(annotations)
+    try:
+        corners = [box_of(annotation) for annotation in found]
+    except (ValueError, TypeError) as fault:
+        raise SourceError(f"{file}: an annotation has no box: {fault}", "mend its bbox") from fault
+    counts = [not annotation.get("iscrowd") for annotation in found]
+    return Boxes.of(corners, [ids[int(annotation["category_id"])] for annotation in found], counts)
+
+
+def _located(path: Path, split: str) -> tuple[Path, Path]:
+    """(the JSON, the folder of the set). Raises SourceError."""
+    if path.is_file():
+        return path, path.parent.parent if path.parent.name == "annotations" else path.parent
+    for folder in (path / "annotations", path):
+        found = sorted(folder.glob(f"*{split}*.json")) or (sorted(folder.glob("*.json")) if split == "train" else [])
+        boxes = [file for file in found if file.name.startswith("instances")] or found
+        if len(boxes) == 1:
+            return boxes[0], path
+        if boxes:
+            raise SourceError(
+                f"{folder} has several for {split!r}: {', '.join(f.name for f in boxes)}", "give the file"
+            )
+    raise SourceError(f"{path} has no annotations/*{split}*.json", "give the JSON itself")
+
+
+def _folders(root: Path, file: Path, split: str) -> list[Path]:
+    """Where pictures may lie, most usual first."""
+    below = [root / "images" / split, root / f"{split}2017", root / "images" / f"{split}2017", root / split]
+    return [folder for folder in (*below, root / "images", root, file.parent) if folder.is_dir()]
+
+
+def _entry(file_name: str, folders: Iterable[Path], file: Path) -> Entry:
+    """Where the picture is not found, the first place it was searched in: reading it says so."""
+    places = [folder / file_name for folder in folders]
+    picture = next((place for place in places if place.is_file()), places[0])
+    relative = Path(file_name)
+    return Entry(relative.with_suffix("").as_posix(), picture, relative.parent.as_posix(), {BOXES: file})

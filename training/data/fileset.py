@@ -1,0 +1,169 @@
+"""FileSet: labelled pictures in files. A layout says where they lie and how labels are read; the rest is here."""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import SourceError
+from contracts.picture import Pixels
+from training.data.sample import BOXES, Sample
+
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One picture and where its labels lie.
+
+    name: path relative to the set without ending, unique in it. group: what a split must not separate. labels: head →
+    file, for heads that this picture is labelled for. label: class of the whole picture.
+    """
+
+    name: str
+    picture: Path
+    group: str
+    labels: Mapping[str, Path] = field(default_factory=dict)
+    label: int | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Boxes:
+    """Boxes as the files have them, not cut at the picture's edge.
+
+    corners: float64 (N, 4), x1 y1 x2 y2 in pixels. class_ids: int64 (N,). counts: bool (N,), as in Sample.
+    """
+
+    corners: NDArray[np.float64]
+    class_ids: NDArray[np.int64]
+    counts: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, corners: Sequence[Sequence[float]], ids: Sequence[int], counts: Sequence[bool] | None = None) -> Boxes:
+        """From plain lists; everything counts where ``counts`` is not given."""
+        judged = np.ones(len(ids), np.bool_) if counts is None else np.array(counts, np.bool_)
+        return cls(np.array(corners, np.float64).reshape(-1, 4), np.array(ids, np.int64), judged)
+
+
+@dataclass(frozen=True, slots=True)
+class FileSet(ABC):
+    """A SampleSet over files, read when asked for. root: what the names of the entries are relative to."""
+
+    root: Path
+    entries: tuple[Entry, ...]
+    classes: Mapping[str, tuple[str, ...]]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Of each entry."""
+        return tuple(entry.group for entry in self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def __getitem__(self, index: int) -> Sample:
+        entry = self.entries[index]
+        picture = read_picture(entry.picture)
+        height, width = picture.shape[:2]
+        boxes = self._boxes_inside(entry, width, height)
+        masks = self.masks_of(entry, width, height)
+        return Sample(
+            entry.name, picture, boxes.corners.astype(np.float32), boxes.class_ids, boxes.counts, masks, entry.label
+        )
+
+    def boxes_of(self, entry: Entry, width: int, height: int) -> Boxes | None:
+        """The boxes as the files have them, for a picture of this size; None: not labelled. Raises SourceError."""
+        del entry, width, height
+        return None
+
+    @abstractmethod
+    def masks_of(self, entry: Entry, width: int, height: int) -> dict[str, Pixels]:
+        """Head → uint8 (height, width) as the files have it, for the heads that are labelled. Raises SourceError."""
+
+    def _boxes_inside(self, entry: Entry, width: int, height: int) -> Boxes:
+        """Cut at the picture's edges; what has no area there goes. A picture that is not labelled does not count."""
+        found = self.boxes_of(entry, width, height)
+        if found is None:
+            whole = ((0.0, 0.0, float(width), float(height)),) if BOXES in self.classes else ()
+            return Boxes.of(whole, [0] * len(whole), [False] * len(whole))
+        corners = np.clip(found.corners, 0, np.array([width, height, width, height]))
+        there = (corners[:, 2:] > corners[:, :2]).all(axis=1)
+        return Boxes(corners[there], found.class_ids[there], found.counts[there])
+
+
+@dataclass(frozen=True, slots=True)
+class BoxFileSet(FileSet):
+    """A FileSet without masks."""
+
+    def masks_of(self, entry: Entry, width: int, height: int) -> dict[str, Pixels]:
+        """None."""
+        del entry, width, height
+        return {}
+
+
+def read_picture(path: Path) -> Pixels:
+    """uint8 (H, W, 3), BGR, turned as EXIF says. Raises SourceError."""
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if picture is None:
+        raise SourceError(f"cannot read {path}", "mend or remove it; python -m training data check names all such")
+    return np.asarray(picture, np.uint8)
+
+
+def read_mask(path: Path, width: int, height: int) -> Pixels:
+    """uint8 (height, width) of a grey or palette PNG, its numbers as they are. Raises SourceError."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as opened:  # OpenCV would turn a palette into colours
+            if opened.mode not in ("L", "P", "1"):
+                raise SourceError(
+                    f"{path} is no map of classes: its pixels are {opened.mode}", "write it as 8 bit grey"
+                )
+            mask = np.asarray(opened.convert("L") if opened.mode == "1" else opened, np.uint8)
+    except (OSError, UnidentifiedImageError, SyntaxError) as fault:
+        raise SourceError(f"cannot read {path}", "mend or remove it") from fault
+    if mask.shape != (height, width):
+        size = f"{mask.shape[1]}x{mask.shape[0]}"
+        raise SourceError(f"{path} is {size}, its picture {width}x{height}", "scale it (nearest) or remove it")
+    return mask
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """All pictures below a folder, in natural order; hidden files are none."""
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
+    return naturally(path for path in found if not path.name.startswith("."))
+
+
+def naturally(paths: Iterable[Path]) -> list[Path]:
+    """Sorted as people count: frame9 before frame10."""
+    found: list[Path] = sorted(paths, key=lambda path: natural_key(path.as_posix()))
+    return found
+
+
+def natural_key(text: str) -> list[tuple[int, int | str]]:
+    """Sorts runs of digits as numbers."""
+    return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", text) if part]
+
+
+def required_folder(folder: Path, cure: str) -> Path:
+    """The folder; raises SourceError where it is none."""
+    if not folder.is_dir():
+        raise SourceError(f"{folder} is no folder", cure)
+    return folder
+
+
+def split_folder(parent: Path, split: str) -> Path:
+    """``parent/train``, ``parent/train2017`` and the like. Raises SourceError that names what is there."""
+    for folder in (parent / split, parent / f"{split}2017", parent / {"val": "valid"}.get(split, split)):
+        if folder.is_dir():
+            return folder
+    there = sorted(path.name for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
+    cure = f"there are: {', '.join(there)}" if there else "give the folder of the whole set"
+    raise SourceError(f"{parent} has no folder {split!r}", cure)

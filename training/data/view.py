@@ -1,0 +1,116 @@
+"""View: a set as configured: its ids remapped, its classes named, some of its samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import SourceError, UsageError
+from contracts.picture import Pixels
+from contracts.text import did_you_mean
+from training.config import SetConfig
+from training.data.sample import BOXES, LABEL, UNCOUNTED, Sample, SampleSet
+
+EVERYWHERE = "*"
+"""In a remap: every folder; what is said of the folder itself comes first."""
+
+Remap = Mapping[str, Mapping[str, Mapping[int, int]]]
+"""Head → folder or ``*`` → {id in the files: id that is meant}."""
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """Samples of ``base`` at ``indices``. Every id it gives out is one of its classes, else it raises SourceError."""
+
+    base: SampleSet
+    classes: Mapping[str, tuple[str, ...]]
+    remap: Remap
+    indices: tuple[int, ...]
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """Of the samples that are left."""
+        groups = self.base.groups
+        return tuple(groups[index] for index in self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> Sample:
+        place = self.indices[index]
+        sample = remapped(self.base[place], self.remap, self.base.groups[place]) if self.remap else self.base[place]
+        _require_known(sample, self.classes)
+        return sample
+
+
+def viewed(base: SampleSet, config: SetConfig) -> View:
+    """The set as configured. Raises UsageError where heads or folders are named that it does not have."""
+    for head in (*config.classes, *config.remap):
+        if head not in base.classes:
+            raise UsageError(f"{config.path} has no head {head!r}", did_you_mean(head, base.classes))
+    known = {*base.groups, EVERYWHERE}
+    for folder in {folder for folders in config.remap.values() for folder in folders} - known:
+        raise UsageError(f"remap: {config.path} has no folder {folder!r}", did_you_mean(folder, known))
+    number = len(base)
+    most = min(number, config.most or number)
+    indices = tuple(index * number // most for index in range(most))
+    return View(base, {**base.classes, **config.classes}, config.remap, indices)
+
+
+def rules_of(remap: Remap, head: str, group: str) -> dict[int, int]:
+    """What happens to the ids of a head in a folder."""
+    folders = remap.get(head, {})
+    return {**folders.get(EVERYWHERE, {}), **folders.get(group, {})}
+
+
+def remapped(sample: Sample, remap: Remap, group: str) -> Sample:
+    """The sample with other ids; 255 means: does not count."""
+    masks = {head: remapped_mask(mask, rules_of(remap, head, group)) for head, mask in sample.masks.items()}
+    ids = sample.class_ids.copy()
+    for old, new in rules_of(remap, BOXES, group).items():
+        ids[sample.class_ids == old] = new
+    label = sample.label
+    if label is not None:
+        label = rules_of(remap, LABEL, group).get(label, label)
+    return replace(
+        sample,
+        masks=masks,
+        class_ids=ids,
+        counts=sample.counts & (ids != UNCOUNTED),
+        label=None if label == UNCOUNTED else label,
+    )
+
+
+def remapped_mask(mask: Pixels, rules: Mapping[int, int]) -> Pixels:
+    """The mask with other ids, all at once (so that two can change places). Raises UsageError for ids above 255."""
+    table = np.arange(256, dtype=np.uint8)
+    for old, new in rules.items():
+        if not (0 <= old <= 255 and 0 <= new <= 255):
+            raise UsageError(f"remap {old}: {new}: ids of a mask are 0 to 255", "mend it")
+        table[old] = new
+    changed: Pixels = table[mask] if rules else mask
+    return changed
+
+
+def _require_known(sample: Sample, classes: Mapping[str, tuple[str, ...]]) -> None:
+    """Raises SourceError where an id is none of its head's classes."""
+    boxes = sample.class_ids[sample.counts]
+    _require_below(boxes, BOXES, classes, sample)
+    for head, mask in sample.masks.items():
+        highest = np.array([mask[mask != UNCOUNTED].max(initial=0)], np.int64)
+        _require_below(highest, head, classes, sample)
+    if sample.label is not None:
+        _require_below(np.array([sample.label], np.int64), LABEL, classes, sample)
+
+
+def _require_below(ids: NDArray[np.int64], head: str, classes: Mapping[str, tuple[str, ...]], sample: Sample) -> None:
+    number = len(classes.get(head, ()))
+    strange = ids[(ids < 0) | (ids >= number)]
+    if strange.size:
+        raise SourceError(
+            f"{sample.name}: {head} has class {strange[0]}, and there are {number}",
+            "name all classes (classes: of the set) or give it another id (remap:)",
+        )
