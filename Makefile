@@ -30,7 +30,8 @@ test: env
 	$(BIN)/python -m pytest $(PYTEST)
 
 demo: env
-	@echo "The demo's network comes with the training work; until then bring one: .venv/bin/roadstream synthetic: --engine NETWORK.onnx --save demo.mp4"
+	$(BIN)/roadstream synthetic:city --save demo.mp4 --overwrite
+	@echo "Look at $(CURDIR)/demo.mp4; your own drive: $(BIN)/roadstream drive.mp4 --save out.mp4"
 
 # The loop that is replaced runs in an environment of its own: it brings torch and a second OpenCV.
 bench: env $(VENV)-baseline/.installed

@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from contracts.config import RunConfig
 
 _EPILOG = """examples:
+  run_stream.py drive.mp4 --save out.mp4                      the network in the box: road users, road, lane lines
   run_stream.py drive.mp4 --engine twinlitenet.onnx --engine yolov8n.onnx --save out.mp4
   run_stream.py drive.mp4 --engine yolov8n.onnx --start 1:30 --seconds 20 --events out.jsonl
-  run_stream.py synthetic:night --engine yolov8n.onnx --save night.mp4
+  run_stream.py synthetic:night --save night.mp4
 
-other commands: bench (speed against what the hardware allows), models (accuracy of a file); COMMAND --help
+other commands: bench (speed against what the hardware allows), eval (accuracy on labelled pictures),
+models (networks that are known, accuracy of a file); COMMAND --help
 exit codes: 0 done, 2 usage, 3 source, 4 network, 5 output, 130 interrupted (outputs finished)
 """
 
@@ -58,6 +60,9 @@ def main(arguments: Sequence[str]) -> int:
 
     config = RunConfig.build(options, preset)
     if getattr(parsed, "dry_run", False):
+        from pipeline.session import with_network
+
+        config = with_network(config)
         answer(config.model_dump_json(indent=2))
         say(f"graph: {_graph(config)}")
         return 0
@@ -66,7 +71,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _graph(config: RunConfig) -> str:
     """What would run, as a line: ``clip.mp4 → prepare → twinlitenet, yolov8n → heads → draw → mp4, events``."""
-    engines = ", ".join(engine.file.stem for engine in config.engines) or "no network"
+    engines = ", ".join(engine.file.stem for engine in config.engines)
     outputs = [name for name, path in (("mp4", config.save), ("events", config.events)) if path is not None]
     drawing = ["draw"] if config.save is not None else []
     sources = ", ".join(config.sources) or "no source"

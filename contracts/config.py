@@ -93,7 +93,9 @@ class RunConfig(_Frozen):
     live: bool = Field(False, description="pace a recorded source and drop frames as a camera would")
     strict: bool = Field(False, description="exit code 3 when part of the input was unreadable")
     # what looks at it
-    engines: Annotated[tuple[_Engine, ...], BeforeValidator(_several)] = Field((), description="network files")
+    engines: Annotated[tuple[_Engine, ...], BeforeValidator(_several)] = Field(
+        (), description="network files; none: the embedded network"
+    )
     card: Path | None = Field(None, description="the card of the (only) engine")
     backend: Literal["auto", "openvino", "onnxruntime"] = Field("auto", description="runtime")
     device: str = Field("cpu", description="where networks run")

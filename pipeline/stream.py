@@ -20,7 +20,7 @@ from outputs.open import check_paths, outputs_of
 from pipeline.closing import Closing
 from pipeline.figures import Figures, Progress
 from pipeline.runner import Run
-from pipeline.session import Session, open_sessions
+from pipeline.session import Session, open_sessions, with_network
 from pipeline.stats import statistics, write_statistics
 from sources.open import open_source
 
@@ -35,7 +35,7 @@ class Stream:
 
     def __init__(self, config: RunConfig, outputs: Sequence[Output] = ()) -> None:
         """Check everything that can be checked without opening the source; raises UsageError, OutputError."""
-        self.config = config
+        self.config = config = with_network(config)
         self._extra = tuple(outputs)
         self._run: Run | None = None
         self._source: Source | None = None
@@ -47,8 +47,6 @@ class Stream:
             raise UsageError(
                 f"one source per run, {len(config.sources)} given", "name one file or 'synthetic:' (see --help)"
             )
-        if not config.engines:
-            raise UsageError("no network: this version brings none of its own yet", "name one with --engine FILE")
         check_paths(config, [*config.sources, *_files_read(config)])
 
     def __iter__(self) -> Generator[Result]:

@@ -1,4 +1,4 @@
-"""``python -m training``: checkpoints in, network files out."""
+"""``python -m training``: pictures and checkpoints in, trained networks and network files out."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from commands.options import Parser, add_command
 from commands.terminal import answer, guarded, say
 from contracts.errors import UsageError
+from training.train_command import add_train_command, run_train
 
 if TYPE_CHECKING:
     from training.order import Batch, Order
@@ -53,7 +54,7 @@ folder, it names that file as its reference, and a run checks itself against it.
 def parser() -> argparse.ArgumentParser:
     """Build the parser."""
     made = Parser(
-        prog="python -m training", description="Networks from checkpoints, small and exact.", allow_abbrev=False
+        prog="python -m training", description="Train networks; turn checkpoints into files that run, small and exact.", allow_abbrev=False
     )
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 
@@ -82,12 +83,17 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="DDRNet: choose classes at 1/8 of the size; faster, but borders become steps of 8 pixels",
     )
+    add_train_command(commands)
     return made
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one of the commands; returns the exit code."""
     parsed = parser().parse_args(arguments)
+    if parsed.command == "train":
+        _require(("torch", "albumentations", "faster_coco_eval", "tensorboard"))
+        answer(str(run_train(parsed, say)))
+        return 0
     file = Path(parsed.file)
     network = file.suffix.lower() in _NETWORKS
     _require_packages(network, int8=parsed.command == "export" and parsed.precision == "int8")
@@ -102,7 +108,12 @@ def main(arguments: Sequence[str]) -> int:
 
 def _require_packages(network: bool, *, int8: bool) -> None:
     """Raises UsageError where something is missing that this work needs."""
-    for package in (*(("onnx",) if network else ("onnx", "onnxscript", "torch")), *(("nncf",) if int8 else ())):
+    _require((*(("onnx",) if network else ("onnx", "onnxscript", "torch")), *(("nncf",) if int8 else ())))
+
+
+def _require(packages: Sequence[str]) -> None:
+    """Raises UsageError where one of them is not installed."""
+    for package in packages:
         if importlib.util.find_spec(package) is None:
             raise UsageError(
                 f"this needs {package}, which is not installed",
