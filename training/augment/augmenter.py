@@ -13,7 +13,7 @@ from training.augment.options import AugmentOptions
 from training.augment.warp import Matrix, moving, scaling, turning, warped
 from training.data.sample import Sample, SampleSet
 
-_MOSAIC_SCALE = (0.5, 1.0)
+_MOSAIC_SCALE = (0.6, 1.2)
 """A picture that fills the network alone shows in a quarter of it at so much of its size."""
 
 
@@ -36,7 +36,7 @@ class Augmenter:
         self._fit: FitName = fit
         self._pad = pad
         self._seed = seed
-        self._looks = Looks(options)
+        self._looks = Looks(options, size[1])
 
     def __call__(self, index: int, draw: int, *, mosaic: bool = True) -> Sample:
         """The sample at ``index``, augmented, at the network's size (width, height).
