@@ -7,12 +7,15 @@ from typing import Protocol
 import numpy as np
 
 from contracts.errors import EngineError
-from contracts.prediction import ClassMap, Detections, Mask, Part
+from contracts.prediction import Classification, ClassMap, Detections, Mask, Part
 from engines.heads.nms import overlaps
 from engines.verdicts import HeadFigures
 
 FOUND_IOU = 0.7
 """A box is found again where one of its class overlaps it at least this much."""
+
+SURE = 0.4
+"""A frame counts where the reference gives its best class more than this; below, a breath decides between classes."""
 
 
 class Tally(Protocol):
@@ -33,6 +36,8 @@ def tally_for(head: str, reference: Part) -> Tally:
         return _Pixels(head, lines=reference.role == "lane")
     if isinstance(reference, ClassMap):
         return _Classes(head)
+    if isinstance(reference, Classification):
+        return _Frames(head)
     raise EngineError(
         f"head {head!r}: the accuracy gate cannot compare {type(reference).__name__}", "check a network without it"
     )
@@ -114,6 +119,33 @@ class _Classes:
 
     def figures(self) -> HeadFigures:
         return HeadFigures(self._head, "classes", self._same, self._either, self._seen)
+
+
+class _Frames:
+    """Frames of which both say the same class, of those the reference is sure of."""
+
+    def __init__(self, head: str) -> None:
+        self._head = head
+        self._same = self._total = 0
+
+    def add(self, candidate: Part, reference: Part) -> None:
+        if not isinstance(candidate, Classification) or not isinstance(reference, Classification):
+            raise _different(self._head, candidate, reference)
+        if not len(reference.scores) or reference.scores[0] <= SURE:
+            return
+        self._total += 1
+        self._same += _best(candidate) == _best(reference)
+
+    def figures(self) -> HeadFigures:
+        return HeadFigures(self._head, "frames", self._same, self._total)
+
+
+def _best(part: Classification) -> str:
+    """The name of the best class; "" where there is none."""
+    if not len(part.class_ids):
+        return ""
+    class_id = int(part.class_ids[0])
+    return part.names[class_id] if class_id < len(part.names) else str(class_id)
 
 
 def _different(head: str, candidate: Part, reference: Part) -> EngineError:

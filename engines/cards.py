@@ -156,12 +156,18 @@ def _check_ids(head: HeadCard, specs: tuple[TensorSpec, ...]) -> None:
         raise _contradiction(head, spec, "whole numbers [1,H,W] or [1,1,H,W]")
 
 
+def _check_classification(head: HeadCard, specs: tuple[TensorSpec, ...]) -> None:
+    if not _fits(specs[0].shape, (1, len(head.classes) or None)):
+        raise _contradiction(head, specs[0], f"[1,{len(head.classes) or 'classes'}]")
+
+
 _RULES: dict[HeadKind, Callable[[HeadCard, tuple[TensorSpec, ...]], None]] = {
     "yolo_boxes": _check_boxes,
     "yolo_boxes_end2end": _check_end2end,
     "anchor_boxes": _check_anchor_boxes,
     "two_class_mask": _check_two_class,
     "mask_ids": _check_ids,
+    "classification": _check_classification,
 }
 _OUTPUT_COUNT: dict[HeadKind, int] = {
     "yolo_boxes": 1,

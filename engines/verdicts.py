@@ -10,23 +10,30 @@ from typing import Literal
 from contracts.errors import EngineError
 
 State = Literal["accepted", "refused", "no verdict"]
-Compared = Literal["boxes", "areas", "lines", "classes"]
+Compared = Literal["boxes", "areas", "lines", "classes", "frames"]
 
-LIMITS: dict[Compared, float] = {"boxes": 0.9, "areas": 0.9, "lines": 0.7, "classes": 0.9}
-"""Least agreement. Boxes: share of the reference's found again. Others: intersection over union of pixels; lines are
-a few pixels wide, so that a shift of one pixel already costs a fifth."""
+LIMITS: dict[Compared, float] = {"boxes": 0.9, "areas": 0.9, "lines": 0.7, "classes": 0.9, "frames": 0.9}
+"""Least agreement. Boxes: share of the reference's found again. Frames: share classified alike. Others: intersection
+over union of pixels; lines are a few pixels wide, so that a shift of one pixel already costs a fifth."""
 MIN_BOXES = 20
 """Fewer boxes of the reference say nothing: one missed box would be more than 5 %."""
+MIN_FRAMES = 10
+"""Fewer frames that the reference is sure of say nothing: one of another class would be more than 10 %."""
 MIN_AREA = 0.001
 """Masks that together cover less of the pixels seen say nothing: a stray speck would decide."""
+_COUNTED: dict[Compared, tuple[int, str]] = {
+    "boxes": (MIN_BOXES, "boxes found again"),
+    "frames": (MIN_FRAMES, "frames classified alike"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class HeadFigures:
     """How far one head agrees with the reference over all frames.
 
-    agreed of total: boxes found again of the reference's; pixels in both masks of those in either (intersection and
-    union); for class maps every pixel counts in the unions of both its classes. seen: pixels looked at (boxes: 0).
+    agreed of total: boxes found again of the reference's; frames of the same class of those the reference is sure of;
+    pixels in both masks of those in either (intersection and union); for class maps every pixel counts in the unions
+    of both its classes. seen: pixels looked at (boxes and frames: 0).
     """
 
     head: str
@@ -38,7 +45,9 @@ class HeadFigures:
     @property
     def judged(self) -> bool:
         """Whether there was enough to compare."""
-        return self.total >= MIN_BOXES if self.compared == "boxes" else self.total > MIN_AREA * self.seen
+        if self.compared in _COUNTED:
+            return self.total >= _COUNTED[self.compared][0]
+        return self.total > MIN_AREA * self.seen
 
     @property
     def share(self) -> float:
@@ -52,9 +61,10 @@ class HeadFigures:
 
     def __str__(self) -> str:
         limit = LIMITS[self.compared]
-        if self.compared == "boxes":
-            said = f"{self.agreed} of {self.total} boxes found again"
-            rest = f"limit {limit:.0%}" if self.judged else f"{MIN_BOXES} are needed to judge"
+        if self.compared in _COUNTED:
+            least, what = _COUNTED[self.compared]
+            said = f"{self.agreed} of {self.total} {what}"
+            rest = f"limit {limit:.0%}" if self.judged else f"{least} are needed to judge"
         else:
             said = f"mask IoU {self.share:.3f}" if self.judged else "next to nothing to compare"
             rest = f"limit {limit:.2f}" if self.judged else f"{MIN_AREA:.1%} of the pixels are needed to judge"

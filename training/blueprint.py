@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Option = bool | int | float | str
+PRETRAINED = "pretrained"
+"""Option of families whose fresh networks may start from weights that others publish. Never kept in a checkpoint."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from torch import Tensor
 from contracts.card import Card, InputCard
 from contracts.errors import EngineError, UsageError
 from contracts.validation import validated
-from training.blueprint import Blueprint, Checkpoint
+from training.blueprint import PRETRAINED, Blueprint, Checkpoint
 from training.containers import read_pickled
 from training.contents import content_of, is_key, is_state, network_shell
 from training.files import written
@@ -95,7 +95,7 @@ def save_checkpoint(checkpoint: Checkpoint, path: Path, *, overwrite: bool = Fal
         "family": blueprint.family,
         "variant": blueprint.variant,
         "classes": {head: list(names) for head, names in blueprint.classes.items()},
-        "options": dict(blueprint.options),
+        "options": {option: value for option, value in blueprint.options.items() if option != PRETRAINED},
         "input": checkpoint.input.model_dump(),
         "origin": checkpoint.origin,
         "licence": checkpoint.licence,
@@ -183,7 +183,8 @@ def _ours(value: dict[Any, Any], where: str) -> Checkpoint:
             family=ours.family,
             variant=ours.variant,
             classes={head: tuple(names) for head, names in ours.classes.items()},
-            options=ours.options,
+            # A checkpoint brings its weights; for a stranger's wish nothing is fetched.
+            options={option: value for option, value in ours.options.items() if option != PRETRAINED},
         ),
         state=state,
         input=picture,

@@ -8,6 +8,7 @@ from contracts.card import HeadCard, HeadKind
 from contracts.errors import EngineError
 from contracts.protocols import Head
 from engines.heads.anchor_boxes import AnchorBoxes
+from engines.heads.classification import TopFive
 from engines.heads.masks import MaskIds, TwoClassMask
 from engines.heads.yolo_boxes import YoloBoxes
 from engines.heads.yolo_boxes_end2end import YoloBoxesEnd2End
@@ -18,6 +19,7 @@ HEADS: Mapping[HeadKind, Callable[[HeadCard], Head]] = {
     "anchor_boxes": AnchorBoxes,
     "two_class_mask": TwoClassMask,
     "mask_ids": MaskIds,
+    "classification": TopFive,
 }
 
 

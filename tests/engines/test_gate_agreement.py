@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import EngineError
 from contracts.fit import Fit, Letterbox, Stretch
-from contracts.prediction import Classification, ClassMap, Detections, Mask, Part
+from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, Part
 from engines.agreement import found_again, tally_for
 from engines.verdicts import HeadFigures, judge
 
@@ -128,6 +128,7 @@ def test_class_maps_count_a_wrong_pixel_in_two_classes(wrong: int, state: str) -
     [
         (mask(half(1)), detections([]), "gives Mask, the reference Detections"),
         (detections([]), mask(half(1)), "gives Detections, the reference Mask"),
+        (mask(half(1)), Classification(np.zeros(1, np.int32), np.ones(1, np.float32), NAMES), "reference Classif"),
         (mask(half(1)), class_map(half(1)), "gives Mask, the reference ClassMap"),
         (class_map(half(1), ("road", "car")), class_map(half(1)), "other classes or sizes"),
         (class_map(half(1, 50, 50)), class_map(half(1)), "other classes or sizes"),
@@ -138,7 +139,39 @@ def test_parts_that_cannot_be_compared_are_an_error(candidate: Part, reference: 
         tally_for("road", reference).add(candidate, reference)
 
 
+def classified(*scores: float, names: tuple[str, ...] = NAMES) -> Classification:
+    """What a head makes of these scores, one per class."""
+    order = np.argsort(-np.array(scores), kind="stable")
+    return Classification(order.astype(np.int32), np.array(scores, np.float32)[order], names)
+
+
+CAR, PERSON = classified(0.9, 0.1), classified(0.1, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("alike", "other", "state"),
+    [(10, 0, "accepted"), (9, 1, "accepted"), (18, 2, "accepted"), (17, 3, "refused"), (9, 0, "no verdict")],
+)
+def test_classifications_are_counted_by_frames(alike: int, other: int, state: str) -> None:
+    figures = counted(*[(PERSON, PERSON)] * alike, *[(CAR, PERSON)] * other)
+    assert figures == HeadFigures("road", "frames", alike, alike + other)
+    verdict = judge([figures], alike + other, "sure.onnx", "here")
+    assert verdict.state == state
+    assert f"{alike} of {alike + other} frames classified alike" in verdict.reason
+
+
+def test_frames_that_the_reference_is_not_sure_of_do_not_count() -> None:
+    nothing = Classification(np.zeros(0, np.int32), np.zeros(0, np.float32), NAMES)
+    vague = classified(0.4, 0.35, names=())
+    assert counted((PERSON, vague), (PERSON, nothing)).total == 0
+    assert counted((vague, PERSON), (nothing, PERSON)) == HeadFigures("road", "frames", 0, 2)
+
+
+def test_classifications_are_compared_by_name() -> None:
+    assert counted((classified(0.1, 0.9, names=("person", "car")), CAR)).agreed == 1
+
+
 def test_a_part_without_a_tally_is_an_error() -> None:
-    part = Classification(np.zeros(1, np.int32), np.zeros(1, np.float32), NAMES)
-    with pytest.raises(EngineError, match="cannot compare Classification"):
+    part = InstanceMasks(detections([]), ())
+    with pytest.raises(EngineError, match="cannot compare InstanceMasks"):
         tally_for("scene", part)

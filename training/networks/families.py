@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
+from contracts.card import InputCard
 from contracts.errors import UsageError
 from contracts.text import did_you_mean
 from training.blueprint import Blueprint
@@ -11,7 +12,7 @@ from training.networks.network import Family, Network
 
 FOREIGN = ("ayolom", "yolop", "yolov5", "ddrnet", "road_agents", "twinlitenet", "twinlitenetplus")
 """Those whose checkpoints other programs write; ``training/foreign`` recognises them."""
-FAMILIES = (*FOREIGN, "roadnet")
+FAMILIES = (*FOREIGN, "roadnet", "classifier")
 
 
 def family(name: str) -> Family:
@@ -25,8 +26,14 @@ def family(name: str) -> Family:
 def build(blueprint: Blueprint) -> Network:
     """A network with fresh weights; raises UsageError where its family or variant is unknown."""
     kind = family(blueprint.family)
-    if blueprint.variant not in kind.variants:
+    if kind.variants is not None and blueprint.variant not in kind.variants:
         raise UsageError(
             f"{kind.title} has no variant {blueprint.variant!r}", did_you_mean(blueprint.variant, kind.variants)
         )
     return kind.build(blueprint)
+
+
+def usual_input(blueprint: Blueprint) -> InputCard:
+    """How its authors feed this network, with the size they use; raises UsageError as ``build`` does."""
+    kind = family(blueprint.family)
+    return kind.input_of(blueprint.variant) if kind.input_of is not None else kind.input

@@ -72,12 +72,17 @@ def class_names(blueprint: Blueprint, head: str) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """One family of networks. input: how its authors feed it, with the size they use. variants: known names."""
+    """One family of networks. input: how its authors feed it, with the size they use.
+
+    variants: known names; None: too many to list, ``build`` raises UsageError for a wrong one. input_of: the same as
+    input, for one variant, where they differ.
+    """
 
     name: str
     title: str
     paper: str
     licence: str
-    variants: tuple[str, ...]
+    variants: tuple[str, ...] | None
     input: InputCard
     build: Callable[[Blueprint], Network]
+    input_of: Callable[[str], InputCard] | None = None
