@@ -75,6 +75,7 @@ def prepared(
     card = input_of(config, network)
     hold_still(network, config.freeze)
     recipe = recipe_for(network, config.family, config.loss)
+    recipe.prepare(train_set)
     plan = _plan(config, train_set, processes)
     schedule = Schedule.of(config.optimizer, config.epochs, plan.steps)
     learner = Learner(config, network=network, recipe=recipe, card=card, schedule=schedule, processes=processes)

@@ -1,12 +1,11 @@
-"""How RoadNet learns: task-aligned boxes, and for each mask cross-entropy with soft dice at half of the input's size."""
+"""How RoadNet learns: task-aligned boxes, and for each mask cross-entropy with soft dice at half the input's size."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, cast
+from typing import cast
 
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -15,9 +14,7 @@ from training.data.sample import BOXES, UNCOUNTED
 from training.losses.boxes import BoxLoss
 from training.networks.network import Network
 from training.networks.roadnet import BOX_STRIDE, MASKS, Raw, cells, decoded_corners
-from training.recipes.recipe import LossOptions, Recipe
-
-Weight = Annotated[float, Field(ge=0)]
+from training.recipes.recipe import LossOptions, Recipe, Weight
 
 
 class RoadNetLoss(LossOptions):
@@ -56,7 +53,7 @@ class RoadNetRecipe(Recipe):
         return terms | {"drivable": self._options.drivable * drivable, "lane": self._options.lane * lane}
 
     @staticmethod
-    def build(network: Network, options: LossOptions) -> RoadNetRecipe:
+    def build(network: Network, options: LossOptions) -> RoadNetRecipe:  # noqa: ARG004  # all are built alike
         """A recipe for this network."""
         return RoadNetRecipe(cast("RoadNetLoss", options))
 
