@@ -9,6 +9,7 @@ from collections.abc import Sequence
 COMMANDS = {
     "run": "annotate a source (the default: `run_stream.py SOURCE`)",
     "bench": "measure a run against what the hardware allows",
+    "eval": "judge networks on labelled pictures",
     "models": "networks: which there are, their cards, downloads, checks",
 }
 

@@ -40,13 +40,15 @@ class Judge:
     ) -> None:
         self.measures: dict[str, Measure] = {}
         self.words: dict[str, Vocabulary] = {}
-        self._records: dict[str, list[tuple[str, Any | None]]] = {}
+        self._records: dict[str, list[tuple[str, Any]]] = {}
         for head in heads:
             key = label_key(head, classes)
             if key is None:
                 continue
-            words = vocabulary(classes[key], head.classes, merge)
-            if not words.names and not _is_two_class(head, classes[key]):
+            # Two classes need no names: one is the other's absence.
+            known = classes[key] if _is_two_class(head, classes[key]) else head.classes
+            words = vocabulary(classes[key], known, merge)
+            if not words.names:
                 continue
             score = (scores or {}).get(head.name, Thresholds().score if head.score is None else head.score)
             self.words[head.name] = words

@@ -1,0 +1,187 @@
+"""``run_stream.py eval ENGINE …``: how good networks are, on labelled pictures."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from commands.options import Parser
+from commands.progress import StatusLine
+from commands.terminal import answer, say
+
+if TYPE_CHECKING:
+    from contracts.config import EngineConfig
+    from training.data.sample import SampleSet
+    from training.evaluation.evaluate import Terms
+    from training.evaluation.results import Evaluation
+
+_EPILOG = """\
+A network file runs as a run runs it (.onnx, OpenVINO .xml); a checkpoint (.pt, .pth) in torch, in its deployed form.
+Only heads that are labelled and classes that both sides know are judged; what was left out is said.
+
+examples:
+  run_stream.py eval best.onnx best-int8.onnx --data data/road --layout drive --report report.html
+  run_stream.py eval 'yolov8n.onnx?precision=fp32' --data data/road --layout drive --min-box 8 \\
+      --merge vehicle=car,bus,truck --group camvid='camvid_*' --group true='kitti_*,bdd100k_*' --json figures.json
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of ``eval``."""
+    made = Parser(
+        prog="run_stream.py eval",
+        usage="run_stream.py eval ENGINE [ENGINE …] --data PATH --layout NAME [options]",
+        description="Judge networks on labelled pictures, several side by side.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument("engines", nargs="+", metavar="ENGINE", help="FILE[?KEY=VALUE&…], keys as for run --engine")
+    data = made.add_argument_group("pictures")
+    data.add_argument("--data", required=True, metavar="PATH", help="the labelled set: a folder or file")
+    data.add_argument("--layout", required=True, metavar="NAME", help="how it lies on disk (drive …)")
+    data.add_argument("--split", default="val", metavar="NAME", help="train, val or test (val)")
+    data.add_argument("--most", type=int, metavar="N", help="only so many pictures, spread evenly")
+    judged = made.add_argument_group("what counts")
+    judged.add_argument(
+        "--score", type=float, metavar="S", help="least score of a box in a run (the card's, else 0.25)"
+    )
+    judged.add_argument("--iou", type=float, metavar="S", help="overlap above which boxes are one (card's, else 0.45)")
+    judged.add_argument(
+        "--merge", action="append", default=[], metavar="NAME=A,B", help="call classes A and B NAME, on both sides"
+    )
+    judged.add_argument(
+        "--min-box", type=float, default=0.0, metavar="PX", help="labelled boxes with a shorter side do not count (0)"
+    )
+    judged.add_argument(
+        "--group", action="append", default=[], metavar="NAME=GLOB,…", help="figures of these pictures too, by name"
+    )
+    judged.add_argument("--by-group", action="store_true", help="figures of each drive or folder of the set too")
+    _add_outputs(made.add_argument_group("outputs"))
+    made.add_argument("--quiet", action="store_true", help="no progress")
+    made.add_argument("--debug", action="store_true", help="log everything, show where an error came from")
+    return made
+
+
+def _add_outputs(group: argparse._ArgumentGroup) -> None:
+    group.add_argument("--json", metavar="FILE", help="every figure as one object")
+    group.add_argument(
+        "--report", metavar="FILE.html", help="a page: tables, curves, the pictures that were seen worst"
+    )
+    group.add_argument("--worst", type=int, default=8, metavar="N", help="how many of those per head (8)")
+    group.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Judge and print; the table goes to stdout."""
+    parsed = parser().parse_args(arguments)
+    outputs = [Path(path) for path in (parsed.json, parsed.report) if path]
+
+    from contracts.config import EngineConfig
+    from contracts.errors import UsageError
+    from contracts.validation import validated
+    from training.config import SetConfig
+    from training.data.open import open_set
+    from training.evaluation.table import table
+
+    _check(parsed, outputs)
+    configs = [EngineConfig.parse(text) for text in parsed.engines]
+    terms = _terms(parsed)
+    asked = {"path": parsed.data, "layout": parsed.layout, "split": parsed.split, "most": parsed.most}
+    data = open_set(validated(SetConfig, asked, "eval", UsageError))
+    found = _evaluated(parsed, configs, data, terms)
+    answer(table(found))
+    _write(parsed, found)
+    return 0
+
+
+def _check(parsed: argparse.Namespace, outputs: Sequence[Path]) -> None:
+    """Fails before the work where an option is wrong or an output could not be written afterwards."""
+    from contracts.errors import UsageError
+    from training.files import check_output
+
+    if parsed.worst < 0 or parsed.min_box < 0:
+        option = "--worst" if parsed.worst < 0 else "--min-box"
+        raise UsageError(f"{option}: not below 0", "leave it out for the default")
+    if parsed.report and Path(parsed.report).suffix.lower() not in (".html", ".htm"):
+        raise UsageError(f"--report {parsed.report}: the name does not end in .html", "choose such a name")
+    if len(set(outputs)) < len(outputs):
+        raise UsageError(f"--json and --report are one file, {outputs[0]}", "choose two names")
+    inputs = [Path(text.partition("?")[0]) for text in parsed.engines]
+    for output in outputs:
+        check_output(output, inputs, overwrite=parsed.overwrite)
+
+
+def _terms(parsed: argparse.Namespace) -> Terms:
+    from contracts.config import RunConfig
+    from training.evaluation.evaluate import Terms
+    from training.evaluation.groups import grouping, named_lists
+
+    given = {key: value for key in ("score", "iou") if (value := getattr(parsed, key)) is not None}
+    return Terms(
+        RunConfig.build(given),
+        merge=named_lists("--merge", parsed.merge),
+        min_side=parsed.min_box,
+        grouping=grouping(parsed.group, by_set=parsed.by_group),
+        worst=parsed.worst,
+        draw=parsed.report is not None,
+    )
+
+
+def _evaluated(
+    parsed: argparse.Namespace, configs: Sequence[EngineConfig], data: SampleSet, terms: Terms
+) -> Evaluation:
+    """Every engine in turn, on the same pictures."""
+    from training.evaluation.evaluate import evaluate
+    from training.evaluation.looking import name_of
+    from training.evaluation.results import EngineResult, Evaluation
+
+    engines: list[EngineResult] = []
+    line = _Line(quiet=parsed.quiet)
+    for config in configs:
+        name = name_of(config.file, (engine.name for engine in engines))
+        engines.append(evaluate(name, config, data, terms, partial(line.update, name, len(data))))
+        line.end()
+    facts = {"path": parsed.data, "layout": parsed.layout, "split": parsed.split, "pictures": len(data)}
+    asked = {"merge": dict(terms.merge), "min_box": terms.min_side, "groups": dict(terms.grouping.patterns)}
+    return Evaluation(facts, asked | {"score": terms.run.score, "iou": terms.run.iou}, tuple(engines))
+
+
+def _write(parsed: argparse.Namespace, found: Evaluation) -> None:
+    from training.evaluation.page import page
+    from training.files import written
+
+    texts: list[tuple[str | None, Callable[[], str]]] = [
+        (parsed.json, lambda: json.dumps(found.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"),
+        (parsed.report, lambda: page(found)),
+    ]
+    for path, text in texts:
+        if path:
+            with written(Path(path), overwrite=parsed.overwrite) as part:
+                part.write_text(text(), encoding="utf-8")
+            say(f"wrote {path}")
+
+
+class _Line(StatusLine):
+    """``yolov8n  120/241 pictures · 31.2 a second``."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        super().__init__(quiet=quiet)
+        self._start = self._shown = time.monotonic()
+        self._name = ""
+
+    def update(self, name: str, total: int, done: int) -> None:
+        """Print when it is time."""
+        now = time.monotonic()
+        if name != self._name:
+            self._name, self._start, self._shown = name, now, now
+        if self._quiet or now - self._shown < self._every:
+            return
+        self._shown = now
+        speed = done / max(now - self._start, 1e-3)
+        self._write(f"{name}  {done}/{total} pictures · {speed:.1f} a second")

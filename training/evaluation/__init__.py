@@ -1,0 +1,1 @@
+"""Network files and checkpoints on labelled pictures: figures, tables, a page."""
