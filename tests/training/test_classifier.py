@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,8 @@ def test_pictures_are_fed_as_timm_says_but_padded_to_a_square() -> None:
 def test_the_size_of_a_network_that_cannot_be_scaled_is_its_stride() -> None:
     assert classifier("test_vit").stride == (160, 160)
     assert classifier("test_resnet").stride == (32, 32)
+    with pytest.raises(UsageError, match="takes pictures of 160x160, not 320x160"):
+        classifier("test_vit")(torch.zeros(1, 3, 160, 320))
 
 
 @pytest.mark.parametrize(
@@ -179,3 +182,14 @@ def test_timm_comes_up_whatever_torchvision_was_built_for() -> None:
     """
     lines = "\n".join(line.strip() for line in program.strip().splitlines())
     subprocess.run([sys.executable, "-W", "error", "-c", lines], check=True, timeout=120)
+
+
+def test_a_torchvision_that_is_whole_is_left_alone(tmp_path: Path) -> None:
+    """One that only says it is imported stands for it: nothing is declared in its name."""
+    (tmp_path / "torchvision.py").write_text("", encoding="utf-8")
+    program = (
+        "import torch; from training.networks.timm_backbones import _import_torchvision as bring_up; bring_up();"
+        "import sys; assert 'torchvision' in sys.modules; assert not hasattr(torch.ops.torchvision, 'nms')"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    subprocess.run([sys.executable, "-W", "error", "-c", program], check=True, timeout=120, env=environment)

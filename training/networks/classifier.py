@@ -20,9 +20,11 @@ from contracts.text import did_you_mean
 from training.blueprint import PRETRAINED, Blueprint
 from training.data.sample import LABEL
 from training.networks.network import Deployed, Family, Network, class_names
-from training.networks.timm_backbones import backbone, merged, stride, usual_input
+from training.networks.timm_backbones import backbone, fixed_size, merged, usual_input
 
 _OPTIONS = (PRETRAINED, "dropout")
+_STRIDE = (32, 32)
+"""Every stage of a convolutional network still has a whole number of cells then."""
 
 
 class Classifier(Network):
@@ -36,7 +38,8 @@ class Classifier(Network):
         self.classes = class_names(blueprint, LABEL)
         if len(self.classes) < 2:
             raise UsageError("a classifier for one class has nothing to choose from", "name 2 or more for 'label'")
-        self.stride = stride(blueprint.variant)
+        self.fixed_size = fixed_size(blueprint.variant)
+        self.stride = self.fixed_size or _STRIDE
         # Where only shapes are wanted (device meta) there is nothing that weights could be put into.
         pretrained = _pretrained(blueprint) and torch.get_default_device().type != "meta"
         self.backbone = backbone(
@@ -44,7 +47,13 @@ class Classifier(Network):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images float32 (B, 3, H, W), prepared as the card says → logits (B, classes)."""
+        """Images float32 (B, 3, H, W), prepared as the card says → logits (B, classes). Raises UsageError."""
+        if self.fixed_size is not None and self.fixed_size != (images.shape[3], images.shape[2]):
+            width, height = self.fixed_size
+            raise UsageError(
+                f"{self.blueprint.variant} takes pictures of {width}x{height}, not {images.shape[3]}x{images.shape[2]}",
+                "leave out input.size, or take another variant",
+            )
         logits: Tensor = self.backbone(images)
         return logits
 

@@ -15,9 +15,6 @@ from contracts.card import InputCard
 from contracts.errors import SourceError, UsageError
 from contracts.text import nearest
 
-_INPUT_STRIDE = 32
-"""Every stage of every convolutional backbone still has a whole number of cells then."""
-
 
 @cache
 def names() -> frozenset[str]:
@@ -36,11 +33,11 @@ def usual_input(name: str) -> InputCard:
     return InputCard(fit="letterbox", colour="rgb", mean=facts.mean, std=facts.std, size=(width, height))
 
 
-def stride(name: str) -> tuple[int, int]:
-    """(horizontal, vertical): what width and height must be multiples of; where they are fixed, that size."""
+def fixed_size(name: str) -> tuple[int, int] | None:
+    """The only (width, height) that a network takes whose parts are tied to places (most transformers); else None."""
     facts = _facts(name)
     _, height, width = facts.input_size
-    return (width, height) if facts.fixed_input_size else (_INPUT_STRIDE, _INPUT_STRIDE)
+    return (width, height) if facts.fixed_input_size else None
 
 
 def backbone(name: str, classes: int, *, dropout: float = 0.0, pretrained: bool = False) -> nn.Module:
@@ -102,14 +99,16 @@ def _first_line(fault: Exception) -> str:
 
 @cache
 def _timm() -> ModuleType:
-    """The library, which imports torchvision. Raises UsageError where it is not installed."""
+    """The library, which imports torchvision. Raises UsageError where that fails."""
     # The hub's client would tell what is installed here with every request.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     try:
         _import_torchvision()
         return importlib.import_module("timm")
     except ImportError as fault:
-        raise UsageError("classifiers are built with timm, which is not installed", "pip install timm") from fault
+        raise UsageError(
+            f"classifiers are built with timm, which cannot be imported: {_first_line(fault)}", "pip install timm"
+        ) from fault
 
 
 def _import_torchvision() -> None:
