@@ -1,4 +1,4 @@
-"""The layout ``class_folders``: ``SPLIT/CLASS/….jpg``, or ``CLASS/….jpg`` where there are no splits.
+"""The layout ``class_folders``: ``SPLIT/CLASS/….jpg``, or ``CLASS/….jpg``, which is all train.
 
 Folders are classes in alphabetical order, unless ``classes: {label: […]}`` of the set gives the order. Pictures may
 lie deeper; the folder they lie in is their group.
@@ -18,10 +18,10 @@ _SPLITS = {"train", "val", "valid", "test"}
 
 
 def open_set(config: SetConfig) -> BoxFileSet:
-    """A split of the folder, or all of it. Raises SourceError, UsageError."""
+    """A split of the folder. Raises SourceError, UsageError."""
     root = required_folder(Path(config.path), "give the folder that holds the classes' folders")
     splits = {path.name for path in root.iterdir() if path.is_dir()} & _SPLITS
-    folder = split_folder(root, config.split) if splits else root
+    folder = split_folder(root, config.split) if splits or config.split != "train" else root
     found = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
     names = config.classes.get(LABEL, found)
     for strange in set(found) - set(names):

@@ -1,8 +1,8 @@
 """The layout ``corners``: a JSON per picture that says where the corners of objects are (labelme and its like).
 
-Pictures lie in ``images/SPLIT``, ``SPLIT/images``, ``images`` or ``SPLIT`` of the folder, or in it; the JSON of the
-same name beside the picture, or with ``images`` replaced by ``labels``, ``annotations`` or ``json``. What is read
-stands in ``corner_json``.
+Pictures lie in ``images/SPLIT``, ``SPLIT/images`` or ``SPLIT``; or in ``images`` or the folder itself, then all are
+train. The JSON of the same name lies beside the picture, or where ``images`` is replaced by ``labels``,
+``annotations`` or ``json``. What is read stands in ``corner_json``.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def class_id_of(shape: Shape, names: tuple[str, ...], path: Path) -> int:
 
 
 def open_set(config: SetConfig) -> CornerSet:
-    """A split of the folder, or all of it. Without ``classes`` every JSON is read for the names in it, in order.
+    """A split of the folder. Without ``classes`` every JSON is read for the names in it, in order.
 
     Raises SourceError, UsageError.
     """
@@ -63,8 +63,8 @@ def _pictures_folder(root: Path, split: str) -> Path:
             return folder
     folder = root / "images" if (root / "images").is_dir() else root
     splits = [name for name in _SPLITS if (folder / name).is_dir() or (root / name).is_dir()]
-    if splits:
-        raise SourceError(f"{root} has no {split!r}", f"there are: {', '.join(splits)}")
+    if splits or split != "train":
+        raise SourceError(f"{root} has no {split!r}", f"there are: {', '.join(splits) or 'no splits, all is train'}")
     return folder
 
 

@@ -23,25 +23,23 @@ Remap = Mapping[str, Mapping[str, Mapping[int, int]]]
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """Samples of ``base`` at ``indices``. Every id it gives out is one of its classes, else it raises SourceError."""
+    """Samples of ``base`` at ``indices``; groups are theirs.
+
+    Every id given out is one of its classes, else reading raises SourceError.
+    """
 
     base: SampleSet
     classes: Mapping[str, tuple[str, ...]]
     remap: Remap
     indices: tuple[int, ...]
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """Of the samples that are left."""
-        groups = self.base.groups
-        return tuple(groups[index] for index in self.indices)
+    groups: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, index: int) -> Sample:
         place = self.indices[index]
-        sample = remapped(self.base[place], self.remap, self.base.groups[place]) if self.remap else self.base[place]
+        sample = remapped(self.base[place], self.remap, self.groups[index]) if self.remap else self.base[place]
         _require_known(sample, self.classes)
         return sample
 
@@ -51,13 +49,15 @@ def viewed(base: SampleSet, config: SetConfig) -> View:
     for head in (*config.classes, *config.remap):
         if head not in base.classes:
             raise UsageError(f"{config.path} has no head {head!r}", did_you_mean(head, base.classes))
-    known = {*base.groups, EVERYWHERE}
+    groups = base.groups
+    known = {*groups, EVERYWHERE}
     for folder in {folder for folders in config.remap.values() for folder in folders} - known:
         raise UsageError(f"remap: {config.path} has no folder {folder!r}", did_you_mean(folder, known))
     number = len(base)
     most = min(number, config.most or number)
     indices = tuple(index * number // most for index in range(most))
-    return View(base, {**base.classes, **config.classes}, config.remap, indices)
+    chosen = tuple(groups[index] for index in indices)
+    return View(base, {**base.classes, **config.classes}, config.remap, indices, chosen)
 
 
 def rules_of(remap: Remap, head: str, group: str) -> dict[int, int]:
@@ -69,9 +69,7 @@ def rules_of(remap: Remap, head: str, group: str) -> dict[int, int]:
 def remapped(sample: Sample, remap: Remap, group: str) -> Sample:
     """The sample with other ids; 255 means: does not count."""
     masks = {head: remapped_mask(mask, rules_of(remap, head, group)) for head, mask in sample.masks.items()}
-    ids = sample.class_ids.copy()
-    for old, new in rules_of(remap, BOXES, group).items():
-        ids[sample.class_ids == old] = new
+    ids = remapped_ids(sample.class_ids, rules_of(remap, BOXES, group))
     label = sample.label
     if label is not None:
         label = rules_of(remap, LABEL, group).get(label, label)
@@ -82,6 +80,14 @@ def remapped(sample: Sample, remap: Remap, group: str) -> Sample:
         counts=sample.counts & (ids != UNCOUNTED),
         label=None if label == UNCOUNTED else label,
     )
+
+
+def remapped_ids(ids: NDArray[np.int64], rules: Mapping[int, int]) -> NDArray[np.int64]:
+    """Ids of boxes with other ids, all at once."""
+    changed = ids.copy()
+    for old, new in rules.items():
+        changed[ids == old] = new
+    return changed
 
 
 def remapped_mask(mask: Pixels, rules: Mapping[int, int]) -> Pixels:

@@ -1,0 +1,106 @@
+"""Ids replaced in the label files themselves: PNG maps and masks, YOLO text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from contracts.errors import SourceError, UsageError
+from contracts.picture import Pixels
+from training.data.entries import entries_of, root_of
+from training.data.progress import Say, worked
+from training.data.view import View, remapped_mask, rules_of
+from training.data.writing import put_mask, put_text
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """rules: {id in the file: id that is meant}."""
+
+    source: Path
+    target: Path
+    rules: Mapping[int, int]
+
+
+def relabel(sets: Sequence[View], output: Path | None, say: Say) -> int:
+    """Writes every label file of the remapped heads; returns how many differ from what was there.
+
+    output: a new folder that gets them under their names relative to the set; None: they are replaced, each in one
+    step, if no rule's result is another rule's beginning (a work cut short could not be taken up again). Raises
+    UsageError, SourceError, OutputError.
+    """
+    jobs = {job.source: job for samples in sets for job in _jobs(samples, output)}
+    if not jobs:
+        raise UsageError("no label file is of the heads and folders to remap", "write --remap HEAD:FOLDER:6=18")
+    if output is None:
+        for job in jobs.values():
+            chained = set(job.rules.values()) & set(job.rules) - {old for old, new in job.rules.items() if old == new}
+            if chained:
+                raise UsageError(f"id {min(chained)} is both replaced and put in", "give --output: not --in-place")
+        jobs = {source: job for source, job in jobs.items() if job.rules}
+    return sum(worked(_done, list(jobs.values()), "remapping", say))
+
+
+def _jobs(samples: View, output: Path | None) -> list[_Job]:
+    root = root_of(samples).resolve()
+    found = []
+    for entry in entries_of(samples):
+        for head in samples.remap:
+            source = entry.labels.get(head)
+            if source is None:
+                continue
+            target = source if output is None else output / _below(source, root)
+            found.append(_Job(source, target, rules_of(samples.remap, head, entry.group)))
+    return found
+
+
+def _below(source: Path, root: Path) -> Path:
+    whole = source.resolve()
+    return whole.relative_to(root) if whole.is_relative_to(root) else Path(*whole.parts[-3:])
+
+
+def _done(job: _Job) -> bool:
+    """Whether anything changed. Raises SourceError, UsageError, OutputError."""
+    if job.source.suffix == ".txt":
+        return _text(job)
+    if job.source.suffix == ".png":
+        return _png(job)
+    raise UsageError(f"{job.source} is neither PNG nor YOLO text", "convert it first: data convert --to yolo")
+
+
+def _text(job: _Job) -> bool:
+    lines = job.source.read_text(encoding="utf-8").splitlines()
+    changed = [_line(line, job) if line.strip() else line for line in lines]
+    if job.target != job.source or changed != lines:
+        put_text(job.target, "".join(f"{line}\n" for line in changed), overwrite=job.target == job.source)
+    return changed != lines
+
+
+def _line(line: str, job: _Job) -> str:
+    """The line with another first number, everything else as it was written."""
+    first, *rest = line.split(maxsplit=1)
+    try:
+        old = int(float(first))
+    except ValueError as fault:
+        raise SourceError(f"{job.source}: {first!r} is no class id", "mend it; data check names all such") from fault
+    return " ".join([str(job.rules[old]), *rest]) if old in job.rules else line
+
+
+def _png(job: _Job) -> bool:
+    try:
+        with Image.open(job.source) as image:
+            if image.mode not in ("L", "P"):
+                raise SourceError(f"{job.source} is no map of classes: its pixels are {image.mode}", "convert it")
+            palette = image.getpalette() if image.mode == "P" else None
+            mask: Pixels = np.asarray(image, np.uint8)
+    except (OSError, UnidentifiedImageError, SyntaxError) as fault:
+        raise SourceError(f"cannot read {job.source}", "mend or remove it") from fault
+    changed = remapped_mask(mask, job.rules)
+    differs = not np.array_equal(changed, mask)
+    if job.target != job.source or differs:
+        put_mask(job.target, changed, palette or (), overwrite=job.target == job.source)
+    return differs

@@ -1,0 +1,170 @@
+"""The data commands, run: what argparse found in, work done, lines out."""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from contracts.errors import SourceError, UsageError
+from training.data.check import Examined, Finding, copies, examine
+from training.data.entries import entries_of, listed, new_folder
+from training.data.fileset import Entry, read_picture
+from training.data.fingerprints import fingerprint, near_pairs
+from training.data.orders import SetOrder, open_ordered, parsed_shares
+from training.data.progress import Say, worked
+from training.data.splitting import Units, by_group, by_run, divided, united
+from training.data.view import View
+from training.data.writing import put_text
+
+BROKEN = SourceError.exit_code
+"""Exit code of a strict check that found errors."""
+
+
+def run(parsed: argparse.Namespace, say: Say, answer: Say) -> int:
+    """One of the subcommands; returns the exit code. ``answer`` gets what was asked for, ``say`` everything else.
+
+    Raises UsageError, SourceError, OutputError.
+    """
+    if parsed.most is not None and parsed.most < 1:
+        raise UsageError("--most is less than 1", "leave it out for all")
+    order = SetOrder(parsed.path, parsed.layout, parsed.splits, parsed.classes, parsed.remap, parsed.most)
+    sets = open_ordered(order)
+    for split, samples in sets.items():
+        say(f"{split}: {len(samples)} pictures in {len(set(samples.groups))} folders")
+    return _COMMANDS[parsed.data_command](parsed, sets, say, answer)
+
+
+def _check(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: Say) -> int:
+    examined: dict[str, list[Examined]] = {}
+    shown: Counter[tuple[str, str]] = Counter()
+
+    def tell(finding: Finding) -> None:
+        shown[finding.severity, finding.kind] += 1
+        if shown[finding.severity, finding.kind] <= parsed.most_lines:
+            answer(str(finding))
+
+    for split, samples in sets.items():
+        examined[split] = []
+        for each in worked(partial(examine, samples), range(len(samples)), f"checking {split}", say):
+            examined[split].append(each)
+            for finding in each.findings:
+                tell(finding)
+    for finding in copies(examined, parsed.near):
+        tell(finding)
+    for line in _summary(shown, parsed.most_lines):
+        answer(line)
+    errors = sum(number for (severity, _), number in shown.items() if severity == "error")
+    return BROKEN if errors and parsed.strict else 0
+
+
+def _summary(shown: Counter[tuple[str, str]], most: int) -> list[str]:
+    lines = []
+    for (severity, kind), number in sorted(shown.items()):
+        cut = f", the first {most} shown (--most-lines)" if number > most else ""
+        lines.append(f"{severity}s [{kind}]: {number}{cut}")
+    return lines or ["nothing found"]
+
+
+def _report(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: Say) -> int:
+    from training.data.report import write_report
+
+    output = new_folder(Path(parsed.output), [Path(parsed.path)])
+    answer(str(write_report(sets, output, say)))
+    return 0
+
+
+def _split(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: Say) -> int:
+    from training.data.split_files import gathered, write_split
+
+    shares = parsed_shares(parsed.shares)
+    output = new_folder(Path(parsed.output), [Path(parsed.path)])
+    entries = gathered(list(sets.values()))
+    units = _units(parsed, entries, len(shares), say)
+    chosen: dict[str, list[Entry]] = {split: [] for split in shares}
+    for entry, split in zip(entries, divided(units, shares, parsed.seed), strict=True):
+        chosen[split].append(entry)
+    write_split(list(sets.values()), chosen, output, parsed.files, say)
+    for split, part in chosen.items():
+        answer(f"{split}: {len(part)} pictures, {100 * len(part) / len(entries):.1f} %")
+    return 0
+
+
+def _units(parsed: argparse.Namespace, entries: list[Entry], splits: int, say: Say) -> Units:
+    """What stays together, as ordered."""
+    names, groups = [entry.name for entry in entries], [entry.group for entry in entries]
+    whole = parsed.keep == "groups" or (parsed.keep == "auto" and len(set(groups)) >= splits)
+    units = by_group(groups) if whole else by_run(names, groups, parsed.gap)
+    kinds = len(set(units.tolist()))
+    if parsed.near:
+        units = united(units, near_pairs(list(worked(_look, entries, "comparing", say)), parsed.near))
+    joined = kinds - len(set(units.tolist()))
+    alike = f", {joined} fewer because some look the same" if joined else ""
+    say(f"{len(entries)} pictures in {kinds} {'folders' if whole else 'runs'} that stay together{alike}")
+    return units
+
+
+def _look(entry: Entry) -> tuple[int, int, int, int]:
+    return fingerprint(read_picture(entry.picture)).look
+
+
+def _convert(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: Say) -> int:
+    from training.data.convert import to_coco, to_masks, to_yolo
+
+    if not 0 <= parsed.background <= 255:
+        raise UsageError(f"--background {parsed.background} is not 0 to 255", "255: does not count")
+    output = new_folder(Path(parsed.output), [Path(parsed.path)])
+    if parsed.to == "yolo":
+        left_out = to_yolo(sets, output, parsed.files, say)
+        if left_out:
+            say(f"{left_out} regions that do not count were left out: YOLO text cannot say them")
+    elif parsed.to == "coco":
+        to_coco(sets, output, parsed.files, say)
+    else:
+        to_masks(sets, output, parsed.background, say)
+    answer(str(output))
+    return 0
+
+
+def _remap(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: Say) -> int:
+    from training.data.relabel import relabel
+
+    if not parsed.remap:
+        raise UsageError("nothing is to be remapped", "write --remap HEAD:FOLDER:6=18")
+    output = None if parsed.in_place else new_folder(Path(parsed.output), [Path(parsed.path)])
+    changed = relabel(list(sets.values()), output, say)
+    answer(f"{changed} label files differ from what they were")
+    return 0
+
+
+def _list(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: Say) -> int:
+    from training.data.split_files import write_lists
+
+    del say
+    output = new_folder(Path(parsed.output), [Path(parsed.path)])
+    chosen = {split: entries_of(samples) for split, samples in sets.items()}
+    if not parsed.labels:
+        for path in write_lists(chosen, output):
+            answer(str(path))
+        return 0
+    for split, entries in chosen.items():
+        pairs = [" ".join(listed([file], output).strip() for file in _files(entry)) for entry in entries]
+        put_text(output / f"{split}.lst", "".join(f"{pair}\n" for pair in pairs))
+        answer(str(output / f"{split}.lst"))
+    return 0
+
+
+def _files(entry: Entry) -> list[Path]:
+    return [entry.picture, *entry.labels.values()]
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace, dict[str, View], Say, Say], int]] = {
+    "check": _check,
+    "report": _report,
+    "split": _split,
+    "convert": _convert,
+    "remap": _remap,
+    "list": _list,
+}

@@ -1,0 +1,109 @@
+"""Which pictures may be separated: a split that does not put neighbouring frames on both sides.
+
+Everything here is about indices: samples 0 … N - 1, a unit id for each; a split takes whole units.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import UsageError
+
+Units = NDArray[np.int64]
+"""int64 (N,): samples of the same number stay together."""
+
+USUAL_GAP = 10
+"""A run ends where the numbers leap by more than so many usual steps."""
+_DATE = r"(?P<date>(?:19|20)\d{2}[-_.]?\d{2}[-_.]?\d{2})"
+_TIME = re.compile(_DATE + r"[-_ T.]?(?P<time>\d{2}[-_.:h]?\d{2}[-_.:m]?\d{2})(?P<part>[.]\d{1,6})?")
+_LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
+
+
+def by_group(groups: Sequence[str]) -> Units:
+    """Folders, drives or videos stay whole."""
+    return np.asarray(np.unique(np.array(groups), return_inverse=True)[1], np.int64)
+
+
+def by_run(names: Sequence[str], groups: Sequence[str], gap: float | None = None) -> Units:
+    """Runs of frames stay whole: same folder, same name but for its last number, and no leap between the numbers.
+
+    A date and a time in the name are a number in seconds. gap: the largest step within a run, in those numbers; None:
+    ten times the usual step (the median) of its folder. Names without a number are each for themselves.
+    """
+    places: dict[tuple[str, str], list[tuple[float, int]]] = {}
+    for index, (name, group) in enumerate(zip(names, groups, strict=True)):
+        frame, number = place_in_run(name)
+        places.setdefault((group, frame), []).append((number, index))
+    units = np.zeros(len(names), np.int64)
+    unit = 0
+    for members in places.values():
+        members.sort()
+        numbers = np.array([number for number, _ in members])
+        leaps = np.diff(numbers) > (_usual(numbers) if gap is None else gap)
+        within = np.concatenate([[0], np.cumsum(leaps)])
+        units[[index for _, index in members]] = unit + within
+        unit += int(within[-1]) + 1
+    return units
+
+
+def place_in_run(name: str) -> tuple[str, float]:
+    """(the name without its number, the number): seconds of a date and time, else the last digits, else alone."""
+    for match in _TIME.finditer(name):
+        digits = re.sub(r"\D", "", match["date"] + match["time"])
+        try:
+            moment = datetime.strptime(digits, "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+        except ValueError:
+            continue
+        return name[: match.start()] + "*" + name[match.end() :], moment.timestamp() + float(match["part"] or 0)
+    last = _LAST_NUMBER.search(name)
+    return (name[: last.start()] + "*" + name[last.end() :], float(last[0])) if last else (name, 0.0)
+
+
+def _usual(numbers: NDArray[np.float64]) -> float:
+    steps = np.diff(numbers)
+    steps = steps[steps > 0]
+    return USUAL_GAP * float(np.median(steps)) if len(steps) else 0.0
+
+
+def united(units: Units, pairs: Iterable[tuple[int, int]]) -> Units:
+    """Units joined where a pair of samples belongs together, also through others."""
+    parent = list(range(int(units.max(initial=-1)) + 1))
+
+    def root(unit: int) -> int:
+        while parent[unit] != unit:
+            parent[unit] = parent[parent[unit]]
+            unit = parent[unit]
+        return unit
+
+    for one, two in pairs:
+        parent[root(int(units[one]))] = root(int(units[two]))
+    return np.array([root(int(unit)) for unit in units], np.int64)
+
+
+def divided(units: Units, shares: Mapping[str, float], seed: int = 0) -> list[str]:
+    """A split for each sample: whole units, sizes as near to the shares as those allow.
+
+    The largest unit goes first, each to the split that lacks most of its share; equal ones in random order. Raises
+    UsageError where there are fewer units than splits.
+    """
+    wanted = {split: share for split, share in shares.items() if share > 0}
+    ids, sizes = np.unique(units, return_counts=True)
+    if len(ids) < len(wanted):
+        raise UsageError(
+            f"{len(units)} pictures make {len(ids)} runs that belong together, too few for {len(wanted)} splits",
+            "let less belong together: --keep runs, a smaller --gap, --near 0",
+        )
+    target = {split: share / sum(wanted.values()) * len(units) for split, share in wanted.items()}
+    lacking = dict(target)
+    chosen: dict[int, str] = {}
+    shuffled = np.random.default_rng(seed).permutation(len(ids))
+    for place in sorted(shuffled, key=lambda place: -int(sizes[place])):
+        split = max(lacking, key=lambda split: lacking[split] / target[split])
+        chosen[int(ids[place])] = split
+        lacking[split] -= int(sizes[place])
+    return [chosen[int(unit)] for unit in units]
