@@ -10,6 +10,8 @@ from training.files import written
 
 _COLUMNS = 3
 _DOTS = 90
+_NOT_PLOTTED = ("epoch", "step", "seconds", "pictures", "boxes")
+"""Counts, beside which shares of 1 would lie on the ground."""
 
 
 def plot_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
@@ -19,7 +21,7 @@ def plot_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
 
     panels = _panels(rows)
     lines = -(-len(panels) // _COLUMNS)
-    figure = Figure(figsize=(5 * _COLUMNS, 3.5 * lines), layout="constrained")
+    figure = Figure(figsize=(5 * _COLUMNS, 3.5 * lines))
     FigureCanvasAgg(figure)
     for place, (title, names) in enumerate(panels.items()):
         axes = figure.add_subplot(lines, _COLUMNS, place + 1)
@@ -29,6 +31,7 @@ def plot_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
         axes.set(title=title, xlabel="epoch")
         axes.grid(visible=True, alpha=0.3)
         axes.legend(fontsize="x-small")
+    figure.subplots_adjust(0.04, 0.08 / lines + 0.02, 0.99, 1 - 0.1 / lines, wspace=0.15, hspace=0.3)
     with written(path, overwrite=True) as part:
         figure.savefig(part, dpi=_DOTS)
 
@@ -38,7 +41,7 @@ def _panels(rows: Sequence[Mapping[str, float]]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for row in rows:
         for name, value in row.items():
-            if name not in ("epoch", "step", "seconds") and not math.isnan(value):
+            if name.rpartition("/")[2] not in _NOT_PLOTTED and not math.isnan(value):
                 names = found.setdefault(name.partition("/")[0], [])
                 names += [] if name in names else [name]
     return found

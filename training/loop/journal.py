@@ -20,6 +20,8 @@ Say = Callable[[str], None]
 Item = TypeVar("Item")
 _BETWEEN_LINES_S = 30.0
 """Where no terminal shows a bar."""
+_BETWEEN_PLOTS_S = 60.0
+"""A plot takes a second of a slow CPU."""
 
 
 class Journal:
@@ -29,19 +31,26 @@ class Journal:
         from torch.utils.tensorboard import SummaryWriter
 
         self._folder = folder
+        self._plotted = time.monotonic()
         with _as_output_error(folder):
             self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=before + 1)
 
-    def write(self, history: Sequence[Mapping[str, float]], *, plot: bool) -> None:
-        """The whole history as a table; its last row to TensorBoard; the curves where asked. Raises OutputError."""
+    def write(self, history: Sequence[Mapping[str, float]]) -> None:
+        """The whole history as a table; its last row to TensorBoard; now and then the curves. Raises OutputError."""
         with _as_output_error(self._folder):
             for name, value in history[-1].items():
                 if name != "epoch" and not math.isnan(value):
                     self._writer.add_scalar(name, value, int(history[-1]["epoch"]))
             self._writer.flush()
         write_table(history, self._folder / "history.csv")
-        if plot:
+        if time.monotonic() - self._plotted > _BETWEEN_PLOTS_S:
+            self.plot(history)
+
+    def plot(self, history: Sequence[Mapping[str, float]]) -> None:
+        """The curves. Raises OutputError."""
+        if history:
             plot_curves(history, self._folder / "curves.png")
+        self._plotted = time.monotonic()
 
     def close(self) -> None:
         """Ends TensorBoard's thread."""

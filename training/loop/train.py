@@ -41,6 +41,8 @@ def train(config: TrainConfig, *, resume: bool, say: Say, save_every_s: float = 
                 _learn_epoch(training)
                 verdict = _validated(training)
                 _conclude_epoch(training, verdict, journal)
+            if journal is not None:
+                journal.plot(standing.history)
         finally:
             if journal is not None:
                 journal.close()
@@ -120,7 +122,7 @@ def _conclude_epoch(training: Training, verdict: Verdict | None, journal: Journa
         if better:
             save_weights(training, training.best)
         save(training)
-        journal.write(standing.history, plot=verdict is not None)
+        journal.write(standing.history)
 
 
 def _row(training: Training) -> dict[str, float]:

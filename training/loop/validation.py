@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
@@ -21,21 +21,23 @@ from contracts.protocols import Head, Thresholds
 from contracts.tensor import TensorSpec
 from engines.heads.open import HEADS, open_head
 from engines.prepare import fit_of
-from training.data.sample import BOXES, LABEL, Sample, SampleSet
+from training.data.sample import Sample, SampleSet
 from training.loop.feed import loaded
 from training.loop.scaling import Scaling
-from training.metrics.judge import Judge
+from training.metrics.judge import Judge, label_key
 from training.networks.network import Network
 from training.pictures import tensors
 
 _THRESHOLDS = Thresholds(score=0.001, iou=0.65)
 """Low, as precision and recall are looked at over all scores."""
-_BOX_KINDS = ("yolo_boxes", "yolo_boxes_end2end", "anchor_boxes", "yolo_instances", "road_agents")
+
+
+_NO_PICTURE = np.zeros((0, 0, 3), np.uint8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class View:
-    """A sample as the network is shown it. pixels: uint8 (3, H, W), RGB."""
+    """A sample as the network is shown it. sample: without its picture. pixels: uint8 (3, H, W), RGB."""
 
     sample: Sample
     pixels: Tensor
@@ -57,7 +59,8 @@ class Views(Dataset[View]):
         picture = Picture.from_bgr(sample.picture)
         pixels = next(tensors(self._card, [self._spec], iter([picture])))[0]
         fit = fit_of(self._card, (pixels.shape[1], pixels.shape[0]), (picture.width, picture.height))
-        return View(sample, torch.from_numpy(pixels.transpose(2, 0, 1).copy()), fit)
+        labels = replace(sample, picture=_NO_PICTURE)  # judged without it, and megabytes less between processes
+        return View(labels, torch.from_numpy(pixels.transpose(2, 0, 1).copy()), fit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,14 +130,7 @@ class Validator:
 
 def judged_heads(heads: Sequence[HeadCard], classes: Mapping[str, tuple[str, ...]]) -> tuple[HeadCard, ...]:
     """The heads that a run decodes and the sets label."""
-    return tuple(head for head in heads if head.kind in HEADS and label_of(head) in classes)
-
-
-def label_of(head: HeadCard) -> str:
-    """The key of a head's labels in ``SampleSet.classes``."""
-    if head.kind == "classification":
-        return LABEL
-    return BOXES if head.kind in _BOX_KINDS else head.name
+    return tuple(head for head in heads if head.kind in HEADS and label_key(head, classes))
 
 
 def _values(part: Part) -> set[int]:

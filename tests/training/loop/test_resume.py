@@ -1,0 +1,161 @@
+"""A training that is killed, interrupted or stopped goes on as if nothing had happened, to the bit."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from contracts.errors import EngineError, OutputError, UsageError
+from tests.conftest import ROOT
+from tests.training.loop.tiny import assert_same, tiny_config
+from training.checkpoints import read_checkpoint
+from training.config import TrainConfig
+from training.loop.train import train
+
+LONG = {"epochs": 3, "epoch_samples": 48}
+"""Epochs of twelve steps."""
+
+
+def silent(_line: str) -> None:
+    """Nobody listens."""
+
+
+def started(config: TrainConfig, *options: str) -> subprocess.Popen[str]:
+    """A training in a process of its own."""
+    path = config.output.with_suffix(".yaml")
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+    return subprocess.Popen(
+        [sys.executable, "-m", "tests.training.loop.tiny", str(path), *options],
+        cwd=ROOT,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def in_the_middle(output: Path) -> bool:
+    """Whether a saved state lies inside the second epoch."""
+    try:
+        standing = torch.load(output / "resume.pt", weights_only=True)["standing"]
+    except FileNotFoundError:
+        return False
+    return bool(standing["epoch"] >= 1 and standing["step"] > 0)
+
+
+def wait_for_the_middle(program: subprocess.Popen[str], output: Path) -> None:
+    """Returns when a state inside the second epoch has been saved."""
+    deadline = time.monotonic() + 120
+    while not in_the_middle(output):
+        assert program.poll() is None, program.communicate()[0]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a training lies that ran through, in this process."""
+    output = tmp_path_factory.mktemp("undisturbed") / "run"
+    train(tiny_config(output, **LONG), resume=False, say=silent)
+    return output
+
+
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "terminated"])
+def test_ended_within_an_epoch_it_goes_on_to_the_same_weights(undisturbed: Path, tmp_path: Path, end: int) -> None:
+    config = tiny_config(tmp_path / "run", workers=1, **LONG)
+    program = started(config, "--save-every", "0")
+    wait_for_the_middle(program, config.output)
+    program.send_signal(end)
+    told = program.communicate(timeout=60)[0]
+    assert program.returncode == (-signal.SIGKILL if end == signal.SIGKILL else 130)
+    assert ("--resume" in told) == (end == signal.SIGTERM)
+    assert in_the_middle(config.output)
+
+    train(config, resume=True, say=silent)
+    assert_same(undisturbed, config.output)
+    assert (config.output / "history.csv").read_text().count("\n") == 4
+    best, expected = (read_checkpoint(output / "best.pt") for output in (config.output, undisturbed))
+    assert best.epoch == expected.epoch
+    assert all(torch.equal(tensor, expected.state[key]) for key, tensor in best.state.items())
+
+
+def test_stopped_after_an_epoch_it_goes_on_to_the_same_weights(tmp_path: Path) -> None:
+    """Constant rate, as another number of epochs changes a schedule that ends."""
+    constant = {"optimizer": {"name": "sgd", "learning_rate": 0.01, "schedule": "constant"}}
+    augment = {"augment": {"mosaic_stop_epochs": 0}}
+    train(tiny_config(tmp_path / "whole", epochs=4, **constant, **augment), resume=False, say=silent)
+    train(tiny_config(tmp_path / "parts", epochs=2, **constant, **augment), resume=False, say=silent)
+    train(tiny_config(tmp_path / "parts", epochs=4, **constant, **augment), resume=True, say=silent)
+    assert_same(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_resumed_when_all_is_done_nothing_changes(undisturbed: Path, tmp_path: Path) -> None:
+    shutil.copytree(undisturbed, tmp_path / "run")
+    best = train(tiny_config(tmp_path / "run", **LONG), resume=True, say=silent)
+    assert best == tmp_path / "run" / "best.pt"
+    assert_same(undisturbed, tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"batch": 2}, "batch"),
+        ({"optimizer": {"learning_rate": 1.0}}, "optimizer.learning_rate"),
+        ({"seed": 1, "augment": {"flip": 0.25}}, "augment.flip, seed"),
+    ],
+)
+def test_another_configuration_is_refused_by_the_keys_that_differ(
+    undisturbed: Path, tmp_path: Path, changes: dict[str, Any], named: str
+) -> None:
+    shutil.copytree(undisturbed, tmp_path / "run")
+    with pytest.raises(UsageError, match=named):
+        train(tiny_config(tmp_path / "run", **{**LONG, **changes}), resume=True, say=silent)
+
+
+def test_without_resume_a_folder_with_a_training_is_refused(undisturbed: Path) -> None:
+    with pytest.raises(UsageError, match=r"holds a training.*--resume"):
+        train(tiny_config(undisturbed, **LONG), resume=False, say=silent)
+
+
+def test_nothing_to_resume_is_said(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no training to resume"):
+        train(tiny_config(tmp_path / "run"), resume=True, say=silent)
+
+
+@pytest.mark.parametrize("damage", ["cut", "garbage", "other"])
+def test_a_damaged_state_is_named(undisturbed: Path, tmp_path: Path, damage: str) -> None:
+    shutil.copytree(undisturbed, tmp_path / "run")
+    state = tmp_path / "run" / "resume.pt"
+    if damage == "other":
+        torch.save({"format": "roadstream training", "version": 1, "config": {}}, state)
+    else:
+        state.write_bytes(state.read_bytes()[:5000] if damage == "cut" else b"no checkpoint")
+    with pytest.raises(EngineError, match="damaged"):
+        train(tiny_config(tmp_path / "run", **LONG), resume=True, say=silent)
+
+
+def test_a_full_disk_is_an_output_error_and_leaves_what_was_there(
+    undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "run"
+    train(tiny_config(output, epochs=1), resume=False, say=silent)
+    before = {name: (output / name).read_bytes() for name in ("last.pt", "best.pt", "resume.pt")}
+
+    def full(*_arguments: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(OutputError, match="disk full"):
+        train(tiny_config(output, epochs=2), resume=True, say=silent)
+    assert {name: (output / name).read_bytes() for name in before} == before
+    assert not list(output.glob(".*"))
