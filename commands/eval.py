@@ -85,13 +85,23 @@ def main(arguments: Sequence[str]) -> int:
     from contracts.config import EngineConfig
     from contracts.errors import UsageError
     from contracts.validation import validated
-    from training.config import SetConfig
-    from training.data.open import open_set
-    from training.evaluation.table import table
 
+    try:
+        from training.config import SetConfig
+        from training.data.open import open_set
+        from training.evaluation.looking import check_engine
+        from training.evaluation.table import table
+
+        terms = _terms(parsed)
+    except ModuleNotFoundError as fault:
+        raise UsageError(
+            f"eval needs {fault.name}, which is not installed",
+            'pip install -e ".[train]" in the checkout of roadstream',
+        ) from fault
     _check(parsed, outputs)
     configs = [EngineConfig.parse(text) for text in parsed.engines]
-    terms = _terms(parsed)
+    for config in configs:
+        check_engine(config)
     asked = {"path": parsed.data, "layout": parsed.layout, "split": parsed.split, "most": parsed.most}
     data = open_set(validated(SetConfig, asked, "eval", UsageError))
     found = _evaluated(parsed, configs, data, terms)

@@ -6,18 +6,18 @@ import heapq
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import count
 
 from contracts.card import Card, HeadCard
 from contracts.config import EngineConfig, RunConfig
 from contracts.errors import EngineError
-from contracts.prediction import Part
 from training.data.sample import Sample, SampleSet
 from training.evaluation.groups import Grouping
 from training.evaluation.looking import decoded, looking, run_thresholds
 from training.evaluation.results import EngineResult, HeadResult, Scene
 from training.evaluation.scenes import side_by_side
-from training.metrics.judge import Judge, label_key
+from training.metrics.judge import Judge
 from training.metrics.vocabulary import Merge
 
 
@@ -55,9 +55,12 @@ def evaluate(
         for done, (sample, parts) in enumerate(looker.look(_samples(data, terms.grouping, members), judged), 1):
             judge.add(sample, parts)
             for head in judged:
-                key = label_key(head, data.classes)
-                assert key is not None  # else it would not be judged
-                worst[head.name].add(judge.goodness(head.name), sample, parts[head.name], key, scores[head.name])
+                key = judge.keys[head.name]
+                worst[head.name].add(
+                    judge.goodness(head.name),
+                    sample,
+                    partial(side_by_side, sample, parts[head.name], key, data.classes[key], scores[head.name]),
+                )
             progress(done)
         return EngineResult(
             name, looker.facts, _results(judge, judged, scores, members, worst), _notes(judge, looker.card)
@@ -106,13 +109,13 @@ class _Worst:
         self._heap: list[tuple[float, int, Scene]] = []
         self._numbers = count()
 
-    def add(self, goodness: float, sample: Sample, part: Part, key: str, score: float) -> None:
+    def add(self, goodness: float, sample: Sample, draw: Callable[[], bytes]) -> None:
         """Keeps it where it belongs to the worst; drawn at once, as its picture is not kept."""
         if math.isnan(goodness) or not self._most:
             return
         if len(self._heap) == self._most and -self._heap[0][0] <= goodness:
             return
-        jpeg = side_by_side(sample, part, key, score) if self._draw else b""
+        jpeg = draw() if self._draw else b""
         entry = (-goodness, next(self._numbers), Scene(sample.name, goodness, jpeg))
         if len(self._heap) < self._most:
             heapq.heappush(self._heap, entry)

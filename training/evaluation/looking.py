@@ -11,7 +11,7 @@ from typing import Protocol
 
 from contracts.card import Card, HeadCard
 from contracts.config import EngineConfig, RunConfig
-from contracts.errors import UsageError
+from contracts.errors import EngineError, UsageError
 from contracts.fit import Fit
 from contracts.picture import Picture
 from contracts.prediction import Part
@@ -21,7 +21,6 @@ from engines.heads.open import HEADS, open_head
 from engines.open import open_engine
 from engines.prepare import Preparer, fit_of
 from training.data.sample import Sample
-from training.pictures import tensors
 
 RANKING_SCORE = 0.001
 """Least score of boxes that average precision ranks; greedy suppression gives the same boxes above any higher one."""
@@ -46,18 +45,34 @@ class Looker(Protocol):
 def looking(config: EngineConfig, defaults: RunConfig) -> Iterator[Looker]:
     """An open network file or checkpoint. defaults: score and iou where the engine's own options do not say them.
 
-    Raises EngineError where it cannot run, UsageError for options that a checkpoint does not have.
+    Raises EngineError where it cannot run, UsageError where torch is needed and not there.
     """
-    if config.file.suffix.lower() in _CHECKPOINTS:
+    if _is_checkpoint(config):
         yield _CheckpointLooker(config, defaults)
         return
     with closing(open_engine(config, live=False)) as engine:
         yield _EngineLooker(engine, config, defaults)
 
 
+def check_engine(config: EngineConfig) -> None:
+    """Fails before the work: EngineError for a file that is not there, UsageError for what a checkpoint cannot do."""
+    if not config.file.is_file():
+        raise EngineError(f"there is no network file {config.file}", "check the path")
+    given = config.model_dump(exclude_none=True, exclude={"file", "score", "iou"})
+    if given and _is_checkpoint(config):
+        raise UsageError(
+            f"{config.file} is a checkpoint: it runs in torch, without {', '.join(given)}",
+            "export it for that (python -m training export), or leave the option out",
+        )
+
+
 def decoded(card: Card) -> tuple[HeadCard, ...]:
     """The heads that this version can decode."""
     return tuple(head for head in card.heads if head.kind in HEADS)
+
+
+def _is_checkpoint(config: EngineConfig) -> bool:
+    return config.file.suffix.lower() in _CHECKPOINTS
 
 
 def run_thresholds(head: HeadCard, config: EngineConfig, defaults: RunConfig) -> Thresholds:
@@ -123,16 +138,17 @@ class _CheckpointLooker:
     """A checkpoint in torch: the deployed form of its network, one picture at a time."""
 
     def __init__(self, config: EngineConfig, defaults: RunConfig) -> None:
-        _refuse_options(config)
         try:
             import torch
 
             from training.checkpoints import open_subject
+            from training.pictures import tensors
         except ModuleNotFoundError as fault:
             raise UsageError(
-                f"the checkpoint {config.file} needs {fault.name}", "pip install 'roadstream[train]'"
+                f"the checkpoint {config.file} needs {fault.name}, which is not installed",
+                'pip install -e ".[train]" in the checkout of roadstream',
             ) from fault
-        self._torch = torch
+        self._torch, self._tensors = torch, tensors
         self._subject = open_subject(config.file)
         self.card = self._subject.card
         self.facts: Mapping[str, str] = {
@@ -152,7 +168,7 @@ class _CheckpointLooker:
         for sample in samples:
             picture = Picture.from_bgr(sample.picture)
             fit = fit_of(self.card, size, (picture.width, picture.height))
-            array = next(tensors(self.card, [spec], iter([picture])))
+            array = next(self._tensors(self.card, [spec], iter([picture])))
             with self._torch.inference_mode():
                 given = network(self._torch.from_numpy(array))
             outputs = {name: tensor.numpy() for name, tensor in zip(network.names, given, strict=True)}
@@ -163,15 +179,6 @@ class _CheckpointLooker:
                     for head, decoder in decoders
                 },
             )
-
-
-def _refuse_options(config: EngineConfig) -> None:
-    given = config.model_dump(exclude_none=True, exclude={"file", "score", "iou"})
-    for option in given:
-        raise UsageError(
-            f"{config.file} is a checkpoint: it runs in torch, without {option}",
-            "export it for that (python -m training export), or leave the option out",
-        )
 
 
 def name_of(file: Path, taken: Iterable[str]) -> str:

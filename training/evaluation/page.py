@@ -68,7 +68,9 @@ def _section(head: str, evaluation: Evaluation) -> str:
         _breakdown("Classes", named, lambda result: result.details.rows),
         _breakdown("Groups", named, lambda result: result.groups),
         _curves(named),
+        '<div class="beside">',
         *(_confusion(name, result) for name, result in named),
+        "</div>",
         *(_blank(name, result) for name, result in named),
         *(_worst(name, result) for name, result in named),
     ]
@@ -92,8 +94,8 @@ def _breakdown(title: str, named: Named, of: Callable[[HeadResult], Mapping[str,
             continue
         figures = list(dict.fromkeys(figure for row in rows.values() for figure in row))
         cells = [(each, [text_of(figure, row.get(figure)) for figure in figures]) for each, row in rows.items()]
-        tables.append(f"<h4>{escape(name)}</h4>{_grid('', figures, cells)}")
-    return f"<h3>{title}</h3>{''.join(tables)}" if tables else ""
+        tables.append(f"<div><h4>{escape(name)}</h4>{_grid('', figures, cells)}</div>")
+    return f'<h3>{title}</h3><div class="beside">{"".join(tables)}</div>' if tables else ""
 
 
 def _curves(named: Named) -> str:
@@ -105,7 +107,7 @@ def _confusion(name: str, result: HeadResult) -> str:
     table = confusion(result.details)
     masks = {"iou", "miou"} & set(result.figures)
     of = "pixels" if masks else "boxes" if result.details.curve else "pictures"
-    return f"<h3>What was taken for what: {escape(name)}, {of}</h3>{table}" if table else ""
+    return f"<div><h3>What was taken for what: {escape(name)}, {of}</h3>{table}</div>" if table else ""
 
 
 def _blank(name: str, result: HeadResult) -> str:
@@ -121,7 +123,11 @@ def _worst(name: str, result: HeadResult) -> str:
     if not scenes:
         return ""
     figures = "".join(_scene(scene) for scene in scenes)
-    return f'<h3>Seen worst by {escape(name)}: truth left, prediction right</h3><div class="scenes">{figures}</div>'
+    of = "blue: labelled, green: predicted, grey: does not count"
+    return (
+        f"<details open><summary>Seen worst by {escape(name)}: truth left, prediction right ({of})</summary>"
+        f'<div class="scenes">{figures}</div></details>'
+    )
 
 
 def _scene(scene: Scene) -> str:

@@ -23,7 +23,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:4px 14px 4px 0;border-bottom:1px solid var(--line);text-align:left;white-space:nowrap}
 th{font-weight:600}
 tbody th{font-weight:400}
-.numbers td,.numbers thead th:not(:first-child){text-align:right;padding-left:18px}
+.numbers td,.numbers thead th:not(:first-child){text-align:right;padding:4px 6px 4px 12px}
 .numbers tbody tr:hover{background:color-mix(in srgb,var(--tone) 8%,transparent)}
 .count{color:var(--soft)}
 .confusion th,.confusion td{padding:5px 10px;border:1px solid var(--line);text-align:right;min-width:4.5em}
@@ -36,11 +36,13 @@ figure{margin:0}
 .curve .grid{stroke:var(--line)}
 .curve .frame{fill:none;stroke:var(--soft)}
 .legend{list-style:none;padding:0;margin:6px 0 0}
-.scenes{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,560px),1fr));gap:16px}
+.scenes{display:grid;gap:16px;margin-top:12px}
+.beside{display:flex;flex-wrap:wrap;gap:0 48px}
+.beside>div{max-width:100%}
 .scenes img{width:100%;border-radius:6px;display:block}
 figcaption{color:var(--soft);font-size:.85rem;margin-top:4px;overflow-wrap:anywhere}
-details{margin-top:14px}
-summary{cursor:pointer}
+details{margin-top:18px}
+summary{cursor:pointer;font-weight:600}
 dt{font-weight:600;margin-top:8px}
 dd{margin:0;color:var(--soft);max-width:80ch}
 ul{padding-left:20px;color:var(--soft)}

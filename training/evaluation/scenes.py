@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import cv2
 import numpy as np
@@ -12,14 +12,14 @@ from contracts.picture import Pixels
 from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, Part
 from training.data.sample import BOXES, UNCOUNTED, Sample
 
-_WIDTH = 560
+_WIDTH = 600
 """Of each side, px."""
 _QUALITY = 82
 _GAP = 6
 _FOUND = (115, 158, 0)
-_WANTED = (178, 114, 0)
+_WANTED = (233, 180, 86)
 _UNCOUNTED = (150, 150, 150)
-"""BGR: green and blue of Okabe and Ito's colours, which colour-blind people can tell apart; grey."""
+"""BGR: green and sky blue of Okabe and Ito's colours, which colour-blind people can tell apart; grey."""
 _COLOURS = np.array(
     [(0, 159, 230), (233, 180, 86), (115, 158, 0), (66, 228, 240), (178, 114, 0), (0, 94, 213), (167, 121, 204)],
     np.uint8,
@@ -27,13 +27,16 @@ _COLOURS = np.array(
 """BGR, the same authors' other colours; classes of a map take them in turn."""
 
 
-def side_by_side(sample: Sample, part: Part, key: str, score: float) -> bytes:
-    """JPEG: truth on the left, prediction on the right. key: of the labels. score: boxes below it are not drawn."""
+def side_by_side(sample: Sample, part: Part, key: str, names: Sequence[str], score: float) -> bytes:
+    """JPEG: truth on the left, prediction on the right. key, names: of the labels and their classes.
+
+    score: boxes below it are not drawn.
+    """
     scale = _WIDTH / sample.picture.shape[1]
     size = (_WIDTH, max(1, round(sample.picture.shape[0] * scale)))
     small: Pixels = np.asarray(cv2.resize(sample.picture, size, interpolation=cv2.INTER_AREA), np.uint8)
     left, right = small.copy(), small.copy()
-    _draw_truth(left, sample, key, scale)
+    _draw_truth(left, sample, key, names, scale)
     _draw_part(right, part, score, scale)
     gap = np.full((size[1], _GAP, 3), 255, np.uint8)
     done, coded = cv2.imencode(".jpg", np.hstack([left, gap, right]), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
@@ -41,10 +44,12 @@ def side_by_side(sample: Sample, part: Part, key: str, score: float) -> bytes:
     return coded.tobytes()
 
 
-def _draw_truth(canvas: Pixels, sample: Sample, key: str, scale: float) -> None:
+def _draw_truth(canvas: Pixels, sample: Sample, key: str, names: Sequence[str], scale: float) -> None:
     if key == BOXES:
-        for box, counts in zip(sample.boxes * scale, sample.counts, strict=True):
+        for box, class_id, counts in zip(sample.boxes * scale, sample.class_ids, sample.counts, strict=True):
             _rectangle(canvas, box, _WANTED if counts else _UNCOUNTED)
+            if counts:
+                _write(canvas, box, names[class_id])
     elif key in sample.masks:
         labels = sample.masks[key]
         if labels[labels != UNCOUNTED].max(initial=0) <= 1:
@@ -52,6 +57,8 @@ def _draw_truth(canvas: Pixels, sample: Sample, key: str, scale: float) -> None:
         else:
             _tint_classes(canvas, labels)
         _tint(canvas, labels == UNCOUNTED, _UNCOUNTED)
+    elif sample.label is not None:
+        _list(canvas, [names[sample.label]])
 
 
 def _draw_part(canvas: Pixels, part: Part, score: float, scale: float) -> None:
@@ -93,7 +100,7 @@ def _rectangle(canvas: Pixels, box: NDArray[np.float32], colour: tuple[int, int,
 def _write(canvas: Pixels, box: NDArray[np.float32], text: str) -> None:
     place = (max(round(float(box[0])), 0), max(round(float(box[1])) - 3, 10))
     for colour, width in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.36, colour, width, cv2.LINE_AA)
+        cv2.putText(canvas, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.4, colour, width, cv2.LINE_AA)
 
 
 def _list(canvas: Pixels, lines: Iterable[str]) -> None:

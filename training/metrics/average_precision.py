@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from faster_coco_eval import COCO, COCOeval_faster
 from numpy.typing import NDArray
 
-from contracts.errors import UsageError
 from training.metrics.box_record import BoxRecord
 
 IOUS = np.linspace(0.5, 0.95, 10)
@@ -19,13 +19,8 @@ def average_precisions(records: Sequence[BoxRecord], classes: int) -> NDArray[np
     """Per class and overlap of IOUS, float64 (classes, 10): AP over 101 recalls.
 
     At most 100 boxes per picture and class. NaN for a class without a counted box. Regions that do not count are
-    ``iscrowd`` in every class: a box with half its area inside one is neither hit nor miss. Raises UsageError where the
-    library is not installed.
+    ``iscrowd`` in every class: a box with half its area inside one is neither hit nor miss.
     """
-    try:
-        from faster_coco_eval import COCO, COCOeval_faster
-    except ImportError as fault:
-        raise UsageError("average precision needs faster-coco-eval", "pip install 'roadstream[train]'") from fault
     truth = COCO(
         {
             "images": [{"id": index} for index in range(len(records))],

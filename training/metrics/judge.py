@@ -27,6 +27,8 @@ class Judge:
     classes: of the labels, as ``SampleSet.classes``. heads: cards; their names are those of the parts to come.
     scores: head → score of a run, for precision, recall and success; else the card's, else 0.25. merge: new class name
     → classes of labels and networks that are called so. min_side: labelled boxes shorter than this (px) do not count.
+
+    What is judged is in ``measures``, ``words`` (its classes) and ``keys`` (of its labels), by head.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class Judge:
     ) -> None:
         self.measures: dict[str, Measure] = {}
         self.words: dict[str, Vocabulary] = {}
+        self.keys: dict[str, str] = {}
         self._records: dict[str, list[tuple[str, Any]]] = {}
         for head in heads:
             key = label_key(head, classes)
@@ -51,7 +54,7 @@ class Judge:
             if not words.names:
                 continue
             score = (scores or {}).get(head.name, Thresholds().score if head.score is None else head.score)
-            self.words[head.name] = words
+            self.words[head.name], self.keys[head.name] = words, key
             self.measures[head.name] = _measure(head, key, words, score, min_side)
             self._records[head.name] = []
 
