@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -14,7 +14,7 @@ from contracts.picture import Pixels
 from training.data.fileset import Boxes, Entry, FileSet, read_picture
 from training.data.fingerprints import Fingerprint, fingerprint, near_pairs
 from training.data.sample import BOXES, LABEL, UNCOUNTED
-from training.data.view import View, remapped_mask, rules_of
+from training.data.view import View, remapped, remapped_ids, remapped_mask, rules_of
 
 OUTSIDE = 0.5
 """Pixels that a box may reach beyond its picture: what rounding to six digits or to whole pixels does."""
@@ -51,17 +51,19 @@ def examine(samples: View, index: int) -> Examined:
     base, place = samples.base, samples.indices[index]
     if isinstance(base, FileSet):
         return _examine_files(base, samples, base.entries[place])
+    group = samples.groups[index]
     try:
-        sample = samples[index]
+        sample = remapped(base[place], samples.remap, group)
     except SourceError as fault:
-        return Examined(f"{samples.groups[index]} #{place}", (_fault("unreadable", "", fault),), None)
-    whole = np.array([0, 0, sample.picture.shape[1], sample.picture.shape[0]])
-    unlabelled = not sample.counts.any() and len(sample.boxes) == 1 and np.array_equal(sample.boxes[0], whole)
+        return Examined(f"{group} #{place}", (_fault("unreadable", f"{group} #{place}", fault),), None)
+    height, width = sample.picture.shape[:2]
+    unlabelled = not sample.counts.any() and sample.boxes.tolist() == [[0, 0, width, height]]
     heads = {*sample.masks, *([] if unlabelled else [BOXES])}
-    missing = _missing(samples.classes, heads, sample.name)
-    return Examined(
-        sample.name, (*missing, *_of_masks(sample.masks, samples, "", sample.name)), fingerprint(sample.picture)
-    )
+    findings = [*_missing(samples.classes, heads, sample.name), *_of_masks(sample.masks, samples.classes, sample.name)]
+    if BOXES in samples.classes and not unlabelled:
+        boxes = Boxes(sample.boxes.astype(np.float64), sample.class_ids, sample.counts)
+        findings += _of_boxes(boxes, len(samples.classes[BOXES]), sample.name, (width, height))
+    return Examined(sample.name, tuple(findings), fingerprint(sample.picture))
 
 
 def _examine_files(base: FileSet, samples: View, entry: Entry) -> Examined:
@@ -75,19 +77,24 @@ def _examine_files(base: FileSet, samples: View, entry: Entry) -> Examined:
     try:
         boxes = base.boxes_of(entry, width, height)
         if boxes is not None:
-            findings += _of_boxes(boxes, samples, entry, width, height)
+            ids = remapped_ids(boxes.class_ids, rules_of(samples.remap, BOXES, entry.group))
+            number, size = len(samples.classes[BOXES]), (width, height)
+            findings += _of_boxes(replace(boxes, class_ids=ids), number, _where(entry), size)
     except SourceError as fault:
         findings.append(_fault("labels", entry.name, fault))
     try:
-        masks = base.masks_of(entry, width, height)
-        findings += _of_masks(masks, samples, entry.group, entry.name)
+        masks = {
+            head: remapped_mask(mask, rules_of(samples.remap, head, entry.group))
+            for head, mask in base.masks_of(entry, width, height).items()
+        }
+        findings += _of_masks(masks, samples.classes, entry.name)
     except SourceError as fault:
         findings.append(_fault("labels", entry.name, fault))
     return Examined(entry.name, tuple(findings), fingerprint(picture))
 
 
 def _fault(kind: str, name: str, fault: SourceError) -> Finding:
-    return Finding("error", kind, name or "sample", fault.message)
+    return Finding("error", kind, name, fault.message)
 
 
 def _cut_off(path: Path) -> Iterator[Finding]:
@@ -108,35 +115,37 @@ def _missing(classes: Mapping[str, object], heads: Mapping[str, object] | set[st
             yield Finding("warning", "missing", name, f"has no labels for {head}")
 
 
-def _of_boxes(boxes: Boxes, samples: View, entry: Entry, width: int, height: int) -> Iterator[Finding]:
-    rules, number = rules_of(samples.remap, BOXES, entry.group), len(samples.classes[BOXES])
-    where = str(entry.labels.get(BOXES, entry.name))
-    if where.endswith(".json"):
-        where = f"{where} {entry.name}"
+def _where(entry: Entry) -> str:
+    """The file of the boxes, and the picture where that is one file for many."""
+    path = entry.labels.get(BOXES)
+    if path is None:
+        return entry.name
+    return f"{path} {entry.name}" if path.stem != entry.picture.stem else str(path)
+
+
+def _of_boxes(boxes: Boxes, number: int, where: str, size: tuple[int, int]) -> Iterator[Finding]:
+    """number: of classes. size: width and height of the picture."""
     if not len(boxes.class_ids):
         yield Finding("warning", "empty", where, "has no boxes")
     seen = set()
     rows = zip(boxes.corners.tolist(), boxes.class_ids.tolist(), boxes.counts, strict=True)
-    for line, (corners, written, counts) in enumerate(rows, 1):
+    for line, (corners, kind, counts) in enumerate(rows, 1):
         left, top, right, bottom = corners
-        kind = rules.get(written, written)
         if counts and kind != UNCOUNTED and not 0 <= kind < number:
             yield Finding("error", "class", where, f"box {line} has class {kind}, and there are {number}")
         if min(right - left, bottom - top) <= 0:
             yield Finding("error", "range", where, f"box {line} has no area")
-        if min(left, top) < -OUTSIDE or right > width + OUTSIDE or bottom > height + OUTSIDE:
-            said = " ".join(f"{number:.1f}" for number in corners)
-            yield Finding("error", "range", where, f"box {line} leaves its picture of {width}x{height}: {said}")
+        if min(left, top) < -OUTSIDE or right > size[0] + OUTSIDE or bottom > size[1] + OUTSIDE:
+            said = " ".join(f"{corner:.1f}" for corner in corners)
+            yield Finding("error", "range", where, f"box {line} leaves its picture of {size[0]}x{size[1]}: {said}")
         if (kind, *corners) in seen:
             yield Finding("warning", "twice", where, f"box {line} stands there twice")
         seen.add((kind, *corners))
 
 
-def _of_masks(masks: Mapping[str, Pixels], samples: View, group: str, name: str) -> Iterator[Finding]:
-    """group: of the ids in the files; empty where they are remapped already."""
+def _of_masks(masks: Mapping[str, Pixels], classes: Mapping[str, Sequence[str]], name: str) -> Iterator[Finding]:
     for head, mask in masks.items():
-        number = len(samples.classes[head])
-        ids = np.unique(remapped_mask(mask, rules_of(samples.remap, head, group)) if group else mask)
+        number, ids = len(classes[head]), np.unique(mask)
         strange = ids[(ids >= number) & (ids != UNCOUNTED)]
         if len(strange):
             said = ", ".join(map(str, strange))

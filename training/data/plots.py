@@ -60,7 +60,8 @@ def draw_folders(folders: Sequence[Folder], classes: Classes, file: Path) -> Non
         axes.set_yticks(range(len(names)), names, fontsize=8)
         axes.tick_params(length=0, left=place == 0)
         if place == len(heads) - 1:
-            figure.colorbar(image, ax=axes, label="share of the folder's labels", shrink=0.8)
+            bar = figure.colorbar(image, ax=axes, label="share of the folder's labels", shrink=0.8)
+            bar.set_ticks([1e-3, 1e-2, 1e-1, 1], labels=["0.1 %", "1 %", "10 %", "100 %"])
     _save(figure, file)
 
 

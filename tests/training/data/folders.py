@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.picture import Pixels
+from training.config import SetConfig
+from training.data.open import open_set
+from training.data.view import View
 
 Corners = tuple[float, float, float, float]
 """x1 y1 x2 y2 in pixels."""
@@ -100,3 +105,12 @@ def as_pairs(boxes: NDArray[np.float32], ids: NDArray[np.int64]) -> list[tuple[i
     return [
         (int(kind), (float(a), float(b), float(c), float(d))) for kind, (a, b, c, d) in zip(ids, boxes, strict=True)
     ]
+
+
+def opened(path: Path, layout: str, **more: Any) -> View:
+    """The set, having travelled to another process."""
+    made = open_set(SetConfig(path=str(path), layout=layout, **more))
+    again = pickle.loads(pickle.dumps(made))
+    assert isinstance(again, View)
+    assert again.groups == made.groups
+    return again

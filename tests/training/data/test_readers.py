@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from contracts.errors import RoadStreamError, SourceError, UsageError
 from tests.training.data.folders import (
     SIZE,
     as_pairs,
+    opened,
     picture,
     put,
     put_coco,
@@ -31,15 +31,6 @@ LABELS = {
     "a_2": [],
     "b_10": [(1, (1.0, 1.0, 3.0, 5.0))],
 }
-
-
-def opened(path: Path, layout: str, **more: Any) -> View:
-    """The set, having travelled to another process."""
-    made = open_set(SetConfig(path=str(path), layout=layout, **more))
-    again = pickle.loads(pickle.dumps(made))
-    assert isinstance(again, View)
-    assert again.groups == made.groups
-    return again
 
 
 def boxes_by_name(samples: View) -> dict[str, list[tuple[int, tuple[float, float, float, float]]]]:

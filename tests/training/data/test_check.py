@@ -1,0 +1,97 @@
+"""Every fault is found, named, and nothing else is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from tests.training.data.commanding import data
+from tests.training.data.folders import SIZE, picture, put, put_picture, put_text, put_yolo
+from tests.training.data.test_readers import LABELS
+
+FULL = {name: boxes or [(0, (1.0, 1.0, 9.0, 9.0))] for name, boxes in LABELS.items()}
+
+
+def _cut_off(root: Path) -> None:
+    path = put_picture(root / "images/train/cut.jpg", 77)
+    put_text(root / "labels/train/cut.txt", "0 0.5 0.5 0.1 0.1\n")
+    path.write_bytes(path.read_bytes()[:-40])
+
+
+FAULTS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
+    "no picture": ("error", "unreadable", lambda root: put_text(root / "images/train/a_1.png", "no picture")),
+    "cut off": ("error", "unreadable", _cut_off),
+    "no numbers": ("error", "labels", lambda root: put_text(root / "labels/train/a_1.txt", "0 a b c d\n")),
+    "odd polygon": (
+        "error",
+        "labels",
+        lambda root: put_text(root / "labels/train/a_1.txt", "0 0 0 1 1 2 2 3\n"),
+    ),
+    "unknown class": ("error", "class", lambda root: put_text(root / "labels/train/a_1.txt", "2 0.5 0.5 0.1 0.1\n")),
+    "beyond": ("error", "range", lambda root: put_text(root / "labels/train/a_1.txt", "0 0.9 0.5 0.4 0.1\n")),
+    "no area": ("error", "range", lambda root: put_text(root / "labels/train/a_1.txt", "0 0.5 0.5 0 0.1\n")),
+    "twice": ("warning", "twice", lambda root: put_text(root / "labels/train/a_1.txt", "0 0.5 0.5 0.1 0.1\n" * 2)),
+    "empty": ("warning", "empty", lambda root: put_text(root / "labels/train/a_1.txt", "")),
+    "missing": ("warning", "missing", lambda root: (root / "labels/train/a_1.txt").unlink()),
+    "copy": ("error", "copy", lambda root: _again(root, picture(0))),
+    "scaled": ("warning", "near", lambda root: _again(root, np.asarray(cv2.resize(picture(0), (128, 96)), np.uint8))),
+}
+
+
+def _again(root: Path, pixels: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> None:
+    put(root / "images/val/again.png", pixels)
+    put_text(root / "labels/val/again.txt", "0 0.5 0.5 0.1 0.1\n")
+    put_text(root / "data.yaml", "train: images/train\nval: images/val\nnames: [car, bus]\n")
+
+
+def test_a_set_in_order(tmp_path: Path) -> None:
+    assert data("check", put_yolo(tmp_path, FULL), "--strict") == (0, ["nothing found"])
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault(tmp_path: Path, fault: str) -> None:
+    severity, kind, spoil = FAULTS[fault]
+    spoil(put_yolo(tmp_path, FULL))
+    code, lines = data("check", tmp_path, "--strict")
+    assert code == (3 if severity == "error" else 0)
+    assert len(lines) == 2, lines
+    assert lines[0].startswith(f"{severity}: ")
+    assert lines[0].endswith(f"[{kind}]")
+    assert lines[1] == f"{severity}s [{kind}]: 1"
+    assert data("check", tmp_path)[0] == 0
+
+
+def test_maps_of_classes(tmp_path: Path) -> None:
+    for number, camera in enumerate(("cam0", "cam1", "cam2")):
+        put_picture(tmp_path / f"image/train/{camera}/1.png", number)
+    put(tmp_path / "labelmap/train/cam0/1.png", np.full((SIZE[1], SIZE[0]), 20, np.uint8))
+    put(tmp_path / "labelmap/train/cam1/1.png", np.zeros((5, 5), np.uint8))
+    put(tmp_path / "labelmap/train/cam2/1.png", np.full((SIZE[1], SIZE[0]), 255, np.uint8))
+    _, lines = data("check", tmp_path)
+    assert [line.rsplit("[", 1)[1].rstrip("]") for line in lines[:3]] == ["class", "labels", "empty"]
+    _, lines = data("check", tmp_path, "--remap", "classes:cam0:20=18")
+    assert not any(line.endswith("[class]") for line in lines)
+
+
+def test_sets_without_files_and_drives(tmp_path: Path) -> None:
+    code, lines = data("check", "synthetic:highway?seconds=2&fps=2&size=320x192", "--near", "0", "--strict")
+    assert code == 0
+    for number in range(2):
+        put_picture(tmp_path / f"images/train/x_{number}.jpg", number)
+        put_text(tmp_path / f"boxes/train/x_{number}.txt", "0 0.5 0.5 0.1 0.1 0.2\n")
+        put(tmp_path / f"drivable/train/x_{number}.png", np.full((SIZE[1], SIZE[0]), 1 + number, np.uint8))
+        put(tmp_path / f"lane/train/x_{number}.png", np.zeros((SIZE[1], SIZE[0]), np.uint8))
+    code, lines = data("check", tmp_path, "--strict")
+    assert code == 3
+    assert lines[-1] == "errors [class]: 1"
+
+
+def test_many_findings_are_counted_and_cut(tmp_path: Path) -> None:
+    put_yolo(tmp_path, {f"f{number}": [] for number in range(9)})
+    _, lines = data("check", tmp_path, "--most-lines", "3")
+    assert len(lines) == 4
+    assert lines[-1] == "warnings [empty]: 9, the first 3 shown (--most-lines)"

@@ -1,0 +1,175 @@
+"""Splits, lists, reports and remapped files as a person orders them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from contracts.errors import RoadStreamError, UsageError
+from tests.training.data.commanding import data
+from tests.training.data.folders import SIZE, Corners, opened, put, put_coco, put_picture, put_text, put_yolo
+from tests.training.data.test_readers import LABELS
+
+RUNS: dict[str, list[tuple[int, Corners]]] = {f"{run}_{number:04}": [] for run in "abcdefghij" for number in range(3)}
+
+
+def read(path: Path, layout: str, split: str, **more: Any) -> set[str]:
+    samples = opened(path, layout, split=split, **more)
+    return {Path(samples[index].name).name for index in range(len(samples))}
+
+
+def assert_no_run_is_cut(parts: Sequence[set[str]]) -> None:
+    assert [len(part) for part in parts] == [21, 6, 3]
+    runs = [{name[0] for name in part} for part in parts]
+    assert sum(map(len, runs)) == 10
+
+
+@pytest.mark.parametrize("files", ["lists", "link", "copy"])
+def test_split_of_yolo_reads_back(tmp_path: Path, files: str) -> None:
+    put_yolo(tmp_path / "set", RUNS)
+    code, lines = data("split", tmp_path / "set", "--output", tmp_path / "parts", "--files", files, "--near", "0")
+    assert code == 0
+    assert lines == ["train: 21 pictures, 70.0 %", "val: 6 pictures, 20.0 %", "test: 3 pictures, 10.0 %"]
+    assert_no_run_is_cut([read(tmp_path / "parts", "yolo", split) for split in ("train", "val", "test")])
+    assert len(list((tmp_path / "set").rglob("*.png"))) == 30
+
+
+def test_split_of_ddrnet_keeps_its_tree(tmp_path: Path) -> None:
+    for seed, name in enumerate(RUNS):
+        put_picture(tmp_path / f"set/image/train/cam{seed % 2}/{name}_leftImg8bit.png", seed)
+        put(tmp_path / f"set/labelmap/train/cam{seed % 2}/{name}_gtFine_CategoryId.png", np.zeros(SIZE[::-1], np.uint8))
+    words = ("--files", "link", "--keep", "runs", "--near", "0", "--shares", "8:2")
+    data("split", tmp_path / "set", "--output", tmp_path / "parts", *words)
+    splits = {split: read(tmp_path / "parts", "ddrnet", split) for split in ("train", "val")}
+    assert len(splits["train"]) == 24
+    assert splits["train"] | splits["val"] == set(RUNS)
+    sample = opened(tmp_path / "parts", "ddrnet", split="val")[0]
+    assert "classes" in sample.masks
+
+
+def test_pictures_that_look_the_same_are_not_separated(tmp_path: Path) -> None:
+    for number in range(12):
+        put_picture(tmp_path / f"set/images/{chr(97 + number)}.png", number // 4)
+        put_text(tmp_path / f"set/labels/{chr(97 + number)}.txt", "")
+    put_text(tmp_path / "set/classes.txt", "car\n")
+    data(
+        "split",
+        tmp_path / "set",
+        "--layout",
+        "yolo",
+        "--keep",
+        "runs",
+        "--output",
+        tmp_path / "parts",
+        "--shares",
+        "1:1:1",
+    )
+    parts = [read(tmp_path / "parts", "yolo", split) for split in ("train", "val", "test")]
+    assert sorted("".join(sorted(part)) for part in parts) == ["abcd", "efgh", "ijkl"]
+
+
+def test_one_run_cannot_be_split(tmp_path: Path) -> None:
+    put_yolo(tmp_path / "set", {f"v_{number}": [] for number in range(20)})
+    with pytest.raises(UsageError, match="belong together"):
+        data("split", tmp_path / "set", "--output", tmp_path / "parts", "--near", "0")
+
+
+def test_lists_with_labels(tmp_path: Path) -> None:
+    put_yolo(tmp_path / "set", LABELS)
+    data("list", tmp_path / "set", "--labels", "--output", tmp_path / "lists")
+    pairs = [line.split() for line in (tmp_path / "lists/train.lst").read_text().splitlines()]
+    assert [Path(one).name for one, _ in pairs] == [f"{name}.png" for name in LABELS]
+    assert all(Path(file).is_file() for pair in pairs for file in pair)
+
+
+def test_report(tmp_path: Path) -> None:
+    put_yolo(tmp_path / "set/a", LABELS)
+    for name in ("a", "b"):
+        for seed, text in enumerate(("0 0.5 0.5 0.2 0.2\n1 0.2 0.5 0.1 0.1\n", "")):
+            put_picture(tmp_path / f"set/images/train/{name}/{seed}.png", seed)
+            put_text(tmp_path / f"set/labels/train/{name}/{seed}.txt", text)
+    put_text(tmp_path / "set/data.yaml", "train: images/train\nnames: [car, <bus>]\n")
+    _, lines = data("report", tmp_path / "set", "--output", tmp_path / "report")
+    page = Path(lines[0]).read_text()
+    assert "4 pictures in 2 folders, 0 unreadable" in page
+    assert "&lt;bus&gt;" in page
+    assert "<bus>" not in page
+    figures = sorted(path.name for path in (tmp_path / "report").glob("*.png"))
+    assert figures == ["train-000.png", "train-001.png", "train-002.png", "train-folders.png"]
+    assert all(cv2.imread(str(tmp_path / "report" / name)) is not None for name in figures)
+
+
+def test_remap_files_of_one_folder(tmp_path: Path) -> None:
+    for camera in ("cam0", "cam1"):
+        put_picture(tmp_path / f"set/image/train/{camera}/1.png")
+        put(tmp_path / f"set/labelmap/train/{camera}/1.png", np.full(SIZE[::-1], 6, np.uint8))
+    rule = ("--remap", "classes:cam1:6=18")
+    _, lines = data("remap", tmp_path / "set", *rule, "--output", tmp_path / "new")
+    assert lines == ["1 label files differ from what they were"]
+    values = [np.unique(np.asarray(Image.open(path))) for path in sorted((tmp_path / "new").rglob("*.png"))]
+    assert [value.tolist() for value in values] == [[6], [18]]
+    assert np.unique(np.asarray(Image.open(tmp_path / "set/labelmap/train/cam1/1.png"))).tolist() == [6]
+    data("remap", tmp_path / "set", *rule, "--in-place")
+    assert np.unique(np.asarray(Image.open(tmp_path / "set/labelmap/train/cam1/1.png"))).tolist() == [18]
+    assert data("remap", tmp_path / "set", *rule, "--in-place")[1] == ["0 label files differ from what they were"]
+
+
+def test_a_palette_stays(tmp_path: Path) -> None:
+    put_picture(tmp_path / "set/image/train/cam/1.png")
+    image = Image.fromarray(np.full(SIZE[::-1], 3, np.uint8))
+    image.putpalette([10, 20, 30] * 256)
+    path = tmp_path / "set/labelmap/train/cam/1.png"
+    path.parent.mkdir(parents=True)
+    image.save(path)
+    data("remap", tmp_path / "set", "--remap", "classes:*:3=4", "--in-place")
+    with Image.open(path) as changed:
+        assert changed.mode == "P"
+        assert (changed.getpalette() or [])[:3] == [10, 20, 30]
+        assert np.unique(np.asarray(changed)).tolist() == [4]
+
+
+def test_text_changes_in_its_first_number_only(tmp_path: Path) -> None:
+    put_yolo(tmp_path / "set", {"a": []})
+    put_text(tmp_path / "set/labels/train/a.txt", "0 0.5   0.50 0.1 0.1\n1 0 0 1 0 1 1\n")
+    data("remap", tmp_path / "set", "--remap", "boxes:*:0=1,1=0", "--output", tmp_path / "new")
+    assert (tmp_path / "new/labels/train/a.txt").read_text() == "1 0.5   0.50 0.1 0.1\n0 0 0 1 0 1 1\n"
+
+
+WRONG: list[tuple[Sequence[str], str]] = [
+    (["remap", "SET", "--remap", "boxes:*:0=1,1=0", "--in-place"], "--output"),
+    (["remap", "SET", "--in-place"], "--remap"),
+    (["remap", "SET", "--remap", "boxes:0=1", "--in-place"], "--remap"),
+    (["check", "SET", "--classes", "boxes"], "--classes"),
+    (["check", "SET", "--layout", "yolo5"], "'yolo'"),
+    (["check", "NOWHERE"], "check the path"),
+    (["check", "SET", "--most", "0"], "leave it out"),
+    (["split", "SET", "--shares", "7", "--output", "NEW"], "--shares 7:2:1"),
+    (["split", "COCO", "--files", "link", "--output", "NEW", "--near", "0"], "convert"),
+    (["convert", "SET", "--to", "masks", "--output", "NEW"], "yolo_polygons"),
+    (["list", "synthetic:", "--output", "NEW"], "folder of pictures"),
+]
+
+
+@pytest.mark.parametrize(("words", "cure"), WRONG)
+def test_what_is_ordered_wrongly_is_said_with_its_cure(tmp_path: Path, words: Sequence[str], cure: str) -> None:
+    put_yolo(tmp_path / "set", LABELS)
+    put_coco(tmp_path / "coco", {f"{name}_0": [] for name in "abcdef"}, {1: "car"})
+    places = {"SET": tmp_path / "set", "NOWHERE": tmp_path / "no", "NEW": tmp_path / "new", "COCO": tmp_path / "coco"}
+    with pytest.raises(RoadStreamError) as caught:
+        data(*(places.get(word, word) for word in words))
+    assert cure in caught.value.cure
+
+
+@pytest.mark.shared
+def test_the_drives_beside_the_project(shared: Path, tmp_path: Path) -> None:
+    _, lines = data("split", shared / "drive", "--most", "60", "--output", tmp_path / "parts", "--shares", "8:2")
+    parts = [(tmp_path / f"parts/{split}.txt").read_text().splitlines() for split in ("train", "val")]
+    drives = [{Path(line).stem.rpartition("_")[0] for line in part} for part in parts]
+    assert not drives[0] & drives[1]
+    assert len(lines) == 2
