@@ -17,6 +17,7 @@ from contracts.picture import Picture
 from contracts.prediction import Part
 from contracts.protocols import Engine, Head, Tensors, Thresholds, Ticket
 from contracts.tensor import TensorSpec
+from engines.files import require_readable
 from engines.heads.open import HEADS, open_head
 from engines.open import open_engine
 from engines.prepare import Preparer, fit_of
@@ -55,11 +56,14 @@ def looking(config: EngineConfig, defaults: RunConfig) -> Iterator[Looker]:
 
 
 def check_engine(config: EngineConfig) -> None:
-    """Fails before the work: EngineError for a file that is not there, UsageError for what a checkpoint cannot do."""
+    """Fails before the work: EngineError for a file that cannot run, UsageError for what a checkpoint cannot do."""
+    if not _is_checkpoint(config):
+        require_readable(config.file)
+        return
     if not config.file.is_file():
-        raise EngineError(f"there is no network file {config.file}", "check the path")
+        raise EngineError(f"there is no checkpoint {config.file}", "check the path")
     given = config.model_dump(exclude_none=True, exclude={"file", "score", "iou"})
-    if given and _is_checkpoint(config):
+    if given:
         raise UsageError(
             f"{config.file} is a checkpoint: it runs in torch, without {', '.join(given)}",
             "export it for that (python -m training export), or leave the option out",

@@ -19,7 +19,7 @@ def average_precisions(records: Sequence[BoxRecord], classes: int) -> NDArray[np
     """Per class and overlap of IOUS, float64 (classes, 10): AP over 101 recalls.
 
     At most 100 boxes per picture and class. NaN for a class without a counted box. Regions that do not count are
-    ``iscrowd`` in every class: a box with half its area inside one is neither hit nor miss.
+    ``iscrowd`` in every class: a box with such a share of its area inside one is neither hit nor miss.
     """
     truth = COCO(
         {
