@@ -16,11 +16,10 @@ class Interrupts:
 
 
 @contextmanager
-def noted_interrupts() -> Iterator[Interrupts]:
+def noted_interrupts(found: Interrupts) -> Iterator[None]:
     """The first SIGINT or SIGTERM is only noted; a second one raises KeyboardInterrupt at once."""
-    found = Interrupts()
     if threading.current_thread() is not threading.main_thread():
-        yield found
+        yield
         return
 
     def handler(_number: int, _frame: FrameType | None) -> None:
@@ -30,7 +29,7 @@ def noted_interrupts() -> Iterator[Interrupts]:
 
     before = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield found
+        yield
     finally:
         for number, previous in before.items():
             signal.signal(number, previous)

@@ -88,7 +88,7 @@ def shown(
 ) -> Iterator[Item]:
     """The items, with a bar on a terminal, else with a line every half minute. count: in all. done: before these."""
     if sys.stderr.isatty():
-        from tqdm import tqdm  # type: ignore[import-untyped]
+        from tqdm import tqdm
 
         with tqdm(items, title, count, initial=done, leave=False, dynamic_ncols=True, mininterval=0.5) as bar:
             for item in bar:

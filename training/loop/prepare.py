@@ -60,9 +60,7 @@ class Training:
         return self.config.output / "best.pt"
 
 
-def prepared(
-    config: TrainConfig, processes: Processes, interrupts: Interrupts, say: Say, *, save_every_s: float, resume: bool
-) -> Training:
+def prepared(config: TrainConfig, processes: Processes, say: Say, *, save_every_s: float, resume: bool) -> Training:
     """Opens and builds everything; puts it where the training stood, if it is resumed."""
     if config.threads is not None:
         torch.set_num_threads(config.threads)
@@ -93,7 +91,7 @@ def prepared(
     keys = (draws[share] for draws in plan.batches(standing.epoch, standing.step))
     batches = loaded(Batches(augmenter, recipe.mask_heads), keys, config.workers)
     training = Training(
-        config, processes, interrupts, card, learner, plan, batches, validator, standing, save_every_s, say
+        config, processes, Interrupts(), card, learner, plan, batches, validator, standing, save_every_s, say
     )
     _introduce(training, train_set, val_set)
     return training

@@ -24,8 +24,9 @@ Say = Callable[[str], None]
 
 def new_network(config: TrainConfig, data_classes: Mapping[str, tuple[str, ...]], say: Say) -> Network:
     """A network with fresh weights (by the seed), or those of ``config.start``. Raises UsageError, EngineError."""
+    blueprint = _blueprint(config, data_classes)
     torch.manual_seed(config.seed)
-    network = build(_blueprint(config, data_classes))
+    network = build(blueprint)
     if config.start is not None:
         _start_from(network, config.start, say)
     return network

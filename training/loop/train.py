@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
 
@@ -31,21 +32,20 @@ def train(config: TrainConfig, *, resume: bool, say: Say, save_every_s: float = 
     resume: go on where the training in ``config.output`` stood. save_every_s: between saves within an epoch.
     Raises UsageError, SourceError, EngineError (diverged), OutputError, and KeyboardInterrupt with the state saved.
     """
-    with joined_processes(config.device) as processes, noted_interrupts() as interrupts:
+    with joined_processes(config.device) as processes:
         said = say if processes.first else _silent
-        training = prepared(config, processes, interrupts, said, save_every_s=save_every_s, resume=resume)
+        training = prepared(config, processes, said, save_every_s=save_every_s, resume=resume)
         standing = training.standing
-        journal = Journal(config.output, len(standing.history)) if processes.first else None
-        try:
+        with noted_interrupts(training.interrupts), ExitStack() as stack:
+            journal = None
+            if processes.first:
+                journal = stack.enter_context(closing(Journal(config.output, len(standing.history))))
             while not _is_over(training):
                 _learn_epoch(training)
                 verdict = _validated(training)
                 _conclude_epoch(training, verdict, journal)
             if journal is not None:
                 journal.plot(standing.history)
-        finally:
-            if journal is not None:
-                journal.close()
     best = training.best if training.best.exists() else training.last
     training.say(f"best fitness {standing.best or 0:.4f}: {best}")
     return best

@@ -27,17 +27,21 @@ from training.networks.network import Network
 from training.recipes.open import RECIPES
 from training.recipes.recipe import LossOptions, Recipe
 
-WIDTH, HEIGHT = 96, 64
+WIDTH, HEIGHT = 64, 32
 CLASSES = {"drivable": ("other", "drivable area"), "lane": ("other", "lane line")}
 
 
 @dataclass(frozen=True)
 class TinySet:
-    """Noise with a green road and a bright line on it, at places drawn by seed and index. groups: a and b in turn."""
+    """Noise with a green road and a bright line on it, at places drawn by seed and index. groups: a and b in turn.
+
+    labelled: whether the lines are in the labels.
+    """
 
     count: int
     seed: int
     classes: Mapping[str, tuple[str, ...]]
+    labelled: bool = True
 
     @property
     def groups(self) -> tuple[str, ...]:
@@ -50,17 +54,18 @@ class TinySet:
         generator = np.random.default_rng((self.seed, index))
         picture = generator.integers(0, 60, (HEIGHT, WIDTH, 3)).astype(np.uint8)
         drivable, lane = np.zeros((2, HEIGHT, WIDTH), np.uint8)
-        left = int(generator.integers(10, WIDTH - 40))
-        drivable[HEIGHT // 2 :, left : left + 36] = 1
+        left = int(generator.integers(4, WIDTH - 32))
+        drivable[HEIGHT // 2 :, left : left + 28] = 1
         lane[HEIGHT // 2 :, left : left + 4] = 1
         picture[drivable == 1, 1] += 120
         picture[lane == 1] = 230
-        return Sample(f"{index}", picture, masks={"drivable": drivable, "lane": lane})
+        return Sample(f"{index}", picture, masks={"drivable": drivable, "lane": lane * np.uint8(self.labelled)})
 
 
 def open_set(config: SetConfig) -> TinySet:
     """Training and validation see different pictures."""
-    return TinySet(config.most or 12, ("train", "val", "test").index(config.split), config.classes or CLASSES)
+    seed = ("train", "val", "test").index(config.split)
+    return TinySet(config.most or 12, seed, config.classes or CLASSES, labelled=config.path != "no lines")
 
 
 LAYOUTS["tiny"] = __name__

@@ -1,0 +1,133 @@
+"""Sets joined and weighted, samples fed by processes, a step that is skipped: faults and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.utils.data import Dataset
+
+from contracts.errors import EngineError, SourceError, UsageError
+from tests.training.loop.tiny import PlainRecipe, TinySet, tiny_config
+from training.config import SetConfig
+from training.data.batch import Batch, collate
+from training.loop.feed import loaded
+from training.loop.learner import MOST_SKIPPED, Learner
+from training.loop.processes import Processes
+from training.loop.schedule import Schedule
+from training.loop.sets import JoinedSets, open_sets, sample_weights
+from training.loop.start import input_of, new_network
+
+
+def tiny_sets() -> tuple[list[SetConfig], JoinedSets]:
+    configs = [
+        SetConfig(path="one", layout="tiny", most=3, weight=2.0),
+        SetConfig(path="two", layout="tiny", most=4, split="val", folder_weights={"b": 0.25}),
+    ]
+    return configs, open_sets(configs)
+
+
+def test_joined_sets_lie_one_after_the_other() -> None:
+    _, sets = tiny_sets()
+    assert len(sets) == 7
+    assert sets.groups == ("a", "b", "a", "a", "b", "a", "b")
+    for index in range(7):
+        expected = TinySet(3, 0, {})[index] if index < 3 else TinySet(4, 1, {})[index - 3]
+        assert np.array_equal(sets[index].picture, expected.picture)
+    with pytest.raises(IndexError):
+        sets[7]
+
+
+def test_weights_are_of_set_and_group() -> None:
+    configs, sets = tiny_sets()
+    assert sample_weights(configs, sets.sets).tolist() == [2, 2, 2, 1, 0.25, 1, 0.25]
+    with pytest.raises(UsageError, match="no group 'z'"):
+        sample_weights([configs[0].model_copy(update={"folder_weights": {"z": 1}})], sets.sets[:1])
+    nothing = configs[0].model_copy(update={"folder_weights": {"a": 0, "b": 0}})
+    with pytest.raises(UsageError, match="weight 0"):
+        sample_weights([nothing], sets.sets[:1])
+
+
+@dataclass(frozen=True)
+class Squares(Dataset[int]):
+    """index → its square; not of 5. dies: 4 ends the process."""
+
+    dies: bool = False
+
+    def __getitem__(self, index: int) -> int:
+        if index == 5:
+            raise SourceError("cannot read picture 5", "mend it")
+        if index == 4 and self.dies:
+            import os
+
+            os._exit(1)
+        return index * index
+
+
+@pytest.mark.parametrize("workers", [0, 1, 2])
+def test_items_come_in_order_and_an_error_comes_as_it_is(workers: int) -> None:
+    found = loaded(Squares(), iter(range(9)), workers)
+    assert [next(found) for _ in range(5)] == [0, 1, 4, 9, 16]
+    with pytest.raises(SourceError) as caught:
+        next(found)
+    assert (caught.value.message, caught.value.cure) == ("cannot read picture 5", "mend it")
+
+
+def test_a_worker_that_dies_is_named() -> None:
+    with pytest.raises(SourceError, match=r"process that reads samples ended.*workers"):
+        list(loaded(Squares(dies=True), range(9), 1))
+
+
+class Broken(PlainRecipe):
+    """The lane's loss is not a number while ``broken``, as is what the network has seen then."""
+
+    broken = False
+
+    def losses(self, network: nn.Module, images: Tensor, batch: Batch) -> Mapping[str, Tensor]:
+        if not self.broken:
+            return super().losses(network, images, batch)
+        terms = super().losses(network, images * float("nan"), batch)
+        return {**terms, "drivable": terms["drivable"].detach().nan_to_num() * 0 + 1}
+
+
+def learner(tmp_path: Path, recipe: PlainRecipe) -> tuple[Learner, Batch]:
+    config = tiny_config(tmp_path / "run")
+    samples = TinySet(4, 0, {})
+    network = new_network(config, open_sets(config.train).classes, print)
+    made = Learner(
+        config,
+        network=network,
+        recipe=recipe,
+        card=input_of(config, network),
+        schedule=Schedule(config.optimizer, 100, 0),
+        processes=Processes(0, 1, torch.device("cpu")),
+    )
+    return made, collate([samples[index] for index in range(4)], recipe.mask_heads)
+
+
+def test_a_step_that_is_not_finite_leaves_no_trace(tmp_path: Path) -> None:
+    recipe = Broken()
+    made, batch = learner(tmp_path, recipe)
+    made.step([batch], 0)
+    before = {key: tensor.clone() for key, tensor in made.network.state_dict().items()}
+    recipe.broken = True
+    assert made.step([batch], 1) is None
+    after = made.network.state_dict()
+    assert all(torch.equal(tensor, after[key]) for key, tensor in before.items())
+    recipe.broken = False
+    assert made.step([batch], 2) is not None
+
+
+def test_too_many_of_them_in_a_row_end_training_and_the_term_is_named(tmp_path: Path) -> None:
+    recipe = Broken()
+    made, batch = learner(tmp_path, recipe)
+    recipe.broken = True
+    for number in range(MOST_SKIPPED - 1):
+        assert made.step([batch], number) is None
+    with pytest.raises(EngineError, match="diverged: lane was not finite for 10 steps"):
+        made.step([batch], MOST_SKIPPED)
