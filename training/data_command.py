@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 from collections.abc import Callable
 from typing import Any
 
+from contracts.errors import UsageError
 from training.data_help import CHECK, CONVERT, DATA, LIST, REMAP, REPORT, SPLIT
 
 NEAR = 10
@@ -30,6 +32,8 @@ def add_data_command(commands: Any) -> None:
     split.add_argument("--shares", default="7:2:1", metavar="A:B:C", help="of train, val and test (7:2:1)")
     split.add_argument("--keep", choices=("auto", "groups", "runs"), default="auto", help="what stays together (auto)")
     split.add_argument("--gap", type=float, metavar="N", help="a leap in the numbers that ends a run (10 usual steps)")
+    split.add_argument("--blocks", type=int, metavar="N", help="cut runs into blocks of N frames (runs stay whole)")
+    split.add_argument("--margin", type=int, default=10, metavar="N", help="frames left out where blocks part (10)")
     split.add_argument("--near", type=int, default=NEAR, metavar="BITS", help=_NEAR)
     split.add_argument("--seed", type=int, default=0, help="which way equal ones go (0)")
     split.add_argument("--files", choices=("lists", "link", "copy"), default="lists", help="what is written (lists)")
@@ -91,6 +95,11 @@ def run_data(parsed: argparse.Namespace, say: Callable[[str], None], answer: Cal
 
     say: gets lines for people. answer: gets what was asked for. Raises UsageError, SourceError, OutputError.
     """
+    for package in ("PIL", *(["matplotlib"] if parsed.data_command == "report" else [])):
+        if importlib.util.find_spec(package) is None:
+            cure = 'pip install -e ".[train]" in the checkout of roadstream'
+            raise UsageError(f"this needs {package}, which is not installed", cure)
+
     from training.data.run import run
 
     return run(parsed, say, answer)

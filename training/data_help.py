@@ -32,8 +32,9 @@ CHECK = f"""\
 {_SET}
 Errors: pictures that cannot be read or are cut off [unreadable], label files that are malformed or of another size
 than their picture [labels], ids that are no class [class], boxes without area or beyond the picture [range], the same
-picture in two splits [copy]. Warnings: labels that are missing [missing] or say nothing [empty], boxes that stand
-there twice [twice], copies within a split [copy], pictures of two splits that look the same [near].
+picture in two splits [copy]. Warnings: labels that are missing [missing] or say nothing [empty], label files
+of no picture [orphan], boxes that stand there twice [twice], copies within a split [copy], pictures of two splits that
+look the same [near].
 """
 REPORT = f"""\
   python -m training data report data/road --output report && open report/index.html
@@ -45,11 +46,15 @@ SPLIT = f"""\
   python -m training data split data/road --output parts                     train.txt, val.txt, test.txt
   python -m training data split data/road --output parts --shares 8:2 --splits train
   python -m training data split data/etri --output etri721 --files link      the layout's tree, by hard links
+  python -m training data split data/video --output parts --blocks 500 --margin 30
 {_SET}
 What belongs together stays on one side. --keep groups: folders (a camera, a drive, a video). --keep runs: frames of
 one folder whose names differ in their last number only, or in a date and time, until the numbers leap (--gap).
 auto: groups where there are at least as many as splits, else runs. Whatever is kept, pictures that look the same
 (--near) and all that belongs to them stay together as well: a car that waits at a light is one place.
+
+One long video is one run, and no split can keep it whole. --blocks 500 cuts runs into blocks of 500 frames; where two
+neighbouring blocks go to different splits, the larger split loses the frames within --margin frames of the other.
 
 --files lists also writes data.yaml for the yolo layouts. link and copy write the whole tree, pictures and labels.
 """

@@ -154,6 +154,19 @@ def _of_masks(masks: Mapping[str, Pixels], classes: Mapping[str, Sequence[str]],
             yield Finding("warning", "empty", name, f"no pixel of {head} counts")
 
 
+def orphans(samples: View) -> Iterator[Finding]:
+    """Label files beside those that are used, of no picture."""
+    if not isinstance(samples.base, FileSet):
+        return
+    used = {path for entry in samples.base.entries for path in entry.labels.values()}
+    if len(used) < 2 <= len(samples.base.entries):  # one file for all pictures
+        return
+    for folder, ending in sorted({(path.parent, path.suffix) for path in used}):
+        for path in sorted(folder.glob(f"*{ending}")):
+            if path not in used and path.name not in ("classes.txt", "notes.json"):
+                yield Finding("warning", "orphan", str(path), "is of no picture")
+
+
 def copies(splits: Mapping[str, Sequence[Examined]], near: int) -> Iterator[Finding]:
     """Pictures that are in two splits (an error), look the same in two (a warning) or are twice in one (a warning)."""
     everything = [(split, each, each.print) for split, found in splits.items() for each in found if each.print]

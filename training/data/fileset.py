@@ -24,7 +24,8 @@ class Entry:
     """One picture and where its labels lie.
 
     name: path relative to the set without ending, unique in it. group: what a split must not separate. labels: head →
-    file, for heads that this picture is labelled for. label: class of the whole picture.
+    file, for heads that this picture is labelled for. label: class of the whole picture. company: files that are not
+    read and go where the picture goes.
     """
 
     name: str
@@ -32,6 +33,7 @@ class Entry:
     group: str
     labels: Mapping[str, Path] = field(default_factory=dict)
     label: int | None = None
+    company: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -14,7 +14,8 @@ from contracts.picture import Pixels
 
 BITS = 256
 _ROWS, _COLUMNS = 16, 17
-_BLOCK = 512
+_PAIRS = 1 << 22
+"""Compared at a time: some 80 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,9 @@ def fingerprint(picture: Pixels) -> Fingerprint:
 def near_pairs(looks: Sequence[tuple[int, int, int, int]], most: int) -> Iterator[tuple[int, int]]:
     """Index pairs (i < j) of looks that differ in at most ``most`` bits. Every pair is compared: n² / 2 of them."""
     words = np.array(looks, np.uint64).reshape(-1, 4)
-    for start in range(0, len(words), _BLOCK):
-        distance = _distances(words[start : start + _BLOCK], words[start:])
+    block = max(_PAIRS // max(len(words), 1), 1)
+    for start in range(0, len(words), block):
+        distance = _distances(words[start : start + block], words[start:])
         for row, column in zip(*np.nonzero(distance <= most), strict=True):
             if row < column:
                 yield start + int(row), start + int(column)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.errors import SourceError, UsageError
+from contracts.text import did_you_mean
 from contracts.validation import validated
 from training.config import SetConfig
 from training.data.entries import SPLITS
 from training.data.fileset import FileSet
 from training.data.guess import guessed_layout
-from training.data.open import open_set
-from training.data.view import View
+from training.data.open import open_layout
+from training.data.sample import SampleSet
+from training.data.view import EVERYWHERE, Remap, View, viewed
 
 _RULE = re.compile(r"(\d+)=(\d+)")
 
@@ -32,37 +34,60 @@ class SetOrder:
 
 def open_ordered(order: SetOrder) -> dict[str, View]:
     """Split → set, at least one. Raises UsageError, SourceError."""
-    layout = order.layout or guessed_layout(order.path)
-    facts = {
-        "path": order.path,
-        "layout": layout,
-        "classes": parsed_classes(order.classes),
-        "remap": parsed_remaps(order.remaps),
-        "most": order.most,
-    }
-    wanted = [split.strip() for split in order.splits.split(",") if split.strip()] if order.splits else []
-    found: dict[str, View] = {}
+    configs = _configs(order)
+    found: dict[str, tuple[SetConfig, SampleSet]] = {}
     first: SourceError | None = None
-    for split in wanted or SPLITS:
+    for split, config in configs.items():
         try:
-            opened = open_set(validated(SetConfig, {**facts, "split": split}, order.path, UsageError))
+            opened = open_layout(config)
         except SourceError as fault:
-            if wanted:
+            if order.splits:
                 raise
             first = first or fault
             continue
-        if not any(_same(opened, other) for other in found.values()):
-            found[split] = opened
+        if not any(_same(opened, other) for _, other in found.values()):
+            found[split] = config, opened
     if not found:
         raise first or UsageError(f"--splits {order.splits!r} names none", "write --splits train,val")
-    return found
+    remaps = _by_split(parsed_remaps(order.remaps), {split: opened for split, (_, opened) in found.items()})
+    return {
+        split: viewed(opened, config.model_copy(update={"remap": remaps[split]}))
+        for split, (config, opened) in found.items()
+    }
 
 
-def _same(one: View, other: View) -> bool:
+def _configs(order: SetOrder) -> dict[str, SetConfig]:
+    """One per split that may be there. Raises UsageError, SourceError."""
+    facts = {
+        "path": order.path,
+        "layout": order.layout or guessed_layout(order.path),
+        "classes": parsed_classes(order.classes),
+        "most": order.most,
+    }
+    wanted = [split.strip() for split in order.splits.split(",") if split.strip()] if order.splits else SPLITS
+    return {split: validated(SetConfig, {**facts, "split": split}, order.path, UsageError) for split in wanted}
+
+
+def _by_split(remap: Remap, sets: Mapping[str, SampleSet]) -> dict[str, Remap]:
+    """For each split the rules of the folders it has. Raises UsageError for a folder that none has."""
+    groups = {split: {*samples.groups, EVERYWHERE} for split, samples in sets.items()}
+    known = set().union(*groups.values())
+    for folder in {folder for folders in remap.values() for folder in folders} - known:
+        raise UsageError(f"--remap: the set has no folder {folder!r}", did_you_mean(folder, known))
+    return {
+        split: {
+            head: {folder: rules for folder, rules in folders.items() if folder in there}
+            for head, folders in remap.items()
+        }
+        for split, there in groups.items()
+    }
+
+
+def _same(one: SampleSet, other: SampleSet) -> bool:
     """A set that is not split answers to every split's name."""
-    if isinstance(one.base, FileSet) and isinstance(other.base, FileSet):
-        return one.base.entries == other.base.entries
-    return one.base == other.base
+    if isinstance(one, FileSet) and isinstance(other, FileSet):
+        return one.entries == other.entries
+    return one == other
 
 
 def parsed_classes(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:

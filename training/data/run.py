@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
 from contracts.errors import SourceError, UsageError
-from training.data.check import Examined, Finding, copies, examine
+from training.data.check import Examined, Finding, copies, examine, orphans
 from training.data.entries import entries_of, listed, new_folder
 from training.data.fileset import Entry, read_picture
 from training.data.fingerprints import fingerprint, near_pairs
 from training.data.orders import SetOrder, open_ordered, parsed_shares
 from training.data.progress import Say, worked
-from training.data.splitting import Units, by_group, by_run, divided, united
+from training.data.splitting import Units, by_block, by_group, by_run, divided, places_in, too_near, united
 from training.data.view import View
 from training.data.writing import put_text
 
@@ -52,6 +52,8 @@ def _check(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: 
             examined[split].append(each)
             for finding in each.findings:
                 tell(finding)
+        for finding in orphans(samples):
+            tell(finding)
     for finding in copies(examined, parsed.near):
         tell(finding)
     for line in _summary(shown, parsed.most_lines):
@@ -80,29 +82,57 @@ def _split(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: 
     from training.data.split_files import gathered, write_split
 
     shares = parsed_shares(parsed.shares)
+    if parsed.blocks is not None and (parsed.blocks < 1 or parsed.keep == "groups"):
+        raise UsageError("--blocks cuts runs into at least one frame", "write --blocks 500 without --keep groups")
     output = new_folder(Path(parsed.output), [Path(parsed.path)])
     entries = gathered(list(sets.values()))
-    units = _units(parsed, entries, len(shares), say)
     chosen: dict[str, list[Entry]] = {split: [] for split in shares}
-    for entry, split in zip(entries, divided(units, shares, parsed.seed), strict=True):
-        chosen[split].append(entry)
+    for entry, split in zip(entries, _splits(parsed, entries, shares, say), strict=True):
+        if split is not None:
+            chosen[split].append(entry)
     write_split(list(sets.values()), chosen, output, parsed.files, say)
     for split, part in chosen.items():
         answer(f"{split}: {len(part)} pictures, {100 * len(part) / len(entries):.1f} %")
     return 0
 
 
-def _units(parsed: argparse.Namespace, entries: list[Entry], splits: int, say: Say) -> Units:
-    """What stays together, as ordered."""
+def _splits(
+    parsed: argparse.Namespace, entries: list[Entry], shares: dict[str, float], say: Say
+) -> Sequence[str | None]:
+    """Of each entry, as ordered; None: left out."""
     names, groups = [entry.name for entry in entries], [entry.group for entry in entries]
-    whole = parsed.keep == "groups" or (parsed.keep == "auto" and len(set(groups)) >= splits)
-    units = by_group(groups) if whole else by_run(names, groups, parsed.gap)
+    runs = by_run(names, groups, parsed.gap)
+    if parsed.blocks is None:
+        whole = parsed.keep == "groups" or (parsed.keep == "auto" and len(set(groups)) >= len(shares))
+        units = by_group(groups) if whole else runs
+        return divided(_with_look_alikes(units, entries, parsed.near, say), shares, parsed.seed)
+    places = places_in(runs, names)
+
+    def far(pair: tuple[int, int]) -> bool:  # nearer ones are kept apart by the margin
+        return bool(runs[pair[0]] != runs[pair[1]] or abs(places[pair[0]] - places[pair[1]]) > parsed.margin)
+
+    units = _with_look_alikes(by_block(runs, places, parsed.blocks), entries, parsed.near, say, far)
+    splits = divided(units, shares, parsed.seed)
+    gone = too_near(runs, places, splits, shares, parsed.margin)
+    say(f"{int(gone.sum())} pictures left out where blocks part")
+    return [None if left_out else split for split, left_out in zip(splits, gone, strict=True)]
+
+
+def _with_look_alikes(
+    units: Units,
+    entries: list[Entry],
+    near: int,
+    say: Say,
+    wanted: Callable[[tuple[int, int]], bool] = lambda _pair: True,
+) -> Units:
+    """Units joined where pictures look the same; says how many there are."""
     kinds = len(set(units.tolist()))
-    if parsed.near:
-        units = united(units, near_pairs(list(worked(_look, entries, "comparing", say)), parsed.near))
-    joined = kinds - len(set(units.tolist()))
-    alike = f", {joined} fewer because some look the same" if joined else ""
-    say(f"{len(entries)} pictures in {kinds} {'folders' if whole else 'runs'} that stay together{alike}")
+    if near:
+        looks = list(worked(_look, entries, "comparing", say))
+        units = united(units, filter(wanted, near_pairs(looks, near)))
+    left = len(set(units.tolist()))
+    alike = f", of which {kinds - left} look like others and go with them" if left < kinds else ""
+    say(f"{len(entries)} pictures in {kinds} parts that stay together{alike}")
     return units
 
 

@@ -47,7 +47,7 @@ def write_tree(sets: Sequence[View], chosen: Mapping[str, Sequence[Entry]], outp
     moves: dict[Path, Path] = {}
     for split, entries in chosen.items():
         for entry in entries:
-            for file in (entry.picture, *entry.labels.values()):
+            for file in (entry.picture, *entry.labels.values(), *entry.company):
                 target = output / placed(_relative(file, root), split)
                 if moves.setdefault(target, file) != file:
                     raise UsageError(f"{moves[target]} and {file} would both become {target}", "rename one of them")

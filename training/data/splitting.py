@@ -70,6 +70,43 @@ def _usual(numbers: NDArray[np.float64]) -> float:
     return USUAL_GAP * float(np.median(steps)) if len(steps) else 0.0
 
 
+def places_in(units: Units, names: Sequence[str]) -> NDArray[np.int64]:
+    """Of each sample in its run, by the number in its name, from 0: int64 (N,)."""
+    numbers = np.array([place_in_run(name)[1] for name in names])
+    order = np.lexsort((numbers, units))
+    _, starts, lengths = np.unique(units[order], return_index=True, return_counts=True)
+    places = np.empty(len(units), np.int64)
+    places[order] = np.arange(len(units)) - np.repeat(starts, lengths)
+    return places
+
+
+def by_block(runs: Units, places: NDArray[np.int64], length: int) -> Units:
+    """Runs cut after every ``length`` frames."""
+    pairs = np.stack([runs, places // length], axis=1)
+    return np.asarray(np.unique(pairs, axis=0, return_inverse=True)[1].reshape(-1), np.int64)
+
+
+def too_near(
+    runs: Units, places: NDArray[np.int64], splits: Sequence[str], shares: Mapping[str, float], margin: int
+) -> NDArray[np.bool_]:
+    """Samples within ``margin`` frames of another split in their run, those of the larger split: bool (N,).
+
+    Without them no two frames of a run that are in different splits are so near.
+    """
+    smallest_first = sorted(shares, key=lambda split: shares[split])
+    ranks = np.array([smallest_first.index(split) for split in splits])
+    order = np.lexsort((places, runs))
+    runs, ranks = runs[order], ranks[order]
+    gone = np.zeros(len(order), np.bool_)
+    for apart in range(1, min(margin, len(order) - 1) + 1):
+        same = runs[:-apart] == runs[apart:]
+        gone[:-apart] |= same & (ranks[:-apart] > ranks[apart:])
+        gone[apart:] |= same & (ranks[apart:] > ranks[:-apart])
+    found = np.zeros(len(order), np.bool_)
+    found[order] = gone
+    return found
+
+
 def united(units: Units, pairs: Iterable[tuple[int, int]]) -> Units:
     """Units joined where a pair of samples belongs together, also through others."""
     parent = list(range(int(units.max(initial=-1)) + 1))
@@ -96,7 +133,7 @@ def divided(units: Units, shares: Mapping[str, float], seed: int = 0) -> list[st
     if len(ids) < len(wanted):
         raise UsageError(
             f"{len(units)} pictures make {len(ids)} runs that belong together, too few for {len(wanted)} splits",
-            "let less belong together: --keep runs, a smaller --gap, --near 0",
+            "let less belong together: --keep runs, a smaller --gap, --blocks, --near 0",
         )
     target = {split: share / sum(wanted.values()) * len(units) for split, share in wanted.items()}
     lacking = dict(target)

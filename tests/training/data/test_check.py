@@ -37,6 +37,7 @@ FAULTS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "twice": ("warning", "twice", lambda root: put_text(root / "labels/train/a_1.txt", "0 0.5 0.5 0.1 0.1\n" * 2)),
     "empty": ("warning", "empty", lambda root: put_text(root / "labels/train/a_1.txt", "")),
     "missing": ("warning", "missing", lambda root: (root / "labels/train/a_1.txt").unlink()),
+    "orphan": ("warning", "orphan", lambda root: put_text(root / "labels/train/gone.txt", "")),
     "copy": ("error", "copy", lambda root: _again(root, picture(0))),
     "scaled": ("warning", "near", lambda root: _again(root, np.asarray(cv2.resize(picture(0), (128, 96)), np.uint8))),
 }

@@ -44,6 +44,7 @@ def test_split_of_ddrnet_keeps_its_tree(tmp_path: Path) -> None:
     for seed, name in enumerate(RUNS):
         put_picture(tmp_path / f"set/image/train/cam{seed % 2}/{name}_leftImg8bit.png", seed)
         put(tmp_path / f"set/labelmap/train/cam{seed % 2}/{name}_gtFine_CategoryId.png", np.zeros(SIZE[::-1], np.uint8))
+        put_picture(tmp_path / f"set/colormap/train/cam{seed % 2}/{name}_gtFine_Color.png", seed)
     words = ("--files", "link", "--keep", "runs", "--near", "0", "--shares", "8:2")
     data("split", tmp_path / "set", "--output", tmp_path / "parts", *words)
     splits = {split: read(tmp_path / "parts", "ddrnet", split) for split in ("train", "val")}
@@ -51,6 +52,7 @@ def test_split_of_ddrnet_keeps_its_tree(tmp_path: Path) -> None:
     assert splits["train"] | splits["val"] == set(RUNS)
     sample = opened(tmp_path / "parts", "ddrnet", split="val")[0]
     assert "classes" in sample.masks
+    assert len(list((tmp_path / "parts/colormap/val").rglob("*.png"))) == 6
 
 
 def test_pictures_that_look_the_same_are_not_separated(tmp_path: Path) -> None:
@@ -78,6 +80,15 @@ def test_one_run_cannot_be_split(tmp_path: Path) -> None:
     put_yolo(tmp_path / "set", {f"v_{number}": [] for number in range(20)})
     with pytest.raises(UsageError, match="belong together"):
         data("split", tmp_path / "set", "--output", tmp_path / "parts", "--near", "0")
+
+
+def test_one_long_video_in_blocks(tmp_path: Path) -> None:
+    put_yolo(tmp_path / "set", {f"v_{number}": [] for number in range(60)})
+    words = ("--blocks", "10", "--margin", "2", "--shares", "8:2")
+    data("split", tmp_path / "set", *words, "--output", tmp_path / "parts")
+    parts = [sorted(int(name[2:]) for name in read(tmp_path / "parts", "yolo", split)) for split in ("train", "val")]
+    assert min(abs(one - two) for one in parts[0] for two in parts[1]) == 3
+    assert len(parts[1]) == 10
 
 
 def test_lists_with_labels(tmp_path: Path) -> None:
@@ -120,6 +131,15 @@ def test_remap_files_of_one_folder(tmp_path: Path) -> None:
     assert data("remap", tmp_path / "set", *rule, "--in-place")[1] == ["0 label files differ from what they were"]
 
 
+def test_a_folder_that_only_one_split_has(tmp_path: Path) -> None:
+    for split, camera in (("train", "cam0"), ("val", "cam1")):
+        put_picture(tmp_path / f"set/image/{split}/{camera}/1.png")
+        put(tmp_path / f"set/labelmap/{split}/{camera}/1.png", np.full(SIZE[::-1], 6, np.uint8))
+    assert data("remap", tmp_path / "set", "--remap", "classes:cam1:6=18", "--in-place")[1][0].startswith("1 ")
+    with pytest.raises(UsageError, match="did you mean 'cam1'"):
+        data("remap", tmp_path / "set", "--remap", "classes:cam2:6=18", "--in-place")
+
+
 def test_a_palette_stays(tmp_path: Path) -> None:
     put_picture(tmp_path / "set/image/train/cam/1.png")
     image = Image.fromarray(np.full(SIZE[::-1], 3, np.uint8))
@@ -149,6 +169,7 @@ WRONG: list[tuple[Sequence[str], str]] = [
     (["check", "SET", "--layout", "yolo5"], "'yolo'"),
     (["check", "NOWHERE"], "check the path"),
     (["check", "SET", "--most", "0"], "leave it out"),
+    (["split", "SET", "--blocks", "0", "--output", "NEW"], "--blocks 500"),
     (["split", "SET", "--shares", "7", "--output", "NEW"], "--shares 7:2:1"),
     (["split", "COCO", "--files", "link", "--output", "NEW", "--near", "0"], "convert"),
     (["convert", "SET", "--to", "masks", "--output", "NEW"], "yolo_polygons"),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.errors import UsageError
 from training.data.fingerprints import near_pairs
-from training.data.splitting import by_group, by_run, divided, place_in_run, united
+from training.data.splitting import by_block, by_group, by_run, divided, place_in_run, places_in, too_near, united
 
 frames = st.lists(
     st.tuples(st.sampled_from(["cam0", "cam1"]), st.sampled_from(["a_", "b_"]), st.integers(0, 400)),
@@ -61,6 +61,29 @@ def test_shares_are_missed_by_no_more_than_the_largest_unit(sizes: list[int]) ->
     counts = Counter(divided(units, {"train": 7, "val": 2, "test": 1}))
     for split, share in (("train", 0.7), ("val", 0.2), ("test", 0.1)):
         assert counts[split] - share * len(units) <= max(sizes)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    numbers=st.lists(st.integers(0, 300), min_size=12, max_size=90, unique=True),
+    length=st.integers(1, 9),
+    margin=st.integers(0, 12),
+)
+def test_blocks_of_one_video_keep_their_distance(numbers: list[int], length: int, margin: int) -> None:
+    names = [f"v_{number}" for number in numbers]
+    runs = by_run(names, ["video"] * len(names), gap=1000)
+    assert len(set(runs.tolist())) == 1
+    places = places_in(runs, names)
+    assert places.tolist() == [sorted(numbers).index(number) for number in numbers]
+    units = by_block(runs, places, length)
+    assert max(Counter(units.tolist()).values()) <= length
+    shares = {"train": 6.0, "val": 2.0}
+    splits = divided(units, shares)
+    gone = too_near(runs, places, splits, shares, margin)
+    assert not any(left_out and split == "val" for split, left_out in zip(splits, gone, strict=True))
+    kept = [index for index in range(len(names)) if not gone[index]]
+    for one, two in itertools.combinations(kept, 2):
+        assert splits[one] == splits[two] or abs(places[one] - places[two]) > margin
 
 
 def test_the_same_seed_gives_the_same_split() -> None:
