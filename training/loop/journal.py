@@ -112,6 +112,7 @@ def describe_losses(losses: Mapping[str, float], counted: int) -> str:
 
 
 def describe_figures(figures: Mapping[str, Mapping[str, float]]) -> Iterator[str]:
-    """One line per head."""
+    """One line per head; what could not be judged is left out."""
     for head, values in figures.items():
-        yield f"  {head}: " + ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+        judged = {name: value for name, value in values.items() if not math.isnan(value)}
+        yield f"  {head}: " + ", ".join(f"{name} {value:.4g}" for name, value in judged.items())

@@ -26,9 +26,12 @@ from training.loop.sets import JoinedSets, common_classes, open_sets, sample_wei
 from training.loop.start import hold_still, input_of, new_network
 from training.loop.state import Standing, read_state
 from training.loop.validation import Validator
+from training.metrics.judge import label_key
 from training.recipes.open import recipe_for
 
 Say = Callable[[str], None]
+_FEW = 100
+"""Samples, below which a network learns them by heart."""
 _TRIED = 2
 """Pictures that are validated before training begins, so that what cannot work fails at once."""
 
@@ -149,6 +152,16 @@ def _introduce(training: Training, train_set: JoinedSets, val_set: JoinedSets) -
     standing = training.standing
     if standing.epoch or standing.step:
         say(f"goes on in epoch {standing.epoch + 1} at step {standing.step} of {training.plan.steps}")
-    for head in network.heads:
+    for line in _doubts(training, train_set):
+        say(f"warning: {line}")
+
+
+def _doubts(training: Training, train_set: JoinedSets) -> Iterator[str]:
+    """What will disappoint."""
+    if len(train_set) < _FEW:
+        yield f"{len(train_set)} samples are few to learn other roads from → label more, or use start: and freeze:"
+    for head in training.learner.network.heads:
+        if label_key(head, train_set.classes) is None:
+            yield f"{head.name} stays as it starts: no training set labels it"
         if head not in training.validator.heads:
-            say(f"warning: {head.name} is not validated: the validation sets do not label it, or no run decodes it")
+            yield f"{head.name} is not validated: the validation sets do not label it, or no run decodes it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,10 +26,11 @@ from training.loop.start import input_of, new_network
 
 
 def tiny_sets() -> tuple[list[SetConfig], JoinedSets]:
-    configs = [
-        SetConfig(path="one", layout="tiny", most=3, weight=2.0),
-        SetConfig(path="two", layout="tiny", most=4, split="val", folder_weights={"b": 0.25}),
+    plain: list[dict[str, Any]] = [
+        {"path": "one", "most": 3, "weight": 2.0},
+        {"path": "two", "most": 4, "split": "val", "folder_weights": {"b": 0.25}},
     ]
+    configs = [SetConfig.model_validate({"layout": "tiny", **each}) for each in plain]
     return configs, open_sets(configs)
 
 
