@@ -16,8 +16,11 @@ from typing import Any
 from contracts.errors import SourceError
 from contracts.validation import read_file
 from training.config import SetConfig
-from training.data.fileset import Boxes, BoxFileSet, Entry, natural_key
+from training.data.fileset import Boxes, BoxFileSet, Entry, name_of, natural_key
 from training.data.sample import BOXES
+
+_LARGEST = 1e6
+"""Of a coordinate, in pixels."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,8 @@ def open_set(config: SetConfig) -> CocoSet:
     folders = _folders(root, file, config.split)
     for image in sorted(data["images"], key=lambda image: natural_key(str(image["file_name"]))):
         entry = _entry(str(image["file_name"]), folders, file)
+        if entry.name in boxes:
+            raise SourceError(f"{file}: two images are called {entry.name}", "mend the file")
         entries.append(entry)
         boxes[entry.name] = _boxes(annotations[int(image["id"])], ids, file)
     return CocoSet(root, tuple(entries), {BOXES: tuple(str(each["name"]) for each in categories)}, boxes)
@@ -63,7 +68,7 @@ def read_coco(file: Path) -> Mapping[str, list[Mapping[str, Any]]]:
             for part in data[name]:
                 _ = [part[key] for key in keys]
                 _ = [int(part[key]) for key in keys if key.endswith("id")]
-    except (ValueError, KeyError, TypeError, RecursionError) as fault:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as fault:
         raise SourceError(f"{file} is no COCO file: {fault!r}", "it has images, annotations and categories") from fault
     found: Mapping[str, list[Mapping[str, Any]]] = data
     return found
@@ -72,15 +77,23 @@ def read_coco(file: Path) -> Mapping[str, list[Mapping[str, Any]]]:
 def box_of(annotation: Mapping[str, Any]) -> tuple[float, float, float, float]:
     """x1 y1 x2 y2 in pixels, from ``bbox`` or around the polygons of ``segmentation``. Raises ValueError."""
     if annotation.get("bbox"):
-        left, top, width, height = (float(number) for number in annotation["bbox"])
+        left, top, width, height = (_sensible(number) for number in annotation["bbox"])
         return left, top, left + width, top + height
     polygons = annotation.get("segmentation")
     if not isinstance(polygons, list) or not any(polygons):
         raise ValueError("neither bbox nor polygons")
-    numbers = [[float(number) for number in polygon] for polygon in polygons]
+    numbers = [[_sensible(number) for number in polygon] for polygon in polygons]
     across = [x for polygon in numbers for x in polygon[::2]]
     down = [y for polygon in numbers for y in polygon[1::2]]
     return min(across), min(down), max(across), max(down)
+
+
+def _sensible(number: Any) -> float:
+    """Raises ValueError, TypeError."""
+    found = float(number)
+    if not abs(found) < _LARGEST:
+        raise ValueError(f"{number} is no place in a picture")
+    return found
 
 
 def _boxes(annotations: Iterable[Mapping[str, Any]], ids: Mapping[int, int], file: Path) -> Boxes:
@@ -88,7 +101,7 @@ def _boxes(annotations: Iterable[Mapping[str, Any]], ids: Mapping[int, int], fil
     found = list(annotations)
     try:
         corners = [box_of(annotation) for annotation in found]
-    except (ValueError, TypeError) as fault:
+    except (ValueError, TypeError, OverflowError) as fault:
         raise SourceError(f"{file}: an annotation has no box: {fault}", "mend its bbox") from fault
     counts = [not annotation.get("iscrowd") for annotation in found]
     return Boxes.of(corners, [ids[int(annotation["category_id"])] for annotation in found], counts)
@@ -121,4 +134,4 @@ def _entry(file_name: str, folders: Iterable[Path], file: Path) -> Entry:
     places = [folder / file_name for folder in folders]
     picture = next((place for place in places if place.is_file()), places[0])
     relative = Path(file_name)
-    return Entry(relative.with_suffix("").as_posix(), picture, relative.parent.as_posix(), {BOXES: file})
+    return Entry(name_of(relative), picture, relative.parent.as_posix(), {BOXES: file})

@@ -33,6 +33,8 @@ NAMES = ("label", "class", "category", "class_name", "category_name", "name")
 IDS = ("class_id", "category_id")
 CORNERS = ("points", "corners", "quad", "polygon", "coordinates", "vertices")
 NAMED = ("top_left", "top_right", "bottom_right", "bottom_left")
+_LARGEST = 1e6
+"""Of an id, and of a coordinate in pixels."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,7 +50,7 @@ def read_shapes(path: Path, width: int | None = None, height: int | None = None)
     try:
         data = json.loads(read_file(path, "labels", SourceError))
         shapes = [_shape(part) for part in _objects(data)]
-    except (ValueError, KeyError, TypeError, RecursionError) as fault:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as fault:
         raise SourceError(f"{path}: not objects with corners: {fault}", "see training/data/corner_json.py") from fault
     if width is None or height is None:
         return shapes
@@ -77,11 +79,11 @@ def _objects(data: Any) -> list[Mapping[str, Any]]:
 def _shape(part: Mapping[str, Any]) -> Shape:
     """Raises ValueError, KeyError, TypeError."""
     label = next((part[key] for key in (*NAMES, *IDS) if part.get(key) is not None), None)
-    if not isinstance(label, str | int) or isinstance(label, bool):
+    if not isinstance(label, str | int) or isinstance(label, bool) or (isinstance(label, int) and label > _LARGEST):
         raise ValueError(f"an object has none of {', '.join((*NAMES, *IDS))}")
     points = _points(_corners(part))
-    if len(points) < 2 or not np.isfinite(points).all():
-        raise ValueError("an object has fewer than two points")
+    if len(points) < 2 or not (np.abs(points) < _LARGEST).all():
+        raise ValueError("an object has fewer than two points, or one that is in no picture")
     if part.get("shape_type") == "circle":
         radius = float(np.hypot(*(points[1] - points[0])))
         points = np.array([points[0] - radius, points[0] + radius])

@@ -112,7 +112,10 @@ class BoxFileSet(FileSet):
 
 def read_picture(path: Path) -> Pixels:
     """uint8 (H, W, 3), BGR, turned as EXIF says. Raises SourceError."""
-    picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    try:
+        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    except (cv2.error, OSError):  # larger than OpenCV allows; not there, where another library put its own reader in
+        picture = None
     if picture is None:
         raise SourceError(f"cannot read {path}", "mend or remove it; python -m training data check names all such")
     return np.asarray(picture, np.uint8)
@@ -120,21 +123,38 @@ def read_picture(path: Path) -> Pixels:
 
 def read_mask(path: Path, width: int, height: int) -> Pixels:
     """uint8 (height, width) of a grey or palette PNG, its numbers as they are. Raises SourceError."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as opened:  # OpenCV would turn a palette into colours
-            if opened.mode not in ("L", "P", "1"):
-                raise SourceError(
-                    f"{path} is no map of classes: its pixels are {opened.mode}", "write it as 8 bit grey"
-                )
-            mask = np.asarray(opened.convert("L") if opened.mode == "1" else opened, np.uint8)
-    except (OSError, UnidentifiedImageError, SyntaxError) as fault:
-        raise SourceError(f"cannot read {path}", "mend or remove it") from fault
+    mask, _ = read_ids(path)
     if mask.shape != (height, width):
         size = f"{mask.shape[1]}x{mask.shape[0]}"
         raise SourceError(f"{path} is {size}, its picture {width}x{height}", "scale it (nearest) or remove it")
     return mask
+
+
+def read_ids(path: Path) -> tuple[Pixels, list[int]]:
+    """(uint8 (H, W) of a grey or palette PNG, its palette or nothing). Raises SourceError.
+
+    By PNG's own reader: OpenCV would turn a palette into colours.
+    """
+    from PIL.Image import DecompressionBombError
+    from PIL.PngImagePlugin import PngImageFile
+
+    try:
+        with PngImageFile(path) as opened:
+            if opened.mode not in ("L", "P", "1"):
+                raise SourceError(
+                    f"{path} is no map of classes: its pixels are {opened.mode}", "write it as 8 bit grey"
+                )
+            palette = opened.getpalette() if opened.mode == "P" else None
+            mask = np.asarray(opened, np.uint8)
+    except (OSError, SyntaxError, ValueError, EOFError, DecompressionBombError) as fault:
+        raise SourceError(f"cannot read {path}", "mend or remove it") from fault
+    return mask, palette or []
+
+
+def name_of(relative: Path) -> str:
+    """A picture's name from where it lies: no ending, and no way out of a folder that it may be written to."""
+    parts = [part for part in relative.with_suffix("").parts if part not in ("..", relative.anchor)]
+    return Path(*parts).as_posix()
 
 
 def pictures_in(folder: Path) -> list[Path]:

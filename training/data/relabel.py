@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
 from contracts.errors import SourceError, UsageError
-from contracts.picture import Pixels
+from contracts.validation import read_file
 from training.data.entries import entries_of, root_of
+from training.data.fileset import read_ids
 from training.data.progress import Say, worked
 from training.data.view import View, remapped_mask, rules_of
 from training.data.writing import put_mask, put_text
@@ -73,7 +73,7 @@ def _done(job: _Job) -> bool:
 
 
 def _text(job: _Job) -> bool:
-    lines = job.source.read_text(encoding="utf-8").splitlines()
+    lines = read_file(job.source, "labels", SourceError).splitlines()
     changed = [_line(line, job) if line.strip() else line for line in lines]
     if job.target != job.source or changed != lines:
         put_text(job.target, "".join(f"{line}\n" for line in changed), overwrite=job.target == job.source)
@@ -85,22 +85,15 @@ def _line(line: str, job: _Job) -> str:
     first, *rest = line.split(maxsplit=1)
     try:
         old = int(float(first))
-    except ValueError as fault:
+    except (ValueError, OverflowError) as fault:
         raise SourceError(f"{job.source}: {first!r} is no class id", "mend it; data check names all such") from fault
     return " ".join([str(job.rules[old]), *rest]) if old in job.rules else line
 
 
 def _png(job: _Job) -> bool:
-    try:
-        with Image.open(job.source) as image:
-            if image.mode not in ("L", "P"):
-                raise SourceError(f"{job.source} is no map of classes: its pixels are {image.mode}", "convert it")
-            palette = image.getpalette() if image.mode == "P" else None
-            mask: Pixels = np.asarray(image, np.uint8)
-    except (OSError, UnidentifiedImageError, SyntaxError) as fault:
-        raise SourceError(f"cannot read {job.source}", "mend or remove it") from fault
+    mask, palette = read_ids(job.source)
     changed = remapped_mask(mask, job.rules)
     differs = not np.array_equal(changed, mask)
     if job.target != job.source or differs:
-        put_mask(job.target, changed, palette or (), overwrite=job.target == job.source)
+        put_mask(job.target, changed, palette, overwrite=job.target == job.source)
     return differs

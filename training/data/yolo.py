@@ -16,7 +16,7 @@ from contracts.errors import SourceError, UsageError
 from contracts.picture import Pixels
 from contracts.validation import read_file, read_yaml
 from training.config import SetConfig
-from training.data.fileset import PICTURES, Boxes, BoxFileSet, Entry, FileSet, naturally, pictures_in
+from training.data.fileset import PICTURES, Boxes, BoxFileSet, Entry, FileSet, name_of, naturally, pictures_in
 from training.data.polygons import class_map
 from training.data.sample import BOXES
 from training.data.yolo_text import boxes_around, read_outlines
@@ -84,7 +84,7 @@ def _described(path: Path) -> tuple[Path, Mapping[str, Any]]:
 def _names(facts: Mapping[str, Any], root: Path) -> tuple[str, ...]:
     """From data.yaml (a list, or ids and names) or classes.txt; none where neither says them."""
     names = facts.get("names")
-    if isinstance(names, dict) and sorted(names) == list(range(len(names))):
+    if isinstance(names, dict) and set(names) == set(range(len(names))):
         return tuple(str(names[class_id]) for class_id in range(len(names)))
     if isinstance(names, list):
         return tuple(map(str, names))
@@ -151,5 +151,4 @@ def label_path(picture: Path) -> Path:
 def _entry(picture: Path, root: Path, head: str) -> Entry:
     relative = picture.relative_to(root) if picture.is_relative_to(root) else Path(*picture.parts[-2:])
     label = label_path(picture)
-    name = relative.with_suffix("").as_posix()
-    return Entry(name, picture, relative.parent.as_posix(), {head: label} if label.is_file() else {})
+    return Entry(name_of(relative), picture, relative.parent.as_posix(), {head: label} if label.is_file() else {})

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,9 @@ from numpy.typing import NDArray
 
 from contracts.errors import SourceError
 from training.data.fileset import Boxes
+
+_LARGEST = 1e6
+"""Of an id and of a coordinate: beyond it is no label but an accident."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,11 +41,11 @@ def _outline(words: Sequence[str], where: str) -> Outline:
     """Raises SourceError that says ``where``."""
     try:
         numbers = [float(word) for word in words]
-        fine = numbers[0].is_integer() and all(map(math.isfinite, numbers))
+        fine = numbers[0].is_integer() and all(abs(number) < _LARGEST for number in numbers)
     except ValueError:
         fine = False
     if not fine:
-        raise SourceError(f"{where}: not a class id and finite numbers", "write: class cx cy w h")
+        raise SourceError(f"{where}: not a class id and sensible numbers", "write: class cx cy w h")
     if len(numbers) in (5, 6):
         x, y, width, height = numbers[1:5]
         left, top, right, bottom = x - width / 2, y - height / 2, x + width / 2, y + height / 2

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
 import json
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -19,6 +23,8 @@ from contracts.errors import UsageError
 from tests.training.data.commanding import data
 from tests.training.data.folders import SIZE, opened, put_coco, put_json, put_picture, put_text, put_yolo
 from tests.training.data.test_readers import LABELS, boxes_by_name
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @st.composite
@@ -67,22 +73,25 @@ def test_coco_is_read_by_the_coco_tools(tmp_path: Path) -> None:
 
 
 def test_yolo_is_read_by_ultralytics(tmp_path: Path) -> None:
-    ultralytics = pytest.importorskip("ultralytics.data.dataset")
+    if importlib.util.find_spec("ultralytics") is None:
+        pytest.skip("ultralytics is not installed")
     put_coco(tmp_path / "coco", LABELS, {1: "car", 2: "bus"})
     data("convert", tmp_path / "coco", "--to", "yolo", "--output", tmp_path / "yolo")
-    names = {0: "car", 1: "bus"}
-    facts = {"names": names, "channels": 3, "nc": 2}
-    images = str(tmp_path / "yolo/images/train")
-    theirs = ultralytics.YOLODataset(img_path=images, data=facts, task="detect", augment=False, imgsz=64)
-    ours = opened(tmp_path / "yolo", "yolo")
+    command = [sys.executable, "-m", "tests.training.data.ultralytics_labels", str(tmp_path / "yolo/images/train")]
+    environment = {**os.environ, "YOLO_CONFIG_DIR": str(tmp_path), "YOLO_OFFLINE": "true", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, check=True, capture_output=True, timeout=240)
+    theirs = json.loads(done.stdout)
     width, height = SIZE
-    for index in range(len(ours)):
-        sample = ours[index]
-        label = next(each for each in theirs.labels if Path(each["im_file"]).stem == Path(sample.name).name)
-        centre, size = label["bboxes"][:, :2], label["bboxes"][:, 2:]
-        corners = np.concatenate([centre - size / 2, centre + size / 2], axis=1) * [width, height, width, height]
-        assert np.allclose(corners, sample.boxes, atol=1e-3)
-        assert label["cls"].reshape(-1).astype(int).tolist() == sample.class_ids.tolist()
+    for name, expected in LABELS.items():
+        assert [row[0] for row in theirs[name]] == [kind for kind, _ in expected]
+        for (_, x, y, across, down), (_, corners) in zip(theirs[name], expected, strict=True):
+            edges = [
+                (x - across / 2) * width,
+                (y - down / 2) * height,
+                (x + across / 2) * width,
+                (y + down / 2) * height,
+            ]
+            assert edges == pytest.approx(corners, abs=1e-3)
 
 
 def test_corners_to_yolo(tmp_path: Path) -> None:
