@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import count
@@ -52,16 +53,14 @@ def evaluate(
             raise _nothing_labelled(config, looker.card, data)
         members: dict[str, set[str]] = {}
         worst = {head.name: _Worst(terms.worst, draw=terms.draw) for head in judged}
-        for done, (sample, parts) in enumerate(looker.look(_samples(data, terms.grouping, members), judged), 1):
-            judge.add(sample, parts)
-            for head in judged:
-                key = judge.keys[head.name]
-                worst[head.name].add(
-                    judge.goodness(head.name),
-                    sample,
-                    partial(side_by_side, sample, parts[head.name], key, data.classes[key], scores[head.name]),
-                )
-            progress(done)
+        with closing(looker.look(_samples(data, terms.grouping, members), judged)) as seen:
+            for done, (sample, parts) in enumerate(seen, 1):
+                judge.add(sample, parts)
+                for head in judged:
+                    key = judge.keys[head.name]
+                    draw = partial(side_by_side, sample, parts[head.name], key, data.classes[key], scores[head.name])
+                    worst[head.name].add(judge.goodness(head.name), sample, draw)
+                progress(done)
         return EngineResult(
             name, looker.facts, _results(judge, judged, scores, members, worst), _notes(judge, looker.card)
         )

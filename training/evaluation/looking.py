@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -38,8 +38,8 @@ class Looker(Protocol):
     card: Card
     facts: Mapping[str, str]
 
-    def look(self, samples: Iterable[Sample], heads: Sequence[HeadCard]) -> Iterator[Seen]:
-        """Each sample in order with its parts. Raises EngineError."""
+    def look(self, samples: Iterable[Sample], heads: Sequence[HeadCard]) -> Generator[Seen, None, None]:
+        """Each sample in order with its parts; to be closed before the network is. Raises EngineError."""
 
 
 @contextmanager
@@ -114,7 +114,7 @@ class _EngineLooker:
         }
         self._engine, self._config, self._defaults = engine, config, defaults
 
-    def look(self, samples: Iterable[Sample], heads: Sequence[HeadCard]) -> Iterator[Seen]:
+    def look(self, samples: Iterable[Sample], heads: Sequence[HeadCard]) -> Generator[Seen, None, None]:
         decoders = [_Decoder.of(head, self._config, self._defaults) for head in heads]
         preparer = Preparer(self._engine)
         waiting: deque[tuple[Sample, Fit, Ticket]] = deque()
@@ -163,7 +163,7 @@ class _CheckpointLooker:
         }
         self._config, self._defaults = config, defaults
 
-    def look(self, samples: Iterable[Sample], heads: Sequence[HeadCard]) -> Iterator[Seen]:
+    def look(self, samples: Iterable[Sample], heads: Sequence[HeadCard]) -> Generator[Seen, None, None]:
         decoders = [(head, _Decoder.of(head, self._config, self._defaults)) for head in heads]
         network = self._subject.deployed([head.name for head in heads])
         size = self.card.input.size

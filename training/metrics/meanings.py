@@ -15,8 +15,8 @@ MEANINGS = {
     "best_f1_recall": "recall there",
     "best_f1_score": "the score there",
     "iou": "TP / (TP + FP + FN) of pixels, summed over all pictures; uncounted pixels left out",
-    "tolerant_iou": "TP / (TP + FP + FN): TP predicted pixels within 3 px (at a width of 640, more where wider) of a"
-    " labelled one, FP the other predicted ones, FN labelled ones farther than that from any predicted one",
+    "tolerant_iou": "TP / (TP + FP + FN): TP predicted pixels within 3 px in x and y (at a width of 640, more where"
+    " wider) of a labelled one, FP the other predicted ones, FN labelled ones farther than that from any predicted one",
     "accuracy": "share of counted pixels that are right; of lanes without tolerance",
     "balanced_accuracy": "lanes: (TP / (TP + FN) + TN / (TN + FP)) / 2, without tolerance; pictures: mean recall of"
     " the classes",

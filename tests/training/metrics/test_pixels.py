@@ -100,7 +100,7 @@ def _slow(labels: NDArray[np.uint8], found: NDArray[np.uint8]) -> tuple[int, int
     seen_at = [(int(y), int(x)) for y, x in np.argwhere((found == 1) & (labels != 255))]
 
     def near(pixel: tuple[int, int], others: list[tuple[int, int]]) -> bool:
-        return any((pixel[0] - y) ** 2 + (pixel[1] - x) ** 2 <= TOLERANCE**2 for y, x in others)
+        return any(max(abs(pixel[0] - y), abs(pixel[1] - x)) <= TOLERANCE for y, x in others)
 
     hits = sum(near(pixel, wanted) for pixel in seen_at)
     return hits, len(seen_at) - hits, sum(not near(pixel, seen_at) for pixel in wanted)
