@@ -23,7 +23,7 @@ from training.loop.learner import Learner
 from training.loop.processes import Processes
 from training.loop.schedule import Schedule
 from training.loop.sets import JoinedSets, common_classes, open_sets, sample_weights
-from training.loop.start import hold_still, input_of, new_network
+from training.loop.start import hold_still, new_network, sized_input
 from training.loop.state import Standing, read_state
 from training.loop.validation import Validator
 from training.metrics.judge import label_key
@@ -73,7 +73,7 @@ def prepared(config: TrainConfig, processes: Processes, say: Say, *, save_every_
     train_set, val_set = open_sets(config.train), open_sets(config.val)
     common_classes((*config.train, *config.val), (*train_set.sets, *val_set.sets))
     network = new_network(config, train_set.classes, say)
-    card = input_of(config, network)
+    card = sized_input(config, network)
     hold_still(network, config.freeze)
     recipe = recipe_for(network, config.family, config.loss)
     recipe.prepare(train_set)

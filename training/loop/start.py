@@ -15,7 +15,7 @@ from contracts.text import did_you_mean
 from training.blueprint import Blueprint
 from training.checkpoints import read_checkpoint
 from training.config import TrainConfig
-from training.networks.families import build, family
+from training.networks.families import build, usual_input
 from training.networks.network import Network
 from training.order import fitting_size
 
@@ -32,14 +32,22 @@ def new_network(config: TrainConfig, data_classes: Mapping[str, tuple[str, ...]]
     return network
 
 
-def input_of(config: TrainConfig, network: Network) -> InputCard:
+def with_input(config: TrainConfig) -> TrainConfig:
+    """The same, with all of ``input`` said: what it leaves open is as the family's authors do it. Raises UsageError."""
+    usual = usual_input(Blueprint(config.family, config.variant, {}, config.options))
+    given = config.input or InputCard()
+    said = {key: value for key in given.model_fields_set if (value := getattr(given, key)) is not None}
+    return config.model_copy(update={"input": usual.model_copy(update=said)})
+
+
+def sized_input(config: TrainConfig, network: Network) -> InputCard:
     """How pictures are fed, with a size that the network's strides divide. Raises UsageError."""
-    card = config.input or family(config.family).input
+    assert config.input is not None
     try:
-        size = fitting_size(card.size or family(config.family).input.size, network.stride)
+        size = fitting_size(config.input.size, network.stride)
     except UsageError as fault:
         raise UsageError(fault.message, fault.cure.replace("--size ", "input.size ")) from fault
-    return card.model_copy(update={"size": size, "name": None})
+    return config.input.model_copy(update={"size": size, "name": None})
 
 
 def _blueprint(config: TrainConfig, data_classes: Mapping[str, tuple[str, ...]]) -> Blueprint:

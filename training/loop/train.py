@@ -19,6 +19,7 @@ from training.loop.journal import Journal, describe_figures, describe_losses, sh
 from training.loop.keep import leave, save, save_weights
 from training.loop.prepare import Training, prepared
 from training.loop.processes import joined_processes
+from training.loop.start import with_input
 from training.loop.validation import Verdict
 
 Say = Callable[[str], None]
@@ -32,6 +33,7 @@ def train(config: TrainConfig, *, resume: bool, say: Say, save_every_s: float = 
     resume: go on where the training in ``config.output`` stood. save_every_s: between saves within an epoch.
     Raises UsageError, SourceError, EngineError (diverged), OutputError, and KeyboardInterrupt with the state saved.
     """
+    config = with_input(config)
     with joined_processes(config.device) as processes:
         said = say if processes.first else _silent
         training = prepared(config, processes, said, save_every_s=save_every_s, resume=resume)

@@ -22,7 +22,7 @@ from training.loop.learner import MOST_SKIPPED, Learner
 from training.loop.processes import Processes
 from training.loop.schedule import Schedule
 from training.loop.sets import JoinedSets, open_sets, sample_weights
-from training.loop.start import input_of, new_network
+from training.loop.start import new_network, sized_input, with_input
 
 
 def tiny_sets() -> tuple[list[SetConfig], JoinedSets]:
@@ -98,14 +98,14 @@ class Broken(PlainRecipe):
 
 
 def learner(tmp_path: Path, recipe: PlainRecipe) -> tuple[Learner, Batch]:
-    config = tiny_config(tmp_path / "run")
+    config = with_input(tiny_config(tmp_path / "run"))
     samples = TinySet(4, 0, {})
     network = new_network(config, open_sets(config.train).classes, print)
     made = Learner(
         config,
         network=network,
         recipe=recipe,
-        card=input_of(config, network),
+        card=sized_input(config, network),
         schedule=Schedule(config.optimizer, 100, 0),
         processes=Processes(0, 1, torch.device("cpu")),
     )

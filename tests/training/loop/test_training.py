@@ -13,6 +13,7 @@ from contracts.errors import EngineError, UsageError
 from tests.training.loop.tiny import assert_same, learned, tiny_config
 from training.checkpoints import open_subject, read_checkpoint
 from training.config import TrainConfig
+from training.loop.start import with_input
 from training.loop.train import train
 from training.networks.families import build
 
@@ -33,7 +34,7 @@ def test_it_learns_and_leaves_everything_that_is_promised(tmp_path: Path) -> Non
     assert [row["epoch"] for row in rows] == list("1234")
     assert float(rows[-1]["loss/all"]) < 0.8 * float(rows[0]["loss/all"])
     assert float(rows[-1]["drivable/iou"]) > 0.5
-    assert TrainConfig.from_file(output / "config.yaml") == config
+    assert TrainConfig.from_file(output / "config.yaml") == with_input(config)
     assert (output / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert list((output / "tensorboard").iterdir())
     subject = open_subject(output / "best.pt")
@@ -150,3 +151,13 @@ def test_it_learns_in_half_precision(tmp_path: Path, precision: str) -> None:
     trained(tiny_config(tmp_path / "run", precision=precision, epochs=1))
     state = read_checkpoint(tmp_path / "run" / "last.pt").state
     assert all(bool(torch.isfinite(tensor).all()) for tensor in state.values())
+
+
+def test_what_input_leaves_open_is_as_the_authors_feed_the_network(tmp_path: Path) -> None:
+    usual = with_input(tiny_config(tmp_path, family="yolop", input=None)).input
+    given = with_input(tiny_config(tmp_path, family="yolop", input={"size": [320, 192], "pad": 0})).input
+    assert usual is not None
+    assert usual.mean != (0, 0, 0)
+    assert given == usual.model_copy(update={"size": (320, 192), "pad": 0})
+    again = tiny_config(tmp_path, family="yolop", input=given.model_dump())
+    assert with_input(again).input == given
