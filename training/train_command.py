@@ -32,7 +32,8 @@ runs/road/best.pt), history.csv, curves.png, tensorboard/ (tensorboard --logdir 
 
 Ctrl-C saves and ends with exit code 130. After that, or after a kill or a power cut, --resume goes on from the last
 save (each epoch's end, and every three minutes): on a CPU with the same number of threads it gives, bit for bit, the
-weights of a training that nobody disturbed. epochs, workers, threads, device and output may change on the way.
+weights of a training that nobody disturbed. What does not change what is learned may change on the way: epochs,
+patience, validate_every, workers, threads, device, compile, output.
 """
 
 

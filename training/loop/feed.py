@@ -18,6 +18,8 @@ _LONGEST_WAIT_S = 600
 """For one batch of the workers."""
 _AHEAD = 3
 """Batches per worker that wait to be used."""
+_ENDED = ("DataLoader worker", "DataLoader timed out")
+"""How torch begins to say that a worker is gone, or gives nothing."""
 
 Key = TypeVar("Key")
 Made = TypeVar("Made")
@@ -49,7 +51,7 @@ class _Fallible(Dataset[Made | RoadStreamError]):
 
 
 class _Keys(Iterable[Key]):
-    """Keys as DataLoader wants its sampler. count: how many, for its length."""
+    """Keys as DataLoader wants its sampler."""
 
     def __init__(self, keys: Iterable[Key]) -> None:
         self._keys = keys
@@ -80,7 +82,7 @@ def loaded(items: Dataset[Made], keys: Iterable[Key], workers: int) -> Iterator[
                 raise item
             yield item
     except RuntimeError as fault:
-        if "DataLoader" not in str(fault):
+        if not str(fault).startswith(_ENDED):  # torch has no exception of its own for it
             raise
         raise SourceError(
             f"a process that reads samples ended: {str(fault).splitlines()[0]}",

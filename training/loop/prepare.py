@@ -70,6 +70,7 @@ def prepared(config: TrainConfig, processes: Processes, say: Say, *, save_every_
     torch.backends.cudnn.benchmark = True  # input sizes never change
     if processes.first:
         _ready_folder(config, resume=resume)
+    found = read_state(config.output / "resume.pt", config) if resume else None
     train_set, val_set = open_sets(config.train), open_sets(config.val)
     common_classes((*config.train, *config.val), (*train_set.sets, *val_set.sets))
     network = new_network(config, train_set.classes, say)
@@ -82,8 +83,8 @@ def prepared(config: TrainConfig, processes: Processes, say: Say, *, save_every_
     learner = Learner(config, network=network, recipe=recipe, card=card, schedule=schedule, processes=processes)
     validator = Validator(network, val_set, card, processes.device, batch=config.batch, workers=config.workers)
     standing = Standing()
-    if resume:
-        standing, state = read_state(config.output / "resume.pt", config)
+    if found is not None:
+        standing, state = found
         learner.restore(state)
     elif processes.first:
         _try_out(validator, learner, config)

@@ -12,14 +12,18 @@ from typing import Any
 import torch
 
 from contracts.errors import EngineError, UsageError
+from contracts.validation import validated
 from training.config import TrainConfig
 from training.files import written
 from training.loop.learner import Learner, LearnerState
 
 _FORMAT = "roadstream training"
 _VERSION = 1
-HARMLESS = ("epochs", "workers", "output", "device", "threads")
-"""Keys of a configuration that may change on the way."""
+HARMLESS = (
+    *("epochs", "patience", "validate_every", "output", "origin", "licence"),
+    *("workers", "device", "threads", "compile"),
+)
+"""Keys of a configuration that may change on the way: they do not change what is learned, at most the last bits."""
 
 
 @dataclass(slots=True)
@@ -65,10 +69,17 @@ def read_state(path: Path, config: TrainConfig) -> tuple[Standing, LearnerState]
             raise EngineError(f"{path} is of another version", "finish that training with the version it began with")
         before, standing, learner = content["config"], Standing(**content["standing"]), content["learner"]
     except FileNotFoundError as fault:
-        raise UsageError(f"there is nothing to resume: {path} does not exist", "start without --resume") from fault
+        raise UsageError(
+            f"cannot resume: {path} is gone", "start anew in another output, from last.pt (start:)"
+        ) from fault
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError) as fault:
         raise EngineError(f"cannot resume from {path}: it is damaged", "start anew from last.pt (start:)") from fault
-    changed = [key for key in differences(before, config.model_dump(mode="json")) if key.split(".")[0] not in HARMLESS]
+    known = validated(TrainConfig, before, f"the configuration in {path}", EngineError)  # new keys get their defaults
+    changed = [
+        key
+        for key in differences(known.model_dump(mode="json"), config.model_dump(mode="json"))
+        if key.split(".")[0] not in HARMLESS
+    ]
     if changed:
         raise UsageError(
             f"the training in {path.parent} was configured otherwise: {', '.join(changed)}",
