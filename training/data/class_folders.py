@@ -1,7 +1,7 @@
 """The layout ``class_folders``: ``SPLIT/CLASS/….jpg``, or ``CLASS/….jpg``, which is all train.
 
-Folders are classes in alphabetical order, unless ``classes: {label: […]}`` of the set gives the order. Pictures may
-lie deeper; the folder they lie in is their group.
+Folders are classes in alphabetical order (of all splits together), unless ``classes: {label: […]}`` of the set gives
+the order. Pictures may lie deeper; the folder they lie in is their group.
 """
 
 from __future__ import annotations
@@ -20,10 +20,11 @@ _SPLITS = {"train", "val", "valid", "test"}
 def open_set(config: SetConfig) -> BoxFileSet:
     """A split of the folder. Raises SourceError, UsageError."""
     root = required_folder(Path(config.path), "give the folder that holds the classes' folders")
-    splits = {path.name for path in root.iterdir() if path.is_dir()} & _SPLITS
+    splits = sorted({folder.name for folder in _folders(root)} & _SPLITS)
     folder = split_folder(root, config.split) if splits or config.split != "train" else root
-    found = tuple(sorted(path.name for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")))
-    names = config.classes.get(LABEL, found)
+    everywhere = {below.name for split in splits or [""] for below in _folders(root / split)}
+    names = config.classes.get(LABEL, tuple(sorted(everywhere)))
+    found = sorted(below.name for below in _folders(folder))
     for strange in set(found) - set(names):
         raise UsageError(f"{folder / strange}: no class is called so", did_you_mean(strange, names))
     entries = tuple(
@@ -39,3 +40,7 @@ def open_set(config: SetConfig) -> BoxFileSet:
     if not entries:
         raise SourceError(f"no folders with pictures in {folder}", "one folder per class, pictures inside")
     return BoxFileSet(root, entries, {LABEL: names})
+
+
+def _folders(parent: Path) -> list[Path]:
+    return [path for path in parent.iterdir() if path.is_dir() and not path.name.startswith(".")]

@@ -7,6 +7,7 @@ train. The JSON of the same name lies beside the picture, or where ``images`` is
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,7 @@ def class_id_of(shape: Shape, names: tuple[str, ...], path: Path) -> int:
 
 
 def open_set(config: SetConfig) -> CornerSet:
-    """A split of the folder. Without ``classes`` every JSON is read for the names in it, in order.
+    """A split of the folder. Without ``classes`` every JSON of every split is read for the names in it, sorted.
 
     Raises SourceError, UsageError.
     """
@@ -53,7 +54,7 @@ def open_set(config: SetConfig) -> CornerSet:
     if not pictures:
         raise SourceError(f"no pictures for {config.split!r} in {root}", "check path and split")
     entries = tuple(_entry(picture, root) for picture in pictures)
-    return CornerSet(root, entries, {BOXES: config.classes.get(BOXES) or _names(entries, root)})
+    return CornerSet(root, entries, {BOXES: config.classes.get(BOXES) or _names(root)})
 
 
 def _pictures_folder(root: Path, split: str) -> Path:
@@ -80,8 +81,13 @@ def _entry(picture: Path, root: Path) -> Entry:
     return Entry(relative.with_suffix("").as_posix(), picture, relative.parent.as_posix(), labels)
 
 
-def _names(entries: tuple[Entry, ...], root: Path) -> tuple[str, ...]:
-    """The names in all files, sorted. Raises UsageError where they give ids only."""
+def _names(root: Path) -> tuple[str, ...]:
+    """The names in all files of all splits, sorted. Raises UsageError where they give ids only."""
+    folders: set[Path] = set()
+    for split in _SPLITS:
+        with suppress(SourceError):  # not there
+            folders.add(_pictures_folder(root, split))
+    entries = [_entry(picture, root) for folder in folders for picture in pictures_in(folder)]
     shapes = [shape for entry in entries if entry.labels for shape in read_shapes(entry.labels[BOXES])]
     names = {shape.label for shape in shapes if isinstance(shape.label, str)}
     if not names or any(isinstance(shape.label, int) for shape in shapes):

@@ -106,8 +106,8 @@ def _require_known(sample: Sample, classes: Mapping[str, tuple[str, ...]]) -> No
     boxes = sample.class_ids[sample.counts]
     _require_below(boxes, BOXES, classes, sample)
     for head, mask in sample.masks.items():
-        highest = np.array([mask[mask != UNCOUNTED].max(initial=0)], np.int64)
-        _require_below(highest, head, classes, sample)
+        highest = int((mask + np.uint8(1)).max(initial=0)) - 1  # 255 does not count: it becomes 0 here
+        _require_below(np.array([max(highest, 0)], np.int64), head, classes, sample)
     if sample.label is not None:
         _require_below(np.array([sample.label], np.int64), LABEL, classes, sample)
 

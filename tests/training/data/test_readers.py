@@ -174,6 +174,16 @@ def test_class_folders(tmp_path: Path, splits: bool) -> None:
     assert sorted(turned[index].label or 0 for index in range(3)) == [0, 1, 1]
 
 
+def test_classes_are_those_of_all_splits(tmp_path: Path) -> None:
+    for split, name in (("train", "can"), ("train", "paper"), ("val", "glass")):
+        put_picture(tmp_path / f"folders/{split}/{name}/1.jpg")
+        put_picture(tmp_path / f"notes/{split}/{name}.jpg")
+        put_json(tmp_path / f"notes/{split}/{name}.json", {"label": name, "points": [[1, 1], [5, 5]]})
+    for split in ("train", "val"):
+        assert opened(tmp_path / "folders", "class_folders", split=split).classes["label"] == ("can", "glass", "paper")
+        assert opened(tmp_path / "notes", "corners", split=split).classes["boxes"] == ("can", "glass", "paper")
+
+
 def test_remap_in_one_folder_and_in_all(tmp_path: Path) -> None:
     for camera in ("cam0", "cam1"):
         put_picture(tmp_path / f"image/train/{camera}/1.jpg")
