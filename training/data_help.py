@@ -74,7 +74,7 @@ REMAP = """\
   python -m training data remap data/yolo --remap 'boxes:*:0=1,1=0' --output yolo-labels
 
 Rules of one --remap apply at once, so two ids can change places. All label files of the heads named are written, in
-the folders they have in the set; other files are not. A folder is what check and report call so. Labels can also be
+the folders they have in the set; other files are not. A folder is what report calls so. Labels can also be
 remapped while they are read, without any file: remap: of a set in the training's configuration.
 """
 LIST = f"""\

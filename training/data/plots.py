@@ -31,11 +31,12 @@ def draw_folder(folder: Folder, classes: Classes, file: Path) -> None:
     bars = [head for head in classes if _has(folder, head)]
     boxes, ids = folder.all_boxes()
     panels = len(bars) + (2 if len(boxes) else 0)
-    rows = max((panels + 2) // 3, 1)
+    columns = min(max(panels, 1), 3)
+    rows = max(-(-panels // columns), 1)
     tallest = max([len(classes[head]) for head in bars], default=4)
-    figure = Figure(figsize=(14, rows * max(3.2, 0.24 * tallest + 1.2)), layout="constrained")
+    figure = Figure(figsize=(4.7 * columns + 1.5, rows * max(3.2, 0.24 * tallest + 1.2)), layout="constrained")
     figure.suptitle(f"{folder.name}: {folder.samples} pictures", fontsize=12)
-    places = [figure.add_subplot(rows, 3, number + 1) for number in range(panels)]
+    places = [figure.add_subplot(rows, columns, number + 1) for number in range(panels)]
     for axes, head in zip(places, bars, strict=False):
         _draw_bars(axes, folder, head, classes[head])
     if len(boxes):
@@ -48,7 +49,7 @@ def draw_folders(folders: Sequence[Folder], classes: Classes, file: Path) -> Non
     """Each head: folders down, classes across, how much of the folder's labels a class has. Raises OutputError."""
     heads = [head for head in classes if any(_has(folder, head) for folder in folders)]
     wide = [max(len(classes[head]), 4) for head in heads]
-    size = (4 + 0.45 * sum(wide) + len(heads), 1.8 + 0.24 * len(folders))
+    size = (4 + 0.45 * sum(wide) + len(heads), max(3.6, 2 + 0.24 * len(folders)))
     figure = Figure(figsize=size, layout="constrained")
     panels = figure.subplots(1, len(heads), squeeze=False, gridspec_kw={"width_ratios": wide})[0] if heads else []
     for place, (axes, head) in enumerate(zip(panels, heads, strict=True)):

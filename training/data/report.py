@@ -158,7 +158,7 @@ _PAGE = """<!doctype html>
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <style>
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #222 }}
-img {{ width: 100%; height: auto }} h3 {{ margin: 2rem 0 .3rem; font-weight: 600 }}
+img {{ max-width: 100%; height: auto }} h3 {{ margin: 2rem 0 .3rem; font-weight: 600 }}
 table {{ border-collapse: collapse }} td {{ padding: .1rem 1.2rem .1rem 0; border-bottom: 1px solid #e4e4e4 }}
 td:last-child {{ text-align: right; font-variant-numeric: tabular-nums }}
 </style></head><body><h1>{title}</h1>
