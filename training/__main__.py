@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from commands.options import Parser, add_command
 from commands.terminal import answer, guarded, say
 from contracts.errors import UsageError
+from training.data_command import add_data_command, run_data
 from training.train_command import add_train_command, run_train
 
 if TYPE_CHECKING:
@@ -54,7 +55,9 @@ folder, it names that file as its reference, and a run checks itself against it.
 def parser() -> argparse.ArgumentParser:
     """Build the parser."""
     made = Parser(
-        prog="python -m training", description="Train networks; turn checkpoints into files that run, small and exact.", allow_abbrev=False
+        prog="python -m training",
+        description="Train networks; turn checkpoints into files that run, small and exact.",
+        allow_abbrev=False,
     )
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=Parser)
 
@@ -83,6 +86,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="DDRNet: choose classes at 1/8 of the size; faster, but borders become steps of 8 pixels",
     )
+    add_data_command(commands)
     add_train_command(commands)
     return made
 
@@ -90,6 +94,9 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     """Run one of the commands; returns the exit code."""
     parsed = parser().parse_args(arguments)
+    if parsed.command == "data":
+        _require(("matplotlib",))
+        return run_data(parsed, say, answer)
     if parsed.command == "train":
         _require(("torch", "albumentations", "faster_coco_eval", "tensorboard"))
         answer(str(run_train(parsed, say)))

@@ -66,7 +66,9 @@ class TrainConfig(_Frozen):
     variant: str = Field(description="one of that family's")
     options: Mapping[str, bool | int | float | str] = Field({}, description="what else shapes the network")
     classes: Mapping[str, tuple[str, ...]] = Field({}, description="head → class names; else those of the data")
-    input: InputCard | None = Field(None, description="how pictures are fed; else as the family's authors do")
+    input: InputCard | None = Field(
+        None, description="how pictures are fed; what it leaves open is as the family's authors do"
+    )
     start: Path | None = Field(None, description="checkpoint whose weights training starts from")
     licence: str = Field("", description="terms of the weights, as the card will have them")
     origin: str = Field("", description="what they were trained on, as the card will have it")
@@ -91,7 +93,7 @@ class TrainConfig(_Frozen):
     patience: Positive | None = Field(None, description="validations without a better fitness before training ends")
     validate_every: Positive = Field(1, description="epochs between validations")
     fitness: Mapping[str, float] = Field(
-        {}, description="figure → weight, what 'best' means; else the mean of each head's main figure"
+        {}, description="head/figure → weight, what 'best' means; else the mean of each head's main one"
     )
     seed: int = 0
     workers: Annotated[int, Field(ge=0)] = Field(2, description="processes that read and augment")

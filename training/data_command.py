@@ -40,7 +40,7 @@ def add_data_command(commands: Any) -> None:
 
     convert = _set_command(below, "convert", "write the labels in another form", CONVERT)
     _output(convert)
-    convert.add_argument("--to", required=True, choices=("yolo", "coco", "masks"), help="which form")
+    convert.add_argument("--to", required=True, choices=("yolo", "coco", "masks", "drive"), help="which form")
     convert.add_argument("--files", choices=("link", "copy"), default="link", help="how pictures get there (link)")
     convert.add_argument("--background", type=int, default=0, metavar="ID", help="of what no polygon covers (0)")
 

@@ -63,6 +63,7 @@ CONVERT = f"""\
   python -m training data convert data/notes --layout corners --to yolo --output data/yolo
   python -m training data convert data/yolo --to coco --output data/coco        polygons stay polygons
   python -m training data convert data/road --layout yolo_polygons --to masks --output data/maps
+  python -m training data convert 'synthetic:city?fps=2' --splits train --to drive --output data/toy
 {_SET}
 Boxes are cut at the picture's edge. To YOLO a region that does not count (a crowd of COCO) is left out, which is said,
 and polygons of COCO become boxes; to COCO it is a crowd, and pictures without labels are left out. In a map a pixel

@@ -152,6 +152,10 @@ def _convert(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer
             say(f"{left_out} regions that do not count were left out: YOLO text cannot say them")
     elif parsed.to == "coco":
         to_coco(sets, output, parsed.files, say)
+    elif parsed.to == "drive":
+        from training.data.to_drive import to_drive
+
+        to_drive(sets, output, say)
     else:
         to_masks(sets, output, parsed.background, say)
     answer(str(output))

@@ -22,6 +22,13 @@ def put_text(path: Path, text: str, *, overwrite: bool = False) -> None:
         part.write_text(text, encoding="utf-8")
 
 
+def put_bytes(path: Path, data: bytes) -> None:
+    """As ``put_text``."""
+    _make(path.parent)
+    with written(path, overwrite=False) as part:
+        part.write_bytes(data)
+
+
 def put_json(path: Path, data: Any) -> None:
     """As ``put_text``."""
     put_text(path, json.dumps(data, ensure_ascii=False) + "\n")

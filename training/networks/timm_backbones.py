@@ -19,8 +19,10 @@ from contracts.text import nearest
 @cache
 def names() -> frozenset[str]:
     """Names that can be built: architectures ("resnet18"), and those with published weights ("resnet18.a1_in1k")."""
-    timm = _timm()
-    return frozenset((*timm.list_models(), *timm.list_pretrained()))
+    timm, encoders = _timm(), ("*_enc", "*_enc.*")  # of language models: they give features and have no classes
+    return frozenset(
+        name for known in (timm.list_models, timm.list_pretrained) for name in known(exclude_filters=encoders)
+    )
 
 
 def usual_input(name: str) -> InputCard:
@@ -44,7 +46,7 @@ def backbone(name: str, classes: int, *, dropout: float = 0.0, pretrained: bool 
     """A network (B, 3, H, W) → logits (B, classes); timm's file of weights is fetched only where ``pretrained`` is.
 
     dropout: share of the last features that training leaves out. Raises UsageError (no such network, no published
-    weights, no dropout in it) and SourceError (the weights cannot be fetched).
+    weights) and SourceError (the weights cannot be fetched).
     """
     _require_known(name)
     if pretrained and not _facts(name).has_weights:
@@ -52,10 +54,6 @@ def backbone(name: str, classes: int, *, dropout: float = 0.0, pretrained: bool 
     options = {"drop_rate": dropout} if dropout else {}
     try:
         made: nn.Module = _timm().create_model(name, pretrained=pretrained, num_classes=classes, **options)
-    except TypeError as fault:
-        if not dropout:
-            raise
-        raise UsageError(f"{name} has no dropout", "leave it out of options:") from fault
     except (OSError, RuntimeError) as fault:  # what the hub's client raises when it does not get through
         if not pretrained:
             raise
@@ -87,7 +85,7 @@ def _require_known(name: str) -> None:
     if name not in known:
         near = nearest(name, known)
         raise UsageError(
-            f"timm has no network {name!r}",
+            f"timm has no classifier {name!r}",
             f"did you mean {near!r}?" if near else f"it knows {len(known)}, such as resnet18, efficientnet_b0",
         )
 
