@@ -35,7 +35,7 @@ def test_a_run_without_a_network_sees_road_users_road_and_lane_lines(backend: st
                 wanted = truth[head]
                 assert isinstance(wanted, Mask)
                 own, true = part.on_frame() > 0, wanted.data > 0
-                seen[head] += float(np.count_nonzero(own & true)) / max(np.count_nonzero(own | true), 1) / 10
+                seen[head] += float(np.sum(own & true) / max(int(np.sum(own | true)), 1)) / 10
             else:
                 assert isinstance(part, Detections)
                 seen[head] += len(part) / 10
@@ -53,8 +53,8 @@ def test_int8_sees_what_fp32_sees() -> None:
 def test_a_network_that_is_named_is_taken_instead(tmp_path: Path) -> None:
     named = RunConfig.build({"engines": [str(mask_network(tmp_path / "mask.onnx"))]})
     assert with_network(named) is named
-    assert [engine.file for engine in with_network(RunConfig()).engines] == [INT8]
-    assert [engine.file for engine in with_network(RunConfig(backend="onnxruntime")).engines] == [FLOAT]
+    assert [engine.file for engine in with_network(RunConfig.build({})).engines] == [INT8]
+    assert [engine.file for engine in with_network(RunConfig.build({"backend": "onnxruntime"})).engines] == [FLOAT]
 
 
 def test_its_int8_never_runs_beside_bf16_unless_asked() -> None:

@@ -175,7 +175,7 @@ def test_every_variant_has_its_size(variant: str, count: int) -> None:
     with torch.device("meta"):
         network = build(Blueprint("ayolom", variant, {"boxes": ("vehicle",)}))
     assert sum(value.numel() for value in network.parameters()) == count
-    assert variant in family("ayolom").variants
+    assert variant in (family("ayolom").variants or ())
 
 
 @given(

@@ -90,10 +90,11 @@ def test_the_size_of_a_network_that_cannot_be_scaled_is_its_stride() -> None:
 @pytest.mark.parametrize(
     ("variant", "classes", "options", "message", "cure"),
     [
-        ("resnet81", COLOURS, {}, "no network 'resnet81'", "did you mean 'resnet"),
-        ("qqqq", COLOURS, {}, "no network 'qqqq'", "resnet18"),
-        ("hf-hub:someone/something", COLOURS, {}, "no network 'hf-hub:someone/something'", ""),
-        ("test_resnet.no_such_tag", COLOURS, {}, "no network", "did you mean 'test_resnet"),
+        ("resnet81", COLOURS, {}, "no classifier 'resnet81'", "did you mean 'resnet"),
+        ("qqqq", COLOURS, {}, "no classifier 'qqqq'", "resnet18"),
+        ("hf-hub:someone/something", COLOURS, {}, "no classifier 'hf-hub:someone/something'", ""),
+        ("test_resnet.no_such_tag", COLOURS, {}, "no classifier", "did you mean 'test_resnet"),
+        ("qwen3_vit_88m_enc", COLOURS, {}, "no classifier 'qwen3_vit_88m_enc'", ""),
         ("test_resnet", ("one",), {}, "one class", "2 or more"),
         ("test_resnet", (), {}, "0 classes for 'label'", "name 1 to"),
         ("test_resnet", COLOURS, {"dropuot": 0.1}, "no option 'dropuot'", "did you mean 'dropout'"),

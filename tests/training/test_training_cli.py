@@ -51,6 +51,7 @@ NETWORKS: Mapping[str, Blueprint] = {
     ),
     "twinlitenet": Blueprint("twinlitenet", "standard", MASKS),
     "twinlitenetplus": Blueprint("twinlitenetplus", "nano", MASKS),
+    "roadnet": Blueprint("roadnet", "n", {"boxes": ("car",), **MASKS}),
     "classifier": Blueprint("classifier", "test_resnet", {"label": ("paper", "glass", "metal")}),
 }
 
