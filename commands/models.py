@@ -21,7 +21,8 @@ example: run_stream.py models card best.onnx > best.card.yaml
 """
 _CHECK = """\
 The file is accepted when at least 90 % of the reference's boxes above 0.4 are found again (same class, IoU 0.7)
-and areas agree at IoU 0.9, lines at 0.7. Exit code 0: accepted (or too little to judge, which is said), 4: refused.
+and areas agree at IoU 0.9, lines at 0.7, and classifications in the class of 90 % of the frames
+that the reference is sure of (at least 10). Exit code 0: accepted (or too little to judge, which is said), 4: refused.
 
 example: run_stream.py models check yolov8n-int8.onnx --reference yolov8n.onnx --frames drive.mp4
 """
