@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import pickletools
 import struct
+import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from contracts.errors import EngineError
@@ -110,7 +111,7 @@ class _Machine:
 
     def run(self, stream: IO[bytes]) -> Any:
         """The value on top when the pickle says it is done."""
-        for count, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
+        for count, (instruction, argument) in enumerate(_instructions(stream)):
             if count >= _MOST_INSTRUCTIONS:
                 raise EngineError(
                     f"{self._where} refused: its pickle has over {_MOST_INSTRUCTIONS} instructions",
@@ -203,3 +204,18 @@ class _Machine:
     def _build(self, _: Any) -> None:
         (state,) = self._taken(1)
         self._interpreter.build(self._stack[-1], state)
+
+
+def _instructions(stream: IO[bytes]) -> Iterator[tuple[pickletools.OpcodeInfo, Any]]:
+    """What pickletools reads, one after the other, without its warning of odd escapes in a text: those are refused."""
+    reader = pickletools.genops(stream)
+    while True:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", DeprecationWarning)
+            try:
+                found = next(reader, None)
+            except DeprecationWarning as odd:
+                raise ValueError(f"a text in its pickle is damaged: {odd}") from odd
+        if found is None:
+            return
+        yield found[0], found[1]
