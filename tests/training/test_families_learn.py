@@ -143,7 +143,7 @@ class Case:
 
 MASKS = {"drivable/iou": best_mask("drivable"), "lane/tolerant_iou": best_mask("lane")}
 EAGER = {"lane": 2, "lane_false": 0.1, "alpha": 0.75}
-"""A missed line weighs more than a false one; with the weights of its authors lines appear after hundreds of steps."""
+"""A missed line weighs more than a false one; with the authors' weights no line appeared within these few steps."""
 CASES = (
     Case("ayolom", "p", crates, {"boxes/map50": best_boxes, **MASKS}, 9, 4e-3),
     Case("roadnet", "n", crates, {"boxes/map50": best_boxes, **MASKS}, 9, 4e-3),
