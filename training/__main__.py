@@ -86,8 +86,8 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="DDRNet: choose classes at 1/8 of the size; faster, but borders become steps of 8 pixels",
     )
-    add_data_command(commands)
-    add_train_command(commands)
+    add_data_command(commands, add_command)
+    add_train_command(commands, add_command)
     return made
 
 

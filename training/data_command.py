@@ -14,20 +14,26 @@ NEAR = 10
 """Bits of 256 in which a copy differs that was scaled or compressed again, and neighbouring frames of a slow video."""
 
 
-def add_data_command(commands: Any) -> None:
-    """Adds ``data`` and its subcommands to what ``add_subparsers`` gave."""
-    data = _added(commands, "data", "check, count, split, convert and remap labelled pictures", DATA)
+AddCommand = Callable[[Any, str, str, str], argparse.ArgumentParser]
+"""``commands.options.add_command``, which only the door may know."""
+
+
+def add_data_command(commands: Any, add: AddCommand) -> None:
+    """Adds ``data`` and its subcommands to ``commands``, what ``add_subparsers`` gave."""
+    data = add(commands, "data", "check, count, split, convert and remap labelled pictures", DATA)
     below = data.add_subparsers(dest="data_command", required=True, metavar="COMMAND")
 
-    check = _set_command(below, "check", "say what is wrong with a set, a line each", CHECK)
+    check = _set_command(add, below, "check", "say what is wrong with a set, a line each", CHECK)
     check.add_argument("--near", type=int, default=NEAR, metavar="BITS", help=_NEAR)
     check.add_argument("--strict", action="store_true", help="exit code 3 where there are errors")
     check.add_argument("--most-lines", type=int, default=200, metavar="N", help="findings to print of a kind (200)")
 
-    report = _set_command(below, "report", "write a page with figures: classes, places and sizes, per folder", REPORT)
+    report = _set_command(
+        add, below, "report", "write a page of figures: classes, places, sizes, per folder", REPORT
+    )
     _output(report)
 
-    split = _set_command(below, "split", "divide a set, neighbouring frames on the same side", SPLIT)
+    split = _set_command(add, below, "split", "divide a set, neighbouring frames on the same side", SPLIT)
     _output(split)
     split.add_argument("--shares", default="7:2:1", metavar="A:B:C", help="of train, val and test (7:2:1)")
     split.add_argument("--keep", choices=("auto", "groups", "runs"), default="auto", help="what stays together (auto)")
@@ -38,18 +44,18 @@ def add_data_command(commands: Any) -> None:
     split.add_argument("--seed", type=int, default=0, help="which way equal ones go (0)")
     split.add_argument("--files", choices=("lists", "link", "copy"), default="lists", help="what is written (lists)")
 
-    convert = _set_command(below, "convert", "write the labels in another form", CONVERT)
+    convert = _set_command(add, below, "convert", "write the labels in another form", CONVERT)
     _output(convert)
     convert.add_argument("--to", required=True, choices=("yolo", "coco", "masks", "drive"), help="which form")
     convert.add_argument("--files", choices=("link", "copy"), default="link", help="how pictures get there (link)")
     convert.add_argument("--background", type=int, default=0, metavar="ID", help="of what no polygon covers (0)")
 
-    remap = _set_command(below, "remap", "replace ids in the label files", REMAP)
+    remap = _set_command(add, below, "remap", "replace ids in the label files", REMAP)
     where = remap.add_mutually_exclusive_group(required=True)
     where.add_argument("--output", metavar="FOLDER", help="new folder for the label files")
     where.add_argument("--in-place", action="store_true", help="replace them where they are")
 
-    listing = _set_command(below, "list", "write train.txt and so on, a picture per line", LIST)
+    listing = _set_command(add, below, "list", "write train.txt and so on, a picture per line", LIST)
     _output(listing)
     listing.add_argument("--labels", action="store_true", help="the label files behind the picture, in one line")
 
@@ -57,9 +63,9 @@ def add_data_command(commands: Any) -> None:
 _NEAR = "pictures that differ in so few of 256 bits look the same; 0: do not compare them (10)"
 
 
-def _set_command(below: Any, name: str, text: str, epilog: str) -> argparse.ArgumentParser:
+def _set_command(add: AddCommand, below: Any, name: str, text: str, epilog: str) -> argparse.ArgumentParser:
     """A subcommand with everything that says which set is meant."""
-    made = _added(below, name, text, epilog)
+    made = add(below, name, text, epilog)
     made.add_argument("path", metavar="SET", help="folder of the set, or its data.yaml or COCO file")
     made.add_argument("--layout", metavar="NAME", help="how it lies on disk (by what is in the folder)")
     made.add_argument("--splits", metavar="A,B", help="which of its splits (train, val and test, if there)")
@@ -75,19 +81,6 @@ def _set_command(below: Any, name: str, text: str, epilog: str) -> argparse.Argu
 
 def _output(command: argparse.ArgumentParser) -> None:
     command.add_argument("--output", metavar="FOLDER", required=True, help="new folder; nothing else is written to")
-
-
-def _added(commands: Any, name: str, text: str, epilog: str) -> argparse.ArgumentParser:
-    made: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=text,
-        description=text[:1].upper() + text[1:] + ".",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    made.add_argument("--debug", action="store_true", help="log everything, show where an error came from")
-    return made
 
 
 def run_data(parsed: argparse.Namespace, say: Callable[[str], None], answer: Callable[[str], None]) -> int:

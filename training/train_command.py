@@ -12,6 +12,7 @@ import yaml
 from contracts.errors import UsageError
 from contracts.validation import read_file, read_yaml, validated
 from training.config import TrainConfig
+from training.data_command import AddCommand
 
 _HELP = """\
   python -m training train --config road.yaml
@@ -37,18 +38,9 @@ patience, validate_every, workers, threads, device, compile, output.
 """
 
 
-def add_train_command(commands: Any) -> None:
-    """Adds ``train`` to what ``add_subparsers`` gave."""
-    text = "train a network on labelled pictures"
-    made: argparse.ArgumentParser = commands.add_parser(
-        "train",
-        help=text,
-        description=f"{text.capitalize()}.",
-        epilog=_HELP,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    made.add_argument("--debug", action="store_true", help="log everything, show where an error came from")
+def add_train_command(commands: Any, add: AddCommand) -> None:
+    """Adds ``train`` to ``commands``, what ``add_subparsers`` gave."""
+    made = add(commands, "train", "train a network on labelled pictures", _HELP)
     made.add_argument("--config", metavar="FILE", required=True, help="what to train, on what, how (YAML)")
     made.add_argument("--resume", action="store_true", help="go on where the training in the output folder stood")
     made.add_argument(
