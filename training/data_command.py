@@ -28,9 +28,7 @@ def add_data_command(commands: Any, add: AddCommand) -> None:
     check.add_argument("--strict", action="store_true", help="exit code 3 where there are errors")
     check.add_argument("--most-lines", type=int, default=200, metavar="N", help="findings to print of a kind (200)")
 
-    report = _set_command(
-        add, below, "report", "write a page of figures: classes, places, sizes, per folder", REPORT
-    )
+    report = _set_command(add, below, "report", "write a page of figures: classes, places, sizes, per folder", REPORT)
     _output(report)
 
     split = _set_command(add, below, "split", "divide a set, neighbouring frames on the same side", SPLIT)
