@@ -72,7 +72,8 @@ def _engine_options(group: argparse._ArgumentGroup) -> None:
         action="append",
         dest="engines",
         metavar="FILE[?KEY=VALUE&…]",
-        help="network file (.onnx or OpenVINO .xml; the one in the box); repeat for several on one stream;"
+        help="network file (.onnx or OpenVINO .xml); repeat for several on one stream; none: the one in"
+        " the box, int8 where that is good on this CPU (checked once), else its float file, which is said;"
         " keys: card, backend, device, precision, threads, score, iou",
     )
     group.add_argument("--card", metavar="FILE", help="what the file cannot say itself (YAML); see configs/networks/")

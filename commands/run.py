@@ -60,7 +60,7 @@ def main(arguments: Sequence[str]) -> int:
 
     config = RunConfig.build(options, preset)
     if getattr(parsed, "dry_run", False):
-        from pipeline.session import with_network
+        from pipeline.default_network import with_network
 
         config = with_network(config)
         answer(config.model_dump_json(indent=2))

@@ -94,7 +94,7 @@ class RunConfig(_Frozen):
     strict: bool = Field(False, description="exit code 3 when part of the input was unreadable")
     # what looks at it
     engines: Annotated[tuple[_Engine, ...], BeforeValidator(_several)] = Field(
-        (), description="network files; none: the embedded network"
+        (), description="network files; none: the embedded network, int8 where that is good on this CPU, else fp32"
     )
     card: Path | None = Field(None, description="the card of the (only) engine")
     backend: Literal["auto", "openvino", "onnxruntime"] = Field("auto", description="runtime")

@@ -49,6 +49,11 @@ def gate_engine(engine: EngineConfig, card: Card, pictures: Iterable[Picture]) -
         return Verdict("no verdict", f"its reference {card.reference} does not lie beside it", name)
     if reference.file.samefile(engine.file):
         return None
+    return gate_against(engine, reference, pictures)
+
+
+def gate_against(engine: EngineConfig, reference: EngineConfig, pictures: Iterable[Picture]) -> Verdict:
+    """As ``gate_engine``, with the reference given."""
     verdict = remembered(engine, reference)
     if verdict is None:
         verdict = check(engine, reference, islice(pictures, RUN_FRAMES))

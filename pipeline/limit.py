@@ -29,7 +29,8 @@ from contracts.fit import Fit
 from contracts.picture import Picture
 from outputs.encoder import VideoSettings, choose, usual_rate
 from outputs.i420 import encodable
-from pipeline.session import INFERENCE_TIMEOUT_S, Session, open_sessions, with_network
+from pipeline.default_network import with_checked_network
+from pipeline.session import INFERENCE_TIMEOUT_S, Session, open_sessions
 from pipeline.stream import Stream
 from sources.open import open_source
 
@@ -110,7 +111,7 @@ class Bench:
 
 def bench(config: RunConfig, rounds: int, report: Callable[[int, Round], None]) -> Bench:
     """Measure ``rounds`` interleaved rounds; ``report`` is called after each. Raises what a run raises."""
-    config = with_network(config)
+    config = with_checked_network(config)
     done: list[Round] = []
     with TemporaryDirectory(prefix="roadstream-bench-") as folder:
         parts = _Parts.of(config)

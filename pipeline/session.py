@@ -14,7 +14,6 @@ from contracts.picture import Picture
 from contracts.prediction import Part
 from contracts.protocols import Engine, Head, Tensors, Thresholds, Ticket
 from contracts.text import did_you_mean
-from engines.embedded import embedded_engine
 from engines.heads.open import open_head
 from engines.open import open_engine
 from engines.prepare import Preparer
@@ -64,13 +63,6 @@ class Session:
         """Parts of the prediction, by head name."""
         size = (frame.picture.width, frame.picture.height)
         return {head.name: head.head.decode(outputs, fit, size, head.thresholds) for head in self._heads}
-
-
-def with_network(config: RunConfig) -> RunConfig:
-    """The configuration itself, or with the embedded network where it names none."""
-    if config.engines:
-        return config
-    return config.model_copy(update={"engines": (embedded_engine(config.backend, config.precision),)})
 
 
 def open_sessions(config: RunConfig, *, live: bool) -> list[Session]:

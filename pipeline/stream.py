@@ -18,9 +18,10 @@ from contracts.result import Result
 from outputs.draw.painter import Painter
 from outputs.open import check_paths, outputs_of
 from pipeline.closing import Closing
+from pipeline.default_network import with_checked_network, with_network
 from pipeline.figures import Figures, Progress
 from pipeline.runner import Run
-from pipeline.session import Session, open_sessions, with_network
+from pipeline.session import Session, open_sessions
 from pipeline.stats import statistics, write_statistics
 from sources.open import open_source
 
@@ -35,6 +36,7 @@ class Stream:
 
     def __init__(self, config: RunConfig, outputs: Sequence[Output] = ()) -> None:
         """Check everything that can be checked without opening the source; raises UsageError, OutputError."""
+        self._asked = config
         self.config = config = with_network(config)
         self._extra = tuple(outputs)
         self._run: Run | None = None
@@ -126,6 +128,7 @@ class Stream:
         sessions: list[Session] = []
         opened: list[Output] = []
         try:
+            self.config = config = with_checked_network(self._asked)
             sessions = open_sessions(config, live=source.info.live or config.live)
             outputs = [*outputs_of(config), *self._extra]
             for output in outputs:
