@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -104,6 +105,7 @@ def main(arguments: Sequence[str]) -> int:
         check_engine(config)
     asked = {"path": parsed.data, "layout": parsed.layout, "split": parsed.split, "most": parsed.most}
     data = open_set(validated(SetConfig, asked, "eval", UsageError))
+    terms.grouping.check(data.groups)
     found = _evaluated(parsed, configs, data, terms)
     answer(table(found))
     _write(parsed, found)
@@ -115,14 +117,15 @@ def _check(parsed: argparse.Namespace, outputs: Sequence[Path]) -> None:
     from contracts.errors import UsageError
     from training.files import check_output
 
-    if parsed.worst < 0 or parsed.min_box < 0:
-        option = "--worst" if parsed.worst < 0 else "--min-box"
-        raise UsageError(f"{option}: not below 0", "leave it out for the default")
+    if parsed.worst < 0:
+        raise UsageError("--worst: not below 0", "leave it out for the default")
+    if not 0 <= parsed.min_box < math.inf:  # NaN is no length either
+        raise UsageError(f"--min-box {parsed.min_box:g}: not a length in pixels", "leave it out for the default")
     if parsed.report and Path(parsed.report).suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--report {parsed.report}: the name does not end in .html", "choose such a name")
     if len(set(outputs)) < len(outputs):
         raise UsageError(f"--json and --report are one file, {outputs[0]}", "choose two names")
-    inputs = [Path(text.partition("?")[0]) for text in parsed.engines]
+    inputs = [Path(parsed.data), *(Path(text.partition("?")[0]) for text in parsed.engines)]
     for output in outputs:
         check_output(output, inputs, overwrite=parsed.overwrite)
 
@@ -130,12 +133,12 @@ def _check(parsed: argparse.Namespace, outputs: Sequence[Path]) -> None:
 def _terms(parsed: argparse.Namespace) -> Terms:
     from contracts.config import RunConfig
     from training.evaluation.evaluate import Terms
-    from training.evaluation.groups import grouping, named_lists
+    from training.evaluation.groups import grouping, merging
 
     given = {key: value for key in ("score", "iou") if (value := getattr(parsed, key)) is not None}
     return Terms(
         RunConfig.build(given),
-        merge=named_lists("--merge", parsed.merge),
+        merge=merging(parsed.merge),
         min_side=parsed.min_box,
         grouping=grouping(parsed.group, by_set=parsed.by_group),
         worst=parsed.worst,

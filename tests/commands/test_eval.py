@@ -108,6 +108,22 @@ def test_merged_classes(data: Path, tmp_path: Path) -> None:
     assert boxes["confusion"]["counts"] == [[3, 0], [1, 0]]
 
 
+def test_a_mistyped_name_is_told(data: Path, tmp_path: Path) -> None:
+    words = ("--merge", "vehicle=car,buss", "--group", "camvid=camvid_*", "--group", "town=city_*")
+    notes = _figures(data, box_network(tmp_path / "two.onnx"), *words)["notes"]
+    assert "--merge: no class of the labels or of this network is called buss" in notes
+    assert "--group: no picture belongs to camvid" in notes
+
+
+def test_labels_are_never_written_over(data: Path, tmp_path: Path) -> None:
+    labels = tmp_path / "instances.json"
+    labels.write_text("{}")
+    network = box_network(tmp_path / "two.onnx")
+    with pytest.raises(UsageError, match="is the input"):
+        command.main([str(network), "--data", str(labels), "--layout", "coco", "--json", str(labels), "--overwrite"])
+    assert labels.read_text() == "{}"
+
+
 def test_groups(data: Path, tmp_path: Path) -> None:
     network = mask_network(tmp_path / "red.onnx")
     head = _figures(data, network, "--group", "town=city_*", "--by-group")["heads"]["drivable"]
@@ -181,6 +197,10 @@ def test_the_page_is_whole_by_itself(data: Path, tmp_path: Path) -> None:
         (["--score", "2"], UsageError, "score"),
         (["--most", "0"], UsageError, "most"),
         (["--min-box", "-1"], UsageError, "--min-box"),
+        (["--min-box", "nan"], UsageError, "--min-box"),
+        (["--min-box", "inf"], UsageError, "--min-box"),
+        (["--merge", "vehicle=car,bus", "--merge", "big=bus"], UsageError, "'bus'"),
+        (["--by-group", "--group", "city=night_*"], UsageError, "'city'"),
         (["--report", "page.txt"], UsageError, ".html"),
         (["--json", "{data}/there.json"], UsageError, "exists"),
         (["--merge", "x=car,bus"], EngineError, "none of its heads can be judged"),

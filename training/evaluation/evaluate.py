@@ -61,9 +61,8 @@ def evaluate(
                     draw = partial(side_by_side, sample, parts[head.name], key, data.classes[key], scores[head.name])
                     worst[head.name].add(judge.goodness(head.name), sample, draw)
                 progress(done)
-        return EngineResult(
-            name, looker.facts, _results(judge, judged, scores, members, worst), _notes(judge, looker.card)
-        )
+        notes = (*_notes(judge, looker.card), *_nowhere(looker.card, data, terms, members))
+        return EngineResult(name, looker.facts, _results(judge, judged, scores, members, worst), notes)
 
 
 def _samples(data: SampleSet, grouping: Grouping, members: dict[str, set[str]]) -> Iterator[Sample]:
@@ -139,6 +138,17 @@ def _notes(judge: Judge, card: Card) -> tuple[str, ...]:
         if words.network_only:
             lines.append(f"{head.name}: known to the network but not labelled, left out: {_listed(words.network_only)}")
     return tuple(lines)
+
+
+def _nowhere(card: Card, data: SampleSet, terms: Terms, members: Mapping[str, set[str]]) -> Iterator[str]:
+    """Names in --merge and --group that mean nothing here: mistyped, they would give other figures unsaid."""
+    known = {name for side in (*data.classes.values(), *(head.classes for head in card.heads)) for name in side}
+    strange = tuple(name for parts in terms.merge.values() for name in parts if name not in known)
+    if strange:
+        yield f"--merge: no class of the labels or of this network is called {_listed(strange)}"
+    empty = tuple(group for group in terms.grouping.patterns if group not in members)
+    if empty:
+        yield f"--group: no picture belongs to {_listed(empty)}"
 
 
 def _listed(names: tuple[str, ...]) -> str:

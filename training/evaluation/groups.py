@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -33,6 +33,16 @@ class Grouping:
             named = [OTHERS]
         return (*named, *((set_group,) if self.by_set else ()))
 
+    def check(self, set_groups: Collection[str]) -> None:
+        """Raises UsageError where a name means two groups, whose pictures would be counted as one."""
+        names = (*self.patterns, OTHERS) if self.patterns and self.by_set else ()
+        twice = next((name for name in names if name in set_groups), None)
+        if twice is not None:
+            raise UsageError(
+                f"--by-group: a group of the set is called {twice!r}, as one of --group is",
+                "leave one of the two options out" if twice == OTHERS else "choose another name in --group",
+            )
+
 
 def grouping(texts: Sequence[str], *, by_set: bool) -> Grouping:
     """``camvid=camvid_*``, ``true=kitti_*,bdd100k_*`` → Grouping; raises UsageError."""
@@ -40,6 +50,19 @@ def grouping(texts: Sequence[str], *, by_set: bool) -> Grouping:
     if OTHERS in patterns:
         raise UsageError(f"--group {OTHERS}: the pictures in no other group are called so", "choose another name")
     return Grouping(patterns, by_set)
+
+
+def merging(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """``vehicle=car,bus`` → new class → classes that are called so; raises UsageError, also for a class in two."""
+    found = named_lists("--merge", texts)
+    owner: dict[str, str] = {}
+    for name, classes in found.items():
+        for each in classes:
+            if owner.setdefault(each, name) != name:
+                raise UsageError(
+                    f"--merge: {each!r} is to be called {owner[each]!r} and {name!r}", "name it in one of them"
+                )
+    return found
 
 
 def named_lists(option: str, texts: Sequence[str]) -> dict[str, tuple[str, ...]]:

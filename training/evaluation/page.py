@@ -75,7 +75,7 @@ def _section(head: str, evaluation: Evaluation) -> str:
         *(_worst(name, result) for name, result in named),
     ]
     main = main_of(named[0][1].figures)
-    best = " · ".join(f"{escape(name)} {text_of(main, result.figures[main])}" for name, result in named)
+    best = " · ".join(f"{escape(name)} {text_of(main, result.figures.get(main))}" for name, result in named)
     title = f'<h2>{escape(head)}</h2><p class="main">{main}: {best}</p>'
     return f'<section id="{escape(head)}">{title}{"".join(parts)}</section>'
 

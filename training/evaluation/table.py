@@ -66,7 +66,7 @@ def _labelled(
         figures = next(each[name] for each in present if name in each)
         figure = next(key for key in wanted if key in figures)
         amount = f" ({figures[size]:.0f} {size})" if size in figures else ""
-        cells = [text_of(figure, each[name][figure]) if name in each else "–" for each in present]
+        cells = [text_of(figure, each.get(name, {}).get(figure)) for each in present]
         yield f"{label} {name}, {figure}{amount}", cells
 
 
