@@ -54,7 +54,7 @@ class Boxes:
     def figures(self, records: Sequence[BoxRecord]) -> Figures:
         """map50, map50_95, precision, recall, success, best_f1 (…_precision, …_recall, …_score), boxes, pictures."""
         precisions = average_precisions(records, len(self._words.names))
-        curve = _Curve(records)
+        curve = _Curve(_matched(records))
         busy = [record for record in records if len(record.boxes)]
         return {
             "map50": mean(precisions[:, 0].tolist()),
@@ -75,9 +75,10 @@ class Boxes:
         """Per class AP, precision and recall; who was taken for whom at the run's score; precision over recall."""
         names = self._words.names
         precisions = average_precisions(records, len(names))
+        matched = _matched(records)
         rows: dict[str, Figures] = {}
         for index, name in enumerate(names):
-            precision, recall = _Curve(records, index).at(self._score)
+            precision, recall = _Curve(matched, index).at(self._score)
             rows[name] = {
                 "ap50": float(precisions[index, 0]),
                 "ap50_95": float(precisions[index].mean()),
@@ -86,7 +87,7 @@ class Boxes:
                 "boxes": sum(int(np.count_nonzero(record.class_ids == index)) for record in records),
             }
         sides = (*names, NOTHING)
-        return Details(rows, sides, sides, self._confusion(records), _Curve(records).points())
+        return Details(rows, sides, sides, self._confusion(records), _Curve(matched).points())
 
     def goodness(self, record: BoxRecord) -> float:
         """F1 at the run's score."""
@@ -110,16 +111,20 @@ class Boxes:
         return matrix
 
 
+def _matched(records: Sequence[BoxRecord]) -> list[tuple[BoxRecord, NDArray[np.int64]]]:
+    """Each with its ``matches``: the same for every class, and by far the most work."""
+    return [(record, matches(record)) for record in records]
+
+
 class _Curve:
     """Precision and recall over falling scores, of one class or all together.
 
     A score that several boxes share is one point, whatever their order.
     """
 
-    def __init__(self, records: Sequence[BoxRecord], class_id: int | None = None) -> None:
+    def __init__(self, records: Sequence[tuple[BoxRecord, NDArray[np.int64]]], class_id: int | None = None) -> None:
         scores, hits = [np.zeros(0)], [np.zeros(0, np.bool_)]
-        for record in records:
-            matched = matches(record)
+        for record, matched in records:
             judged = matched != -2
             if class_id is not None:
                 judged &= record.found_ids == class_id
@@ -133,12 +138,13 @@ class _Curve:
         self._found = np.arange(1, len(order) + 1)[ends]
         self._wanted = sum(
             len(record.boxes) if class_id is None else int(np.count_nonzero(record.class_ids == class_id))
-            for record in records
+            for record, _ in records
         )
 
     def at(self, score: float) -> tuple[float, float]:
         """Precision and recall of the boxes from this score on."""
-        place = int(np.searchsorted(-self._scores, -score, side="right")) - 1
+        least = float(np.float32(score))  # as everything that compares the boxes' own scores, which are float32
+        place = int(np.searchsorted(-self._scores, -least, side="right")) - 1
         hits, found = (int(self._hits[place]), int(self._found[place])) if place >= 0 else (0, 0)
         return ratio(hits, found), ratio(hits, self._wanted)
 

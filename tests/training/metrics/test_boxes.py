@@ -240,6 +240,14 @@ def test_pictures_in_which_nothing_was_found_are_named() -> None:
     assert judge.figures()["boxes"]["success"] == pytest.approx(2 / 3)
 
 
+def test_a_box_of_exactly_the_runs_score_is_one_of_the_run() -> None:
+    """0.7 as float32, which scores are, is less than 0.7: one rule for all figures, that of the run's own heads."""
+    scene = (sample("a", [BOX], [1]), seen([BOX], [1], [0.7]))
+    measure = Boxes("boxes", vocabulary(CLASSES, CLASSES), score=0.7)
+    figures = measure.figures([measure.record(*scene)])
+    assert (figures["precision"], figures["recall"], figures["success"]) == (1, 1, 1)
+
+
 def test_goodness_is_f1_of_one_picture() -> None:
     judge = Judge({BOXES: CLASSES}, [HeadCard(name="boxes", kind="yolo_boxes", classes=CLASSES)])
     judge.add(sample("a", [BOX, FAR], [1, 1]), {"boxes": seen([BOX], [1], [0.9])})
