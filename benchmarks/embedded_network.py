@@ -1,6 +1,6 @@
 """The network in the box: CPU time per frame against another detector's, and its int8 file against its float one.
 
-    python benchmarks/embedded_network.py --against yolov8n-int8-ov.xml --frames drive.mp4 --frames night.mp4
+    python benchmarks/embedded_network.py --against yolov8n-int8-ov.xml --frames drive.mp4 night.mp4
 
 Both look at the same pictures on one thread, round by round in turn, so that a busy neighbour slows both; the ratio is
 the median of the rounds'. Inference and heads are counted; preparing is left out, it is the same work for all.
