@@ -241,7 +241,7 @@ def test_pictures_in_which_nothing_was_found_are_named() -> None:
 
 
 def test_a_box_of_exactly_the_runs_score_is_one_of_the_run() -> None:
-    """0.7 as float32, which scores are, is less than 0.7: one rule for all figures, that of the run's own heads."""
+    """0.7 as float32, which scores are, is less than 0.7: one rule for precision, recall, success and the matrix."""
     scene = (sample("a", [BOX], [1]), seen([BOX], [1], [0.7]))
     measure = Boxes("boxes", vocabulary(CLASSES, CLASSES), score=0.7)
     figures = measure.figures([measure.record(*scene)])
