@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from contracts.card import Card
-from engines.openvino import ov
+from engines.openvino_runtime import core, ov
 from training.blueprint import Blueprint
 from training.calibration import PackedTensors
 from training.networks.ayolom import FAMILY, AYolom
@@ -117,11 +117,10 @@ def _with_numpy(request: Any) -> Mapping[str, NDArray[Any]]:
 def compiled(side: Side, properties: Mapping[str, Any]) -> Any:
     """The file in OpenVINO, one inference at a time on two threads."""
     shared = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_NUM_THREADS": THREADS, "ENABLE_CPU_PINNING": False}
-    core = ov.Core()
     if side.file.suffix == ".xml":
-        return core.compile_model(core.read_model(side.file), "CPU", shared | dict(properties))
+        return core().compile_model(core().read_model(side.file), "CPU", shared | dict(properties))
     reader = ov.frontend.FrontEndManager().load_by_framework("onnx")
-    return core.compile_model(reader.convert(reader.load(str(side.file))), "CPU", shared | dict(properties))
+    return core().compile_model(reader.convert(reader.load(str(side.file))), "CPU", shared | dict(properties))
 
 
 def compare(chosen: Sequence[Side], precision: str, picture: NDArray[np.float32], rounds: int) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 import threading
 import time
 from pathlib import Path
@@ -22,24 +20,11 @@ from engines.cards import check_card, check_heads, find_card
 from engines.contents import Contents
 from engines.files import cache_folder, hashes_of, require_readable
 from engines.inputs import resolve_input, tensor_for
+from engines.openvino_runtime import core, ov, without_converter
 from engines.places import STOP_DEADLINE_S, SUBMIT_DEADLINE_S, Places, closed_error, late_error
 
-
-def _without_converter(module: str) -> Any:
-    """Imports OpenVINO without its converter, whose import reports usage to the internet from a thread of its own."""
-    converter = "openvino.tools.ovc"
-    modules: dict[str, Any] = sys.modules
-    blocked = modules.setdefault(converter, None) is None  # None: an ImportError, which openvino is prepared for
-    try:
-        return importlib.import_module(module)
-    finally:
-        if blocked:
-            del modules[converter]
-
-
-ov = _without_converter("openvino")
-_frontend = _without_converter("openvino.frontend")
-_preprocess = _without_converter("openvino.preprocess")
+_frontend = without_converter("openvino.frontend")
+_preprocess = without_converter("openvino.preprocess")
 
 _FAULTS: tuple[type[Exception], ...] = (
     RuntimeError,
@@ -65,15 +50,12 @@ class OpenVinoEngine:
     def __init__(self, config: EngineConfig, *, live: bool = False, deadline_s: float = SUBMIT_DEADLINE_S) -> None:
         require_readable(config.file)
         self.name = config.file.stem
-        core = ov.Core()
-        model = _read(core, config.file)
+        model = _read(config.file)
         raw = [_spec(port) for port in model.inputs]
         self.card = find_card(config.file, config.card, _texts(model), raw)
         check_card(self.card, raw, [_spec(port, self.card) for port in model.outputs])
         network_input = resolve_input(self.card, raw)
-        compiled = _compile(
-            core, _with_arithmetic(model, network_input, self.card), _properties(core, config, live), self.name
-        )
+        compiled = _compile(_with_arithmetic(model, network_input, self.card), _properties(config, live), self.name)
         self.inputs = (_plain_pixels(network_input),)
         self.outputs = tuple(_spec(port, self.card) for port in compiled.outputs)
         # One more than run side by side: the next one starts inside the runtime, without waiting for Python.
@@ -212,11 +194,11 @@ class OpenVinoTicket:
 
 def read_contents(file: Path) -> Contents:
     """What a network file says about itself; raises EngineError."""
-    model = _read(ov.Core(), file)
+    model = _read(file)
     return Contents(tuple(map(_spec, model.inputs)), tuple(map(_spec, model.outputs)), _texts(model))
 
 
-def _read(core: Any, file: Path) -> Any:
+def _read(file: Path) -> Any:
     """The network of an ONNX file or an IR; raises EngineError."""
     try:
         if file.suffix.lower() == ".onnx":
@@ -226,7 +208,7 @@ def _read(core: Any, file: Path) -> Any:
         else:
             if b"<net" not in file.read_bytes()[:4096]:
                 raise EngineError(f"{file} is not an OpenVINO IR", "give the .xml file that OpenVINO wrote")
-            model = core.read_model(file)
+            model = core().read_model(file)
     except _frontend.OpConversionFailure as fault:
         raise EngineError(f"OpenVINO cannot run {file}: {_reason(fault)}", "try --backend onnxruntime") from fault
     except _FAULTS as fault:
@@ -282,7 +264,7 @@ def _with_arithmetic(model: Any, spec: TensorSpec, card: Card) -> Any:
     return builder.build()
 
 
-def _properties(core: Any, config: EngineConfig, live: bool) -> dict[str, Any]:
+def _properties(config: EngineConfig, live: bool) -> dict[str, Any]:
     """What the runtime is asked for; raises EngineError where this CPU cannot do it."""
     properties: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY" if live else "THROUGHPUT"}
     # The cores are shared with decoding, drawing and encoding: a thread tied to one waits while another is free.
@@ -290,7 +272,7 @@ def _properties(core: Any, config: EngineConfig, live: bool) -> dict[str, Any]:
     if config.threads is not None:
         properties["INFERENCE_NUM_THREADS"] = config.threads
     if config.precision in _HINTS:
-        if config.precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        if config.precision == "bf16" and "BF16" not in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
             raise EngineError("this CPU has no bf16 arithmetic", "use --precision auto or fp32")
         properties["INFERENCE_PRECISION_HINT"] = _HINTS[config.precision]
     folder = cache_folder("openvino")
@@ -299,13 +281,13 @@ def _properties(core: Any, config: EngineConfig, live: bool) -> dict[str, Any]:
     return properties
 
 
-def _compile(core: Any, model: Any, properties: dict[str, Any], name: str) -> Any:
+def _compile(model: Any, properties: dict[str, Any], name: str) -> Any:
     try:
-        return core.compile_model(model, "CPU", properties)
+        return core().compile_model(model, "CPU", properties)
     except _FAULTS as fault:
         if "INFERENCE_PRECISION_HINT" not in properties:
             # The runtime's own choice may fail: OpenVINO 2026.4 has no bf16 kernels behind some int8 layers.
-            return _compile(core, model, properties | {"INFERENCE_PRECISION_HINT": "f32"}, name)
+            return _compile(model, properties | {"INFERENCE_PRECISION_HINT": "f32"}, name)
         raise EngineError(f"OpenVINO cannot compile {name}: {_reason(fault)}", "try --backend onnxruntime") from fault
 
 

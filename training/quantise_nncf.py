@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import EngineError
 from engines.onnxruntime import states
-from engines.openvino import ov  # first: imported by others, OpenVINO would report its usage
+from engines.openvino_runtime import ov  # first: imported by others, OpenVINO would report its usage
 
 __all__ = ["Recipe", "ov", "quantised"]
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from contracts.card import Card
 from contracts.card_text import card_text
 from contracts.errors import EngineError
+from engines.openvino_runtime import core
 from training.quantise_nncf import Recipe, ov, quantised
 from training.sensitive import Graph, Node, Observe, Observed
 
@@ -55,7 +56,7 @@ class OpenVinoTarget:
         # One that is an output of the network already is not added again: found by who makes it.
         makers = [port.get_node().input(0).get_source_output().get_node().get_friendly_name() for port in model.outputs]
         places = {name: makers.index(node.get_friendly_name()) for name, node in watched.items()}
-        compiled = ov.Core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled = core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
 
         def observe(tensor: NDArray[np.float32]) -> Observed:
             arrays = compiled([tensor])

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import EngineError
 from engines.onnxruntime import onnxruntime, states
-from engines.openvino import ov
+from engines.openvino_runtime import core, ov
 
 Run = Callable[[NDArray[Any]], dict[str, NDArray[Any]]]
 """Images (B, 3, H, W) in the file's own dtype → its outputs by name."""
@@ -46,11 +46,10 @@ def in_onnxruntime(file: Path | bytes) -> Run:
 def in_openvino(file: Path) -> Run:
     """The file in OpenVINO with float32 arithmetic; raises EngineError, also when called."""
     with_model = _guarded("OpenVINO", (RuntimeError, ov.frontend.OpConversionFailure))
-    core = ov.Core()
     reader = ov.frontend.FrontEndManager().load_by_framework("onnx")
     model = with_model(lambda: reader.convert(reader.load(str(file))))
     names = [_names(port) for port in model.outputs]
-    compiled = with_model(lambda: core.compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}))
+    compiled = with_model(lambda: core().compile_model(model, "CPU", {"INFERENCE_PRECISION_HINT": "f32"}))
 
     def run(images: NDArray[Any]) -> dict[str, NDArray[Any]]:
         arrays = with_model(lambda: compiled([images]))

@@ -18,7 +18,8 @@ from engines import cards
 from engines.cards import METADATA_KEY, check_card, find_card, registered_card
 from engines.files import hashes_of, parts_of
 from engines.open import open_engine
-from engines.openvino import ov as openvino
+from engines.openvino_runtime import core
+from engines.openvino_runtime import ov as openvino
 from engines.ultralytics_metadata import card_from_ultralytics
 from tests.engines import tiny
 from tests.engines.tiny import spec
@@ -137,7 +138,7 @@ def test_real_files_carry_their_cards(
         tmp_path / "net.onnx", nodes, {"out": (1, 6, 3072)}, {"images": (1, 3, 48, 64)}, constants, metadata=metadata
     )
     if suffix == ".xml":
-        openvino.save_model(openvino.Core().read_model(file), file.with_suffix(".xml"))
+        openvino.save_model(core().read_model(file), file.with_suffix(".xml"))
     for backend in ["openvino"] + ["onnxruntime"] * (suffix == ".onnx"):
         engine = open_engine(tiny.config(file.with_suffix(suffix), backend))
         if METADATA_KEY in metadata:
@@ -149,7 +150,7 @@ def test_real_files_carry_their_cards(
 
 def test_a_card_in_an_ir_written_by_openvino_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    model = openvino.Core().read_model(tiny.echo(tmp_path / "echo.onnx"))
+    model = core().read_model(tiny.echo(tmp_path / "echo.onnx"))
     text = yaml.safe_dump({"name": "in the IR", "heads": [tiny.SEEN]})
     model.set_rt_info(text, ["roadstream", "card"])
     openvino.save_model(model, tmp_path / "net.xml")

@@ -9,7 +9,8 @@ import pytest
 from contracts.config import EngineConfig
 from contracts.errors import EngineError
 from engines.open import open_engine
-from engines.openvino import ov as openvino
+from engines.openvino_runtime import core
+from engines.openvino_runtime import ov as openvino
 from tests.engines import tiny
 
 
@@ -25,7 +26,7 @@ def onnx_bytes(tmp_path: Path) -> bytes:
 
 def ir(path: Path, source: Path) -> Path:
     """``source`` as an OpenVINO IR."""
-    openvino.save_model(openvino.Core().read_model(source), path, compress_to_fp16=False)
+    openvino.save_model(core().read_model(source), path, compress_to_fp16=False)
     return path
 
 

@@ -21,11 +21,12 @@ from contracts.picture import Picture
 from contracts.protocols import Engine
 from engines import openvino
 from engines.onnxruntime import OnnxRuntimeEngine
-from engines.openvino import OpenVinoEngine, ov
+from engines.openvino import OpenVinoEngine
+from engines.openvino_runtime import core, ov
 from engines.prepare import Preparer
 from tests.engines import tiny
 
-HAS_BF16 = "BF16" in ov.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+HAS_BF16 = "BF16" in core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
 
 
 @pytest.fixture(autouse=True)
@@ -123,7 +124,7 @@ def test_threads_are_handed_on(net: Path, threads: int) -> None:
 
 def test_an_ir_gives_what_its_onnx_file_gives(net: Path, tmp_path: Path) -> None:
     file = tmp_path / "ir.xml"
-    ov.save_model(ov.Core().read_model(net), file, compress_to_fp16=False)
+    ov.save_model(core().read_model(net), file, compress_to_fp16=False)
     tiny.with_card(file)
     np.testing.assert_allclose(
         answer(OpenVinoEngine(tiny.config(file))), answer(OpenVinoEngine(tiny.config(net))), rtol=1e-5
@@ -175,7 +176,7 @@ def test_a_failing_inference_is_an_error_of_its_ticket_only(net: Path, monkeypat
         raise RuntimeError("first line\nno memory left\n")
 
     with monkeypatch.context() as patch:
-        patch.setattr(openvino.ov, "Tensor", broken)
+        patch.setattr(ov, "Tensor", broken)
         for _ in range(engine.depth + 1):
             with pytest.raises(EngineError, match="no memory left"):
                 engine.submit({"images": engine.buffer(engine.inputs[0])})
