@@ -19,7 +19,6 @@ from contracts.config import EngineConfig
 from contracts.errors import EngineError
 from contracts.picture import Picture
 from contracts.protocols import Engine
-from engines import openvino
 from engines.onnxruntime import OnnxRuntimeEngine
 from engines.openvino import OpenVinoEngine
 from engines.openvino_runtime import core, ov
