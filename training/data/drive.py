@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import SourceError
 from contracts.picture import Pixels
 from training.config import SetConfig
+from training.data.fileset import read_mask, read_picture
 from training.data.sample import BOXES, Sample
 
 CLASSES = {
@@ -53,11 +53,7 @@ class DriveSet:
 
     def __getitem__(self, index: int) -> Sample:
         name = self.names[index]
-        path = self._path("images", name, ".jpg")
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise SourceError(f"cannot read {path}", "mend or remove it; python -m training data check names all such")
-        pixels: Pixels = np.asarray(picture, np.uint8)
+        pixels = read_picture(self._path("images", name, ".jpg"))
         boxes, class_ids, counts = _boxes(self._path("boxes", name, ".txt"), pixels.shape[1], pixels.shape[0])
         masks = {head: mask for head in _MASKS if (mask := _mask(self._path(head, name, ".png"), pixels)) is not None}
         return Sample(f"{self.split}/{name}", pixels, boxes, class_ids, counts, masks)
@@ -79,10 +75,7 @@ def _mask(path: Path, picture: Pixels) -> Pixels | None:
     """uint8 (H, W); None where there is no such file. Raises SourceError."""
     if not path.exists():
         return None
-    mask = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if mask is None or mask.shape != picture.shape[:2]:
-        raise SourceError(f"cannot read {path}, or its size is not that of its picture", "mend or remove it")
-    return np.asarray(mask, np.uint8)
+    return read_mask(path, picture.shape[1], picture.shape[0])
 
 
 def _boxes(path: Path, width: int, height: int) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.bool_]]:

@@ -111,10 +111,13 @@ class BoxFileSet(FileSet):
 
 
 def read_picture(path: Path) -> Pixels:
-    """uint8 (H, W, 3), BGR, turned as EXIF says. Raises SourceError."""
+    """uint8 (H, W, 3), BGR, turned as EXIF says. Raises SourceError.
+
+    Read by Python, decoded by OpenCV, whose own reader is a segmentation fault for a name that is not UTF-8.
+    """
     try:
-        picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    except (cv2.error, OSError):  # larger than OpenCV allows; not there, where another library put its own reader in
+        picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    except (cv2.error, OSError):  # empty, larger than OpenCV allows; not there
         picture = None
     if picture is None:
         raise SourceError(f"cannot read {path}", "mend or remove it; python -m training data check names all such")

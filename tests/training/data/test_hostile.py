@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -117,3 +119,14 @@ def test_strange_descriptions(tmp_path: Path, text: str) -> None:
     put_text(tmp_path / "data.yaml", text)
     with pytest.raises(RoadStreamError):
         opened(tmp_path, "yolo")
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file system takes UTF-8 names only")
+@pytest.mark.parametrize(("layout", "folder"), [("drive", "images/train"), ("class_folders", "train/car")])
+def test_a_name_that_is_not_utf8_is_read_like_any_other(tmp_path: Path, layout: str, folder: str) -> None:
+    (tmp_path / folder).mkdir(parents=True)
+    name = os.fsdecode(os.fsencode(tmp_path / folder) + b"/caf\xe9.jpg")
+    put_picture(tmp_path / "whole.jpg")
+    (tmp_path / "whole.jpg").rename(name)
+    found = opened(tmp_path, layout)
+    assert [found[place].picture.shape[:2] for place in range(len(found))] == [SIZE[::-1]]
