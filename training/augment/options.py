@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 Chance = Annotated[float, Field(ge=0, le=1)]
 
@@ -37,3 +37,10 @@ class AugmentOptions(BaseModel):
     """Darkened, with raised noise and a colour cast, as a camera sees at night."""
     compression: Chance = 0.1
     """JPEG artefacts."""
+
+    @field_validator("scale")
+    @classmethod
+    def _smallest_first(cls, scale: tuple[float, float]) -> tuple[float, float]:
+        if scale[0] > scale[1]:
+            raise ValueError("the smallest comes first")
+        return scale

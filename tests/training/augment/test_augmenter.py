@@ -141,3 +141,9 @@ def test_uncounted_regions_stay_uncounted() -> None:
     unlabelled = Listed(tuple(painted(130, 90, (0, 0, 130, 90), counts=False) for _ in range(3)))
     made = Augmenter(unlabelled, SIZE, EVERYTHING, fit="letterbox")
     assert not any(made(draw % 3, draw).counts.any() for draw in range(30))
+
+
+def test_the_smallest_enlargement_comes_first() -> None:
+    assert AugmentOptions(scale=(1.0, 1.0)).scale == (1.0, 1.0)
+    with pytest.raises(ValueError, match="smallest"):
+        AugmentOptions(scale=(1.5, 0.75))
