@@ -70,9 +70,12 @@ def _set_command(add: AddCommand, below: Any, name: str, text: str, epilog: str)
     made.add_argument(
         "--classes", action="append", default=[], metavar="HEAD=A,B", help="class names in the order of their ids"
     )
-    made.add_argument(
-        "--remap", action="append", default=[], metavar="HEAD:FOLDER:6=18,7=255", help="other ids; folder * is all"
-    )
+    if name in ("split", "list"):  # they leave the label files as they are
+        made.set_defaults(remap=[])
+    else:
+        made.add_argument(
+            "--remap", action="append", default=[], metavar="HEAD:FOLDER:6=18,7=255", help="other ids; folder * is all"
+        )
     made.add_argument("--most", type=int, metavar="N", help="only so many pictures of a split, evenly spread (all)")
     return made
 

@@ -21,8 +21,11 @@ Layouts, told by what lies in the folder unless --layout says it:
 What a command writes goes to a new folder. Nothing is moved, and nothing overwritten but by remap --in-place.
 """
 
-_SET = """\
+_CLASSES = """\
   --classes boxes=car,bus                  where the files do not name their classes
+"""
+_SET = f"""\
+{_CLASSES}\
   --remap 'classes:cam3:6=18'              in the folder cam3 the id 6 means 18; 'classes:*:6=18' everywhere
 """
 
@@ -47,11 +50,13 @@ SPLIT = f"""\
   python -m training data split data/road --output parts --shares 8:2 --splits train
   python -m training data split data/etri --output etri721 --files link      the layout's tree, by hard links
   python -m training data split data/video --output parts --blocks 500 --margin 30
-{_SET}
+{_CLASSES}
 What belongs together stays on one side. --keep groups: folders (a camera, a drive, a video). --keep runs: frames of
 one folder whose names differ in their last number only, or in a date and time, until the numbers leap (--gap).
-auto: groups where there are at least as many as splits, else runs. Whatever is kept, pictures that look the same
-(--near) and all that belongs to them stay together as well: a car that waits at a light is one place.
+auto: groups where there are at least as many as splits, else runs. Folders train, val and test
+are none of these: a set that has splits is divided anew as one. Class folders are divided class by class. Whatever is
+kept, pictures that look the same (--near) and all that belongs to them stay together as well: a car that waits at a
+light is one place. --keep runs --gap 0 lets every picture go by itself, where they are no frames of videos.
 
 One long video is one run, and no split can keep it whole. --blocks 500 cuts runs into blocks of 500 frames; where two
 neighbouring blocks go to different splits, the larger split loses the frames within --margin frames of the other.
@@ -81,4 +86,4 @@ remapped while they are read, without any file: remap: of a set in the training'
 LIST = f"""\
   python -m training data list data/road --output lists                 train.txt, val.txt …, as YOLO reads them
   python -m training data list data/etri --output lists --labels        picture and label map in one line
-{_SET}"""
+{_CLASSES}"""

@@ -105,8 +105,20 @@ def _cut_off(path: Path) -> Iterator[Finding]:
         file.seek(max(path.stat().st_size - _TAIL, 0))
         tail = file.read()
     named_right = start.startswith((b"\xff\xd8", b"\x89PNG"))
-    if ending and named_right and ending not in tail:
+    if ending and named_right and ending not in tail and _ends_early(path):
         yield Finding("error", "unreadable", str(path), "is cut off: its end is missing")
+
+
+def _ends_early(path: Path) -> bool:
+    """Decoded by one that minds; phones put whole videos behind a picture's end."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as opened:
+            opened.load()
+    except (OSError, SyntaxError):
+        return True
+    return False
 
 
 def _missing(classes: Mapping[str, object], heads: Mapping[str, object] | set[str], name: str) -> Iterator[Finding]:
@@ -154,13 +166,14 @@ def _of_masks(masks: Mapping[str, Pixels], classes: Mapping[str, Sequence[str]],
             yield Finding("warning", "empty", name, f"no pixel of {head} counts")
 
 
-def orphans(samples: View) -> Iterator[Finding]:
-    """Label files beside those that are used, of no picture."""
-    if not isinstance(samples.base, FileSet):
-        return
-    used = {path for entry in samples.base.entries for path in entry.labels.values()}
-    if len(used) < 2 <= len(samples.base.entries):  # one file for all pictures
-        return
+def orphans(sets: Sequence[View]) -> Iterator[Finding]:
+    """Label files beside those that are used, of no picture of any split: splits may share a folder."""
+    used = set()
+    for base in (samples.base for samples in sets):
+        if isinstance(base, FileSet):
+            files = {path for entry in base.entries for path in entry.labels.values()}
+            if len(files) >= min(2, len(base.entries)):  # else one file for all pictures
+                used |= files
     for folder, ending in sorted({(path.parent, path.suffix) for path in used}):
         for path in sorted(folder.glob(f"*{ending}")):
             if path not in used and path.name not in ("classes.txt", "notes.json"):
@@ -176,7 +189,7 @@ def copies(splits: Mapping[str, Sequence[Examined]], near: int) -> Iterator[Find
         if other != (split, each.name):
             severity: Severity = "error" if other[0] != split else "warning"
             yield Finding(severity, "copy", f"{split}: {each.name}", f"is the same picture as {other[0]}: {other[1]}")
-    for one, two in near_pairs([mark.look for _, _, mark in everything], near):
+    for one, two in near_pairs([mark.look for _, _, mark in everything], near) if near else ():
         (split, each, mark), (other_split, other_each, other_mark) = everything[one], everything[two]
         if split != other_split and mark.exact != other_mark.exact:
             text = f"looks like {split}: {each.name}"

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contracts.errors import SourceError, UsageError
+from contracts.errors import UsageError
 from contracts.text import did_you_mean
 from training.config import SetConfig
-from training.data.fileset import BoxFileSet, Entry, pictures_in, required_folder, split_folder
+from training.data.fileset import BoxFileSet, Entry, MissingSplitError, pictures_in, required_folder, split_folder
 from training.data.sample import LABEL
 
 _SPLITS = {"train", "val", "valid", "test"}
@@ -38,7 +38,7 @@ def open_set(config: SetConfig) -> BoxFileSet:
         for picture in pictures_in(folder / name)
     )
     if not entries:
-        raise SourceError(f"no folders with pictures in {folder}", "one folder per class, pictures inside")
+        raise MissingSplitError(f"no folders with pictures in {folder}", "one folder per class, pictures inside")
     return BoxFileSet(root, entries, {LABEL: names})
 
 

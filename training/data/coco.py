@@ -16,7 +16,7 @@ from typing import Any
 from contracts.errors import SourceError
 from contracts.validation import read_file
 from training.config import SetConfig
-from training.data.fileset import Boxes, BoxFileSet, Entry, name_of, natural_key
+from training.data.fileset import Boxes, BoxFileSet, Entry, MissingSplitError, name_of, natural_key
 from training.data.sample import BOXES
 
 _LARGEST = 1e6
@@ -42,6 +42,8 @@ def open_set(config: SetConfig) -> CocoSet:
     categories = sorted(data["categories"], key=lambda category: int(category["id"]))
     ids = {int(category["id"]): number for number, category in enumerate(categories)}
     annotations: dict[int, list[Mapping[str, Any]]] = {int(image["id"]): [] for image in data["images"]}
+    if len(ids) < len(categories) or len(annotations) < len(data["images"]):
+        raise SourceError(f"{file}: two categories or two images have the same id", "mend the file")
     for annotation in data["annotations"]:
         of, category = int(annotation["image_id"]), int(annotation["category_id"])
         if of not in annotations or category not in ids:
@@ -117,10 +119,10 @@ def _located(path: Path, split: str) -> tuple[Path, Path]:
         if len(boxes) == 1:
             return boxes[0], path
         if boxes:
-            raise SourceError(
+            raise MissingSplitError(
                 f"{folder} has several for {split!r}: {', '.join(f.name for f in boxes)}", "give the file"
             )
-    raise SourceError(f"{path} has no annotations/*{split}*.json", "give the JSON itself")
+    raise MissingSplitError(f"{path} has no annotations/*{split}*.json", "give the JSON itself")
 
 
 def _folders(root: Path, file: Path, split: str) -> list[Path]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from training.data.entries import Way, brought, entries_of
 from training.data.fileset import Boxes, Entry, FileSet, read_picture
 from training.data.progress import Say, worked
 from training.data.sample import BOXES, UNCOUNTED
-from training.data.view import View, remapped_ids, rules_of
+from training.data.view import Remap, View, remapped_ids, remapped_mask, rules_of
 from training.data.writing import put_data_yaml, put_json, put_mask, put_text
 from training.data.yolo import MAP, map_of
 from training.data.yolo_text import Outline, box_line, read_outlines
@@ -126,9 +127,10 @@ def to_masks(sets: dict[str, View], output: Path, background: int, say: Say) -> 
             raise UsageError(f"{split} has no polygons in text files", "give a set in the layout yolo_polygons")
         targets = [output / "labelmap" / split / f"{name}.png" for name in _flat_names(entries).values()]
 
-        def write(pair: tuple[Entry, Path]) -> None:
+        def write(pair: tuple[Entry, Path], rules: Remap = samples.remap) -> None:
             height, width = read_picture(pair[0].picture).shape[:2]
-            put_mask(pair[1], map_of(pair[0].labels[MAP], width, height, background))
+            ids = map_of(pair[0].labels[MAP], width, height, background)
+            put_mask(pair[1], remapped_mask(ids, rules_of(rules, MAP, pair[0].group)))
 
         for _ in worked(write, list(zip(entries, targets, strict=True)), f"{split} to masks", say):
             pass
@@ -177,4 +179,8 @@ def _flat_names(entries: Sequence[Entry]) -> dict[str, str]:
     shared = 0
     while parts and all(len(each) > shared and each[shared] == parts[0][shared] for each in parts):
         shared += 1
-    return {entry.name: Path(*Path(entry.name).parts[shared:]).as_posix() for entry in entries}
+    names = {entry.name: Path(*Path(entry.name).parts[shared:]).as_posix() for entry in entries}
+    if len(names) < len(entries):
+        twice = Counter(entry.name for entry in entries).most_common(1)[0][0]
+        raise UsageError(f"two pictures are called {twice}: their labels would be one file", "rename one of them")
+    return names

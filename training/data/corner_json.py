@@ -79,7 +79,7 @@ def _objects(data: Any) -> list[Mapping[str, Any]]:
 def _shape(part: Mapping[str, Any]) -> Shape:
     """Raises ValueError, KeyError, TypeError."""
     label = next((part[key] for key in (*NAMES, *IDS) if part.get(key) is not None), None)
-    if not isinstance(label, str | int) or isinstance(label, bool) or (isinstance(label, int) and label > _LARGEST):
+    if isinstance(label, bool) or not (isinstance(label, str) or (isinstance(label, int) and abs(label) <= _LARGEST)):
         raise ValueError(f"an object has none of {', '.join((*NAMES, *IDS))}")
     points = _points(_corners(part))
     if len(points) < 2 or not (np.abs(points) < _LARGEST).all():
@@ -109,4 +109,7 @@ def _points(corners: Any) -> NDArray[np.float64]:
     found = list(corners.values()) if isinstance(corners, dict) else list(corners)
     if found and isinstance(found[0], dict):
         found = [(point["x"], point["y"]) for point in found]
-    return np.array(found, np.float64).reshape(-1, 2)
+    points = np.array(found, np.float64)
+    if points.ndim > 1 and points.shape[1:] != (2,):
+        raise ValueError(f"a corner has {points[0].size} numbers, not x and y")
+    return points.reshape(-1, 2)

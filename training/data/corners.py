@@ -15,7 +15,7 @@ from contracts.errors import SourceError, UsageError
 from contracts.text import did_you_mean
 from training.config import SetConfig
 from training.data.corner_json import Shape, read_shapes
-from training.data.fileset import Boxes, BoxFileSet, Entry, pictures_in, required_folder
+from training.data.fileset import Boxes, BoxFileSet, Entry, MissingSplitError, pictures_in, required_folder
 from training.data.sample import BOXES
 
 _SPLITS = ("train", "val", "valid", "test")
@@ -52,7 +52,7 @@ def open_set(config: SetConfig) -> CornerSet:
     root = required_folder(Path(config.path), "give the folder of pictures and JSON files")
     pictures = pictures_in(_pictures_folder(root, config.split))
     if not pictures:
-        raise SourceError(f"no pictures for {config.split!r} in {root}", "check path and split")
+        raise MissingSplitError(f"no pictures for {config.split!r} in {root}", "check path and split")
     entries = tuple(_entry(picture, root) for picture in pictures)
     return CornerSet(root, entries, {BOXES: config.classes.get(BOXES) or _names(root)})
 
@@ -65,7 +65,9 @@ def _pictures_folder(root: Path, split: str) -> Path:
     folder = root / "images" if (root / "images").is_dir() else root
     splits = [name for name in _SPLITS if (folder / name).is_dir() or (root / name).is_dir()]
     if splits or split != "train":
-        raise SourceError(f"{root} has no {split!r}", f"there are: {', '.join(splits) or 'no splits, all is train'}")
+        raise MissingSplitError(
+            f"{root} has no {split!r}", f"there are: {', '.join(splits) or 'no splits, all is train'}"
+        )
     return folder
 
 
@@ -85,7 +87,7 @@ def _names(root: Path) -> tuple[str, ...]:
     """The names in all files of all splits, sorted. Raises UsageError where they give ids only."""
     folders: set[Path] = set()
     for split in _SPLITS:
-        with suppress(SourceError):  # not there
+        with suppress(MissingSplitError):  # not there
             folders.add(_pictures_folder(root, split))
     entries = [_entry(picture, root) for folder in folders for picture in pictures_in(folder)]
     shapes = [shape for entry in entries if entry.labels for shape in read_shapes(entry.labels[BOXES])]

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from contracts.errors import SourceError
 from contracts.picture import Pixels
 from training.config import SetConfig
-from training.data.fileset import Entry, FileSet, pictures_in, read_mask, required_folder, split_folder
+from training.data.fileset import Entry, FileSet, MissingSplitError, pictures_in, read_mask, split_folder
 from training.networks.ddrnet_classes import ETRI
 
 HEAD = "classes"
@@ -33,10 +32,12 @@ def open_set(config: SetConfig) -> DdrnetSet:
     """A split of the folder. Raises SourceError."""
     root = Path(config.path)
     images = split_folder(root / "image", config.split)
-    required_folder(root / "labelmap" / images.name, "give the folder that holds image/ and labelmap/")
+    if not (root / "labelmap" / images.name).is_dir():
+        cure = "give the folder that holds image/ and labelmap/"
+        raise MissingSplitError(f"{root / 'labelmap' / images.name} is no folder", cure)
     entries = tuple(_entry(picture, root, picture.relative_to(root / "image")) for picture in pictures_in(images))
     if not entries:
-        raise SourceError(f"no pictures in {images}", "check path and split")
+        raise MissingSplitError(f"no pictures in {images}", "check path and split")
     names = config.classes.get(HEAD) or ETRI
     return DdrnetSet(root, entries, {HEAD: names})
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from contracts.errors import SourceError
 from contracts.picture import Pixels
 from training.config import SetConfig
-from training.data.fileset import read_mask, read_picture
+from training.data.fileset import MissingSplitError, read_mask, read_picture
 from training.data.sample import BOXES, Sample
 
 CLASSES = {
@@ -67,7 +67,7 @@ def open_set(config: SetConfig) -> DriveSet:
     root = Path(config.path)
     names = sorted(path.stem for path in (root / "images" / config.split).glob("*.jpg"))
     if not names:
-        raise SourceError(f"no pictures in {root}/images/{config.split}", "give the folder that holds images/")
+        raise MissingSplitError(f"no pictures in {root}/images/{config.split}", "give the folder that holds images/")
     return DriveSet(root, config.split, tuple(names))
 
 
@@ -83,13 +83,16 @@ def _boxes(path: Path, width: int, height: int) -> tuple[NDArray[np.float32], ND
     if not path.exists():
         return np.array([[0, 0, width, height]], np.float32), np.zeros(1, np.int64), np.zeros(1, np.bool_)
     try:
-        rows = np.array([line.split() for line in path.read_text().splitlines() if line.strip()], np.float32)
-        rows = rows.reshape(-1, 6)
-    except ValueError as fault:
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        rows = np.array(lines, np.float32) if lines else np.zeros((0, 6), np.float32)
+        if rows.shape[1] != 6 or not np.isfinite(rows).all():
+            raise ValueError
+    except (OSError, ValueError) as fault:
         raise SourceError(f"{path}: not six numbers a line", "write: class cx cy w h score") from fault
+    strange = rows[~np.isin(rows[:, 0], range(len(CLASSES[BOXES]))), 0]
+    if strange.size:
+        raise SourceError(f"{path}: class {strange[0]:g} is none of {len(CLASSES[BOXES])}", "mend its first column")
     ids = rows[:, 0].astype(np.int64)
-    if len(ids) and (ids.min() < 0 or ids.max() >= len(CLASSES[BOXES])):
-        raise SourceError(f"{path}: class {ids.max()} is none of {len(CLASSES[BOXES])}", "mend its first column")
     centre, half = rows[:, 1:3], rows[:, 3:5] / 2
     corners = np.concatenate([centre - half, centre + half], axis=1)
     boxes = np.clip(corners, 0, 1) * np.array([width, height, width, height], np.float32)

@@ -13,6 +13,7 @@ from training.data.drive import DriveSet
 from training.data.fileset import Entry, FileSet
 from training.data.sample import BOXES
 from training.data.view import View
+from training.files import written
 
 Way = Literal["link", "copy"]
 SPLITS = ("train", "val", "test")
@@ -69,6 +70,13 @@ def placed(relative: Path, split: str) -> Path:
     return Path(*parts[:behind], split, *parts[behind:])
 
 
+def splitless(relative: Path) -> Path:
+    """The place without the split's folder: what a frame and its neighbour in another split have in common."""
+    parts = list(relative.parts)
+    place = next((place for place, part in enumerate(parts) if part in _SPLIT_NAMES), None)
+    return relative if place is None else Path(*parts[:place], *parts[place + 1 :])
+
+
 def brought(source: Path, target: Path, way: Way) -> None:
     """The file under another name: a hard link (no space; a copy where the disk is another), or a copy.
 
@@ -82,11 +90,16 @@ def brought(source: Path, target: Path, way: Way) -> None:
             except FileExistsError:
                 raise
             except OSError:
-                shutil.copy2(source, target)
+                _copied(source, target)
         else:
-            shutil.copy2(source, target)
+            _copied(source, target)
     except OSError as fault:
         raise OutputError(f"cannot write {target}: {fault.strerror}", "choose another --output") from fault
+
+
+def _copied(source: Path, target: Path) -> None:
+    with written(target, overwrite=False) as part:
+        shutil.copy2(source, part)
 
 
 def listed(paths: Sequence[Path], folder: Path) -> str:

@@ -19,6 +19,10 @@ from training.data.sample import BOXES, Sample
 PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 
 
+class MissingSplitError(SourceError):
+    """The set has no pictures, or no labels, of this split: nothing that a reader of all splits would mind."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One picture and where its labels lie.
@@ -185,10 +189,10 @@ def required_folder(folder: Path, cure: str) -> Path:
 
 
 def split_folder(parent: Path, split: str) -> Path:
-    """``parent/train``, ``parent/train2017`` and the like. Raises SourceError that names what is there."""
+    """``parent/train``, ``parent/train2017`` and the like. Raises MissingSplitError that names what is there."""
     for folder in (parent / split, parent / f"{split}2017", parent / {"val": "valid"}.get(split, split)):
         if folder.is_dir():
             return folder
     there = sorted(path.name for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
     cure = f"there are: {', '.join(there)}" if there else "give the folder of the whole set"
-    raise SourceError(f"{parent} has no folder {split!r}", cure)
+    raise MissingSplitError(f"{parent} has no folder {split!r}", cure)

@@ -34,6 +34,7 @@ _SIGNS = (
     ("ddrnet", ("image", "labelmap")),
     ("coco", ("annotations/instances*.json",)),
     ("yolo", ("data.y*ml",)),
+    ("yolo", ("**/labels/**/*.txt",)),
     ("corners", ("**/*.json",)),
     ("yolo", ("**/labels",)),
 )

@@ -6,14 +6,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from contracts.errors import SourceError, UsageError
+from contracts.errors import UsageError
 from contracts.text import did_you_mean
 from contracts.validation import validated
 from training.config import SetConfig
 from training.data.entries import SPLITS
-from training.data.fileset import FileSet
+from training.data.fileset import FileSet, MissingSplitError
 from training.data.guess import guessed_layout
 from training.data.open import open_layout
+from training.data.progress import Say
 from training.data.sample import SampleSet
 from training.data.view import EVERYWHERE, Remap, View, viewed
 
@@ -32,23 +33,26 @@ class SetOrder:
     most: int | None = None
 
 
-def open_ordered(order: SetOrder) -> dict[str, View]:
-    """Split → set, at least one. Raises UsageError, SourceError."""
+def open_ordered(order: SetOrder, say: Say) -> dict[str, View]:
+    """Split → set, at least one; says which usual ones are not there. Raises UsageError, SourceError."""
     configs = _configs(order)
     found: dict[str, tuple[SetConfig, SampleSet]] = {}
-    first: SourceError | None = None
+    missing: dict[str, MissingSplitError] = {}
     for split, config in configs.items():
         try:
             opened = open_layout(config)
-        except SourceError as fault:
+        except MissingSplitError as fault:
             if order.splits:
                 raise
-            first = first or fault
+            missing[split] = fault
             continue
         if not any(_same(opened, other) for _, other in found.values()):
             found[split] = config, opened
     if not found:
-        raise first or UsageError(f"--splits {order.splits!r} names none", "write --splits train,val")
+        none = UsageError(f"--splits {order.splits!r} names none", "write --splits train,val")
+        raise next(iter(missing.values()), none)
+    for split, why in missing.items():
+        say(f"{split}: not there: {why.message}")
     remaps = _by_split(parsed_remaps(order.remaps), {split: opened for split, (_, opened) in found.items()})
     return {
         split: viewed(opened, config.model_copy(update={"remap": remaps[split]}))

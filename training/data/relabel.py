@@ -13,6 +13,7 @@ from contracts.validation import read_file
 from training.data.entries import entries_of, root_of
 from training.data.fileset import read_ids
 from training.data.progress import Say, worked
+from training.data.sample import UNCOUNTED
 from training.data.view import View, remapped_mask, rules_of
 from training.data.writing import put_mask, put_text
 
@@ -36,6 +37,8 @@ def relabel(sets: Sequence[View], output: Path | None, say: Say) -> int:
     jobs = {job.source: job for samples in sets for job in _jobs(samples, output)}
     if not jobs:
         raise UsageError("no label file is of the heads and folders to remap", "write --remap HEAD:FOLDER:6=18")
+    if any(job.source.suffix == ".txt" and UNCOUNTED in job.rules.values() for job in jobs.values()):
+        raise UsageError("text files cannot say 255, does not count", "remap while reading: remap: of the set, --remap")
     if output is None:
         for job in jobs.values():
             chained = set(job.rules.values()) & set(job.rules) - {old for old, new in job.rules.items() if old == new}

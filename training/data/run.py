@@ -10,12 +10,12 @@ from pathlib import Path
 
 from contracts.errors import SourceError, UsageError
 from training.data.check import Examined, Finding, copies, examine, orphans
-from training.data.entries import entries_of, listed, new_folder
+from training.data.entries import entries_of, listed, new_folder, splitless
 from training.data.fileset import Entry, read_picture
 from training.data.fingerprints import fingerprint, near_pairs
 from training.data.orders import SetOrder, open_ordered, parsed_shares
 from training.data.progress import Say, worked
-from training.data.splitting import Units, by_block, by_group, by_run, divided, places_in, too_near, united
+from training.data.splitting import Units, by_block, by_group, by_run, divided_by_kind, places_in, too_near, united
 from training.data.view import View
 from training.data.writing import put_text
 
@@ -31,7 +31,7 @@ def run(parsed: argparse.Namespace, say: Say, answer: Say) -> int:
     if parsed.most is not None and parsed.most < 1:
         raise UsageError("--most is less than 1", "leave it out for all")
     order = SetOrder(parsed.path, parsed.layout, parsed.splits, parsed.classes, parsed.remap, parsed.most)
-    sets = open_ordered(order)
+    sets = open_ordered(order, say)
     for split, samples in sets.items():
         say(f"{split}: {len(samples)} pictures in {len(set(samples.groups))} folders")
     return _COMMANDS[parsed.data_command](parsed, sets, say, answer)
@@ -52,8 +52,8 @@ def _check(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: 
             examined[split].append(each)
             for finding in each.findings:
                 tell(finding)
-        for finding in orphans(samples):
-            tell(finding)
+    for finding in orphans(list(sets.values())):
+        tell(finding)
     for finding in copies(examined, parsed.near):
         tell(finding)
     for line in _summary(shown, parsed.most_lines):
@@ -82,6 +82,8 @@ def _split(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: 
     from training.data.split_files import gathered, write_split
 
     shares = parsed_shares(parsed.shares)
+    if parsed.seed < 0:
+        raise UsageError(f"--seed {parsed.seed} is less than 0", "give any whole number from 0")
     if parsed.blocks is not None and (parsed.blocks < 1 or parsed.keep == "groups"):
         raise UsageError("--blocks cuts runs into at least one frame", "write --blocks 500 without --keep groups")
     output = new_folder(Path(parsed.output), [Path(parsed.path)])
@@ -100,19 +102,22 @@ def _splits(
     parsed: argparse.Namespace, entries: list[Entry], shares: dict[str, float], say: Say
 ) -> Sequence[str | None]:
     """Of each entry, as ordered; None: left out."""
-    names, groups = [entry.name for entry in entries], [entry.group for entry in entries]
+    names = [splitless(Path(entry.name)).as_posix() for entry in entries]
+    groups = [splitless(Path(entry.group)).as_posix() for entry in entries]
+    kinds = [entry.label for entry in entries]
     runs = by_run(names, groups, parsed.gap)
     if parsed.blocks is None:
-        whole = parsed.keep == "groups" or (parsed.keep == "auto" and len(set(groups)) >= len(shares))
+        fewest = min(Counter(kind for kind, _ in set(zip(kinds, groups, strict=True))).values())  # folders of a kind
+        whole = parsed.keep == "groups" or (parsed.keep == "auto" and fewest >= len(shares))
         units = by_group(groups) if whole else runs
-        return divided(_with_look_alikes(units, entries, parsed.near, say), shares, parsed.seed)
+        return divided_by_kind(_with_look_alikes(units, entries, parsed.near, say), kinds, shares, parsed.seed)
     places = places_in(runs, names)
 
     def far(pair: tuple[int, int]) -> bool:  # nearer ones are kept apart by the margin
         return bool(runs[pair[0]] != runs[pair[1]] or abs(places[pair[0]] - places[pair[1]]) > parsed.margin)
 
     units = _with_look_alikes(by_block(runs, places, parsed.blocks), entries, parsed.near, say, far)
-    splits = divided(units, shares, parsed.seed)
+    splits = divided_by_kind(units, kinds, shares, parsed.seed)
     gone = too_near(runs, places, splits, shares, parsed.margin)
     say(f"{int(gone.sum())} pictures left out where blocks part")
     return [None if left_out else split for split, left_out in zip(splits, gone, strict=True)]

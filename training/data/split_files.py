@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
@@ -22,10 +23,10 @@ def write_split(
     """List files, or (link, copy) the tree; for YOLO a data.yaml as well. Raises OutputError, UsageError."""
     if way == "lists":
         write_lists(chosen, output)
+        places = {split: f"{split}.txt" for split in chosen}
     else:
-        write_tree(sets, chosen, output, way, say)
+        places = write_tree(sets, chosen, output, way, say)
     if isinstance(sets[0].base, YoloBoxes | YoloPolygons):
-        places = {split: f"{split}.txt" if way == "lists" else f"images/{split}" for split in chosen}
         put_data_yaml(output / "data.yaml", places, next(iter(sets[0].classes.values())))
 
 
@@ -39,8 +40,13 @@ def write_lists(chosen: Mapping[str, Sequence[Entry]], output: Path) -> list[Pat
     return written
 
 
-def write_tree(sets: Sequence[View], chosen: Mapping[str, Sequence[Entry]], output: Path, way: Way, say: Say) -> None:
-    """Pictures and labels by their split, below ``output``. Raises OutputError, UsageError."""
+def write_tree(
+    sets: Sequence[View], chosen: Mapping[str, Sequence[Entry]], output: Path, way: Way, say: Say
+) -> dict[str, str]:
+    """Pictures and labels by their split, below ``output``; returns split → folder of its pictures, relative.
+
+    Raises OutputError, UsageError.
+    """
     if any(isinstance(each.base, CocoSet) for each in sets):
         raise UsageError("a COCO file is one for many pictures", "convert it first: data convert --to yolo")
     root = root_of(sets[0])
@@ -53,6 +59,14 @@ def write_tree(sets: Sequence[View], chosen: Mapping[str, Sequence[Entry]], outp
                     raise UsageError(f"{moves[target]} and {file} would both become {target}", "rename one of them")
     for _ in worked(lambda pair: brought(pair[1], pair[0], way), list(moves.items()), "writing", say):
         pass
+    return {
+        split: _common([placed(_relative(entry.picture, root), split) for entry in entries])
+        for split, entries in chosen.items()
+    }
+
+
+def _common(pictures: Sequence[Path]) -> str:
+    return Path(os.path.commonpath([path.parent for path in pictures])).as_posix() if pictures else "."
 
 
 def gathered(sets: Sequence[View]) -> list[Entry]:

@@ -22,6 +22,8 @@ USUAL_GAP = 10
 _DATE = r"(?P<date>(?:19|20)\d{2}[-_.]?\d{2}[-_.]?\d{2})"
 _TIME = re.compile(_DATE + r"[-_ T.]?(?P<time>\d{2}[-_.:h]?\d{2}[-_.:m]?\d{2})(?P<part>[.]\d{1,6})?")
 _LAST_NUMBER = re.compile(r"\d+(?=\D*$)")
+_ADDED = re.compile(r"(_(jpe?g|png|bmp|webp|tiff?))?\.rf\.\w+$|_leftImg8bit$")
+"""What Roboflow's export and Cityscapes put behind a frame's name; the digits in it number nothing."""
 
 
 def by_group(groups: Sequence[str]) -> Units:
@@ -53,6 +55,7 @@ def by_run(names: Sequence[str], groups: Sequence[str], gap: float | None = None
 
 def place_in_run(name: str) -> tuple[str, float]:
     """(the name without its number, the number): seconds of a date and time, else the last digits, else alone."""
+    name = _ADDED.sub("", name)
     for match in _TIME.finditer(name):
         digits = re.sub(r"\D", "", match["date"] + match["time"])
         try:
@@ -120,6 +123,19 @@ def united(units: Units, pairs: Iterable[tuple[int, int]]) -> Units:
     for one, two in pairs:
         parent[root(int(units[one]))] = root(int(units[two]))
     return np.array([root(int(unit)) for unit in units], np.int64)
+
+
+def divided_by_kind(units: Units, kinds: Sequence[int | None], shares: Mapping[str, float], seed: int = 0) -> list[str]:
+    """``divided``, each kind of picture for itself, so that every split has of every kind.
+
+    A unit of several kinds goes with its first one.
+    """
+    first, whose = np.unique(units, return_index=True, return_inverse=True)[1:]
+    numbers = np.array([-1 if kind is None else kind for kind in kinds])[first][whose.reshape(-1)]
+    found = np.empty(len(units), object)
+    for number in np.unique(numbers):
+        found[numbers == number] = divided(units[numbers == number], shares, seed)
+    return [str(split) for split in found]
 
 
 def divided(units: Units, shares: Mapping[str, float], seed: int = 0) -> list[str]:

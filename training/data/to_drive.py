@@ -31,6 +31,11 @@ def to_drive(sets: dict[str, View], output: Path, say: Say) -> None:
                 f"the layout drive has the classes {', '.join(CLASSES[BOXES])}, not {', '.join(named)}",
                 "convert --to yolo keeps any classes",
             )
+        if not CLASSES.keys() & samples.classes.keys():
+            raise UsageError(
+                f"of {', '.join(CLASSES)} the set has none, it has {', '.join(samples.classes)}",
+                "the layout drive cannot say that: leave the set as it is",
+            )
         each = (samples[index] for index in range(len(samples)))
         for sample in followed(each, len(samples), f"{split} to drive", say):
             _write(sample, output, split)
@@ -56,7 +61,8 @@ def _lines(sample: Sample) -> str:
     height, width = sample.picture.shape[:2]
     corners = sample.boxes / np.array([width, height, width, height], np.float32)
     centres, sizes = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
-    rows = zip(sample.class_ids, np.concatenate([centres, sizes], axis=1), sample.counts, strict=True)
+    kinds = np.where(sample.counts, sample.class_ids, 0)  # of what does not count it may be one the layout lacks
+    rows = zip(kinds, np.concatenate([centres, sizes], axis=1), sample.counts, strict=True)
     return "".join(
         f"{kind} {' '.join(f'{value:.6f}' for value in row)} {1.0 if counts else 0.0}\n" for kind, row, counts in rows
     )

@@ -16,7 +16,17 @@ from contracts.errors import SourceError, UsageError
 from contracts.picture import Pixels
 from contracts.validation import read_file, read_yaml
 from training.config import SetConfig
-from training.data.fileset import PICTURES, Boxes, BoxFileSet, Entry, FileSet, name_of, naturally, pictures_in
+from training.data.fileset import (
+    PICTURES,
+    Boxes,
+    BoxFileSet,
+    Entry,
+    FileSet,
+    MissingSplitError,
+    name_of,
+    naturally,
+    pictures_in,
+)
 from training.data.polygons import class_map
 from training.data.sample import BOXES
 from training.data.yolo_text import boxes_around, read_outlines
@@ -108,7 +118,9 @@ def _listed(root: Path, facts: Mapping[str, Any], split: str) -> list[Path]:
             path = root / str(place)[3:]
         found += _from_list(path) if path.suffix in _LISTS else pictures_in(path)
     if not found:
-        raise SourceError(f"no pictures in {', '.join(map(str, places))} below {root}", "check path: and the splits")
+        raise MissingSplitError(
+            f"no pictures in {', '.join(map(str, places))} below {root}", "check path: and the splits"
+        )
     return naturally(dict.fromkeys(found))
 
 
@@ -128,13 +140,13 @@ def _found(root: Path, split: str) -> list[Path]:
     images = root / "images"
     if images.is_dir() and split == "train" and not any((images / name).is_dir() for name in ("val", "valid", "test")):
         return _some(images)
-    raise SourceError(f"{root} has no images/{split} and no {split}/images", "check path and split")
+    raise MissingSplitError(f"{root} has no images/{split} and no {split}/images", "check path and split")
 
 
 def _some(folder: Path) -> list[Path]:
     found = pictures_in(folder)
     if not found:
-        raise SourceError(f"no pictures in {folder}", "check path and split")
+        raise MissingSplitError(f"no pictures in {folder}", "check path and split")
     return found
 
 

@@ -96,3 +96,24 @@ def test_many_findings_are_counted_and_cut(tmp_path: Path) -> None:
     _, lines = data("check", tmp_path, "--most-lines", "3")
     assert len(lines) == 4
     assert lines[-1] == "warnings [empty]: 9, the first 3 shown (--most-lines)"
+
+
+def test_splits_that_share_a_folder_have_no_orphans(tmp_path: Path) -> None:
+    labels = [(0, (1.0, 1.0, 9.0, 9.0))]
+    put_yolo(tmp_path / "set", {f"{run}_1": labels for run in "abcdefghij"})
+    data("split", tmp_path / "set", "--output", tmp_path / "parts", "--near", "0")
+    assert data("check", tmp_path / "parts", "--near", "0") == (0, ["nothing found"])
+
+
+def test_looks_are_not_compared_where_that_is_not_wanted(tmp_path: Path) -> None:
+    put_yolo(tmp_path, FULL)
+    _again(tmp_path, np.asarray(cv2.resize(picture(0), (128, 96)), np.uint8))
+    assert data("check", tmp_path, "--near", "0") == (0, ["nothing found"])
+
+
+def test_what_a_phone_puts_behind_a_picture_is_no_cut(tmp_path: Path) -> None:
+    put_yolo(tmp_path, FULL)
+    path = put_picture(tmp_path / "images/train/phone.jpg", 77)
+    put_text(tmp_path / "labels/train/phone.txt", "0 0.5 0.5 0.1 0.1\n")
+    path.write_bytes(path.read_bytes() + bytes(5000))
+    assert data("check", tmp_path) == (0, ["nothing found"])

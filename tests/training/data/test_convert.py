@@ -126,3 +126,39 @@ def test_nothing_is_written_into_a_folder_that_holds_something(tmp_path: Path) -
         with pytest.raises(UsageError):
             data("convert", tmp_path / "set", "--to", "coco", "--output", output)
     assert sorted(path.read_bytes() for path in (tmp_path / "set").rglob("*") if path.is_file()) == before
+
+
+def test_remapped_while_drawn(tmp_path: Path) -> None:
+    put_picture(tmp_path / "set/images/train/a.png")
+    put_text(tmp_path / "set/labels/train/a.txt", "3 0 0 0.5 0 0.5 1 0 1\n")
+    words = ("--layout", "yolo_polygons", "--classes", "classes=a,b,c,d", "--remap", "classes:*:3=1")
+    data("convert", tmp_path / "set", *words, "--to", "masks", "--output", tmp_path / "maps")
+    found = cv2.imread(str(tmp_path / "maps/labelmap/train/a.png"), cv2.IMREAD_UNCHANGED)
+    assert found is not None
+    assert found[0].tolist() == [1] * 32 + [0] * 32
+
+
+@pytest.mark.parametrize("form", ["yolo", "coco", "masks"])
+def test_two_pictures_of_one_name_have_one_label_file(tmp_path: Path, form: str) -> None:
+    put_picture(tmp_path / "set/images/train/a.png", 1)
+    put_picture(tmp_path / "set/images/train/a.jpg", 2)
+    put_text(tmp_path / "set/labels/train/a.txt", "0 0 0 0.5 0 0.5 1 0 1\n")
+    put_text(tmp_path / "set/classes.txt", "car\n")
+    layout = "yolo_polygons" if form == "masks" else "yolo"
+    with pytest.raises(UsageError, match="called images/train/a:"):
+        data("convert", tmp_path / "set", "--layout", layout, "--to", form, "--output", tmp_path / "new")
+
+
+def test_what_does_not_count_is_read_back_from_a_drive(tmp_path: Path) -> None:
+    names = ("person", "car", "bus", "truck", "two_wheeler")
+    put_yolo(tmp_path / "set", {"a": [(1, (1, 1, 9, 9)), (4, (20, 20, 40, 40))]}, names=names)
+    data("convert", tmp_path / "set", "--remap", "boxes:*:4=255", "--to", "drive", "--output", tmp_path / "drive")
+    sample = opened(tmp_path / "drive", "drive")[0]
+    assert sample.counts.tolist() == [True, False]
+    assert sample.class_ids[0] == 1
+
+
+def test_a_drive_of_other_labels_is_refused(tmp_path: Path) -> None:
+    put_picture(tmp_path / "set/can/1.png")
+    with pytest.raises(UsageError, match="it has label"):
+        data("convert", tmp_path / "set", "--to", "drive", "--output", tmp_path / "drive")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from contracts.errors import RoadStreamError, UsageError
+from contracts.errors import OutputError, RoadStreamError, SourceError, UsageError
 from tests.training.data.commanding import data
 from tests.training.data.folders import SIZE, Corners, opened, put, put_coco, put_picture, put_text, put_yolo
 from tests.training.data.test_readers import LABELS
@@ -164,6 +165,9 @@ def test_text_changes_in_its_first_number_only(tmp_path: Path) -> None:
 WRONG: list[tuple[Sequence[str], str]] = [
     (["remap", "SET", "--remap", "boxes:*:0=1,1=0", "--in-place"], "--output"),
     (["remap", "SET", "--in-place"], "--remap"),
+    (["remap", "SET", "--remap", "boxes:*:0=255", "--in-place"], "remap while reading"),
+    (["split", "SET", "--remap", "boxes:*:0=1", "--output", "NEW"], "did you mean"),
+    (["split", "SET", "--seed", "-1", "--output", "NEW"], "from 0"),
     (["remap", "SET", "--remap", "boxes:0=1", "--in-place"], "--remap"),
     (["check", "SET", "--classes", "boxes"], "--classes"),
     (["check", "SET", "--layout", "yolo5"], "'yolo'"),
@@ -194,3 +198,56 @@ def test_the_drives_beside_the_project(shared: Path, tmp_path: Path) -> None:
     drives = [{Path(line).stem.rpartition("_")[0] for line in part} for part in parts]
     assert not drives[0] & drives[1]
     assert len(lines) == 2
+
+
+def test_class_folders_are_divided_class_by_class(tmp_path: Path) -> None:
+    for kind in ("can", "glass", "paper"):
+        for seed, name in enumerate(RUNS):
+            put_picture(tmp_path / f"set/{kind}/{name}.png", seed)
+    data("split", tmp_path / "set", "--output", tmp_path / "parts", "--files", "link", "--near", "0")
+    for kind in ("can", "glass", "paper"):
+        found = [
+            {path.stem for path in (tmp_path / f"parts/{split}/{kind}").iterdir()} for split in ("train", "val", "test")
+        ]
+        assert_no_run_is_cut(found)
+
+
+def test_neighbours_that_a_former_split_parted_come_together(tmp_path: Path) -> None:
+    for seed, name in enumerate(RUNS):
+        split = ("train", "val", "test")[seed % 3]
+        put_picture(tmp_path / f"set/images/{split}/{name}.png", seed)
+        put_text(tmp_path / f"set/labels/{split}/{name}.txt", "")
+    put_text(tmp_path / "set/classes.txt", "car\n")
+    data("split", tmp_path / "set", "--output", tmp_path / "parts", "--near", "0")
+    assert_no_run_is_cut([read(tmp_path / "parts", "yolo", split) for split in ("train", "val", "test")])
+
+
+def test_data_yaml_says_where_the_pictures_are(tmp_path: Path) -> None:
+    for seed, name in enumerate(RUNS):
+        put_picture(tmp_path / f"set/train/images/{name}.png", seed)
+        put_text(tmp_path / f"set/train/labels/{name}.txt", "0 0.5 0.5 0.1 0.1\n")
+    put_text(tmp_path / "set/data.yaml", "train: ../train/images\nnames: [car]\n")
+    data("split", tmp_path / "set", "--output", tmp_path / "parts", "--files", "copy", "--near", "0")
+    assert_no_run_is_cut([read(tmp_path / "parts", "yolo", split) for split in ("train", "val", "test")])
+    assert len(opened(tmp_path / "parts", "yolo", split="val")[0].boxes) == 1
+
+
+def test_a_split_that_cannot_be_read_is_not_passed_over(tmp_path: Path) -> None:
+    put_coco(tmp_path, {"a": []}, {1: "car"})
+    assert data("check", tmp_path)[0] == 0
+    put_text(tmp_path / "annotations/instances_val.json", "{")
+    with pytest.raises(SourceError, match="instances_val"):
+        data("check", tmp_path)
+
+
+def test_a_full_disk_leaves_no_half_a_copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put_yolo(tmp_path / "set", RUNS)
+
+    def half(source: Path, target: Path) -> None:
+        target.write_bytes(source.read_bytes()[:20])
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("training.data.entries.shutil.copy2", half)
+    with pytest.raises(OutputError, match="disk full"):
+        data("split", tmp_path / "set", "--output", tmp_path / "parts", "--files", "copy", "--near", "0")
+    assert not [path for path in (tmp_path / "parts").rglob("*") if path.is_file()]

@@ -23,6 +23,7 @@ from tests.training.data.folders import (
     yolo_lines,
 )
 from training.config import SetConfig
+from training.data.guess import guessed_layout
 from training.data.open import open_set
 from training.data.view import View
 
@@ -238,3 +239,49 @@ def test_what_is_asked_wrongly(tmp_path: Path, more: dict[str, Any], said: str) 
     put_yolo(tmp_path, LABELS)
     with pytest.raises(RoadStreamError, match=said.replace("?", "[?]")):
         open_set(SetConfig(**{"path": str(tmp_path), "layout": "yolo", **more}))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1 0.5 0.5 0.1 0.1\n" * 6, "1 nan 0.5 0.1 0.1 1\n", "1.5 0.5 0.5 0.1 0.1 1\n", "-1 0.5 0.5 0.1 0.1 1\n"],
+)
+def test_drive_rows_are_six_numbers(tmp_path: Path, text: str) -> None:
+    put_picture(tmp_path / "images/train/a_0.jpg")
+    put_text(tmp_path / "boxes/train/a_0.txt", text)
+    with pytest.raises(SourceError, match=r"a_0[.]txt"):
+        opened(tmp_path, "drive")[0]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"label": "front", "points": [[4, 8, 2], [20, 8, 2], [20, 40, 2], [4, 40, 2]]},
+        {"label": "front", "points": {"x": [4, 20, 20, 4], "y": [8, 8, 40, 40]}},
+        {"label": -(10**30), "points": [[4, 8], [20, 40]]},
+    ],
+)
+def test_corners_that_are_no_pairs_are_not_guessed_at(tmp_path: Path, content: Any) -> None:
+    put_picture(tmp_path / "note.png")
+    put_json(tmp_path / "note.json", content)
+    with pytest.raises(SourceError):
+        opened(tmp_path, "corners", classes={"boxes": ("front",)})[0]
+
+
+@pytest.mark.parametrize("twice", ["images", "categories"])
+def test_coco_ids_that_mean_two_things(tmp_path: Path, twice: str) -> None:
+    put_picture(tmp_path / "x.png")
+    parts = {
+        "images": [{"id": 1, "file_name": "x.png"}, {"id": 2, "file_name": "y.png"}],
+        "categories": [{"id": 1, "name": "car"}, {"id": 2, "name": "bus"}],
+    }
+    parts[twice][1]["id"] = 1
+    put_json(tmp_path / "all.json", {**parts, "annotations": []})
+    with pytest.raises(SourceError, match="same id"):
+        opened(tmp_path / "all.json", "coco")
+
+
+def test_the_notes_of_a_labelling_tool_do_not_make_it_another_layout(tmp_path: Path) -> None:
+    put_yolo(tmp_path, LABELS)
+    (tmp_path / "data.yaml").unlink()
+    put_json(tmp_path / "notes.json", {"categories": []})
+    assert guessed_layout(str(tmp_path)) == "yolo"

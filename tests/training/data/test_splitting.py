@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from contracts.errors import UsageError
 from training.data.fingerprints import near_pairs
-from training.data.splitting import by_block, by_group, by_run, divided, place_in_run, places_in, too_near, united
+from training.data.splitting import (
+    by_block,
+    by_group,
+    by_run,
+    divided,
+    divided_by_kind,
+    place_in_run,
+    places_in,
+    too_near,
+    united,
+)
 
 frames = st.lists(
     st.tuples(st.sampled_from(["cam0", "cam1"]), st.sampled_from(["a_", "b_"]), st.integers(0, 400)),
@@ -125,3 +135,19 @@ def test_near_pairs_are_all_that_differ_in_few_bits(looks: list[tuple[int, int, 
 
     expected = {pair for pair in itertools.combinations(range(len(looks)), 2) if differing(*pair) <= most}
     assert set(near_pairs(looks, most)) == expected
+
+
+def test_what_an_export_puts_behind_a_name_numbers_no_frame() -> None:
+    names = [f"ride_mp4-{number:04}_jpg.rf.{number * 7919:032x}" for number in range(8)]
+    assert set(by_run(names, ["images"] * 8).tolist()) == {0}
+    assert by_run([f"aachen_{number:06}_leftImg8bit" for number in range(8)], ["images"] * 8).tolist() == [0] * 8
+
+
+def test_every_split_has_of_every_kind() -> None:
+    kinds = [kind for kind in range(3) for _ in range(20)]
+    units = np.arange(60) // 2
+    splits = divided_by_kind(units, kinds, {"train": 7, "val": 2, "test": 1})
+    assert Counter(zip(kinds, splits, strict=True)) == {
+        (kind, split): number for kind in range(3) for split, number in (("train", 14), ("val", 4), ("test", 2))
+    }
+    assert all(splits[place] == splits[place + 1] for place in range(0, 60, 2))
