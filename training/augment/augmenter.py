@@ -15,6 +15,8 @@ from training.data.sample import Sample, SampleSet
 
 _MOSAIC_SCALE = (0.6, 1.2)
 """A picture that fills the network alone shows in a quarter of it at so much of its size."""
+_UPRIGHT = 9 / 16
+"""Width to height of what a phone held upright records."""
 
 
 class Augmenter:
@@ -52,6 +54,8 @@ class Augmenter:
         return replace(moved, picture=self._looks(moved.picture, generator))
 
     def _alone(self, sample: Sample, generator: np.random.Generator) -> Sample:
+        if generator.random() < self._options.upright:
+            sample = upright_part(sample, generator)
         change = self._change(generator)
         if np.array_equal(change, np.eye(3)):  # to the bit what a run makes of it
             return fitted(sample, self._size, self._fit, self._pad)
@@ -95,6 +99,16 @@ class Augmenter:
         x = generator.random() * (place.width - scale * width)
         y = generator.random() * (place.height - scale * height)
         return warped(sample, moving(x, y) @ smaller @ self._fitting(sample), (place.width, place.height), self._pad)
+
+
+def upright_part(sample: Sample, generator: np.random.Generator) -> Sample:
+    """A part of full height, 9 wide and 16 high, from the middle more often than from the sides."""
+    height, width = sample.picture.shape[:2]
+    part = round(height * _UPRIGHT)
+    if part >= width:
+        return sample
+    left = round(generator.triangular(0, (width - part) / 2, width - part))
+    return warped(sample, moving(-left, 0), (part, height), 0)
 
 
 def _between(generator: np.random.Generator, limits: tuple[float, float]) -> float:

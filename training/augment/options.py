@@ -18,6 +18,8 @@ class AugmentOptions(BaseModel):
     """Four pictures in one."""
     mosaic_stop_epochs: Annotated[int, Field(ge=0)] = 10
     """The last epochs see whole pictures only."""
+    upright: Chance = 0.0
+    """An upright part of the picture, as a phone held upright would have seen it; not in mosaics."""
     flip: Chance = 0.5
     """Left and right exchanged."""
     scale: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(gt=0)]] = (0.75, 1.5)

@@ -20,8 +20,10 @@ from training.data.sample import UNCOUNTED, Sample
 SIZE = (96, 64)
 PLACES = ((30, 20, 60, 50), (0, 0, 40, 40), (70, 30, 120, 90), (5, 60, 50, 79))
 SET = Listed(tuple(painted(130, 90, box) for box in PLACES))
-EVERYTHING = AugmentOptions(mosaic=0.5, rain=0.5, night=0.5, shadow=0.5, blur=0.5, noise=0.5, compression=0.5)
-MOVES = OFF.model_copy(update={"flip": 0.5, "scale": (0.7, 1.6), "shift": 0.2, "rotate_deg": 10.0})
+EVERYTHING = AugmentOptions(
+    mosaic=0.5, upright=0.3, rain=0.5, night=0.5, shadow=0.5, blur=0.5, noise=0.5, compression=0.5
+)
+MOVES = OFF.model_copy(update={"upright": 0.2, "flip": 0.5, "scale": (0.7, 1.6), "shift": 0.2, "rotate_deg": 10.0})
 
 
 def augmenter(options: AugmentOptions, fit: FitName = "letterbox", seed: int = 0) -> Augmenter:
@@ -62,6 +64,28 @@ def test_a_sample_depends_on_seed_and_draw_alone() -> None:
     others = [augmenter(EVERYTHING, seed=1)(draw % 4, draw) for draw in range(24)]
     assert not any(same(one, other) for one, other in zip(forwards, others, strict=True))
     assert not same(first(0, 0), first(0, 4))
+
+
+def test_an_upright_part_is_a_part_of_the_picture() -> None:
+    whole = Listed((replace(painted(160, 96, (60, 20, 100, 60)), picture=noisy(160, 96)),))
+    make = Augmenter(whole, (54, 96), OFF.model_copy(update={"upright": 1.0}), fit="letterbox")
+    places = set()
+    for draw in range(12):
+        made = make(0, draw)
+        matches = [left for left in range(107) if np.array_equal(made.picture, whole[0].picture[:, left : left + 54])]
+        (left,) = matches
+        assert np.array_equal(made.masks["road"], whole[0].masks["road"][:, left : left + 54])
+        expected = np.clip(whole[0].boxes - [left, 0, left, 0], 0, [54, 96, 54, 96])
+        inside = expected[:, 2] > expected[:, 0]
+        np.testing.assert_array_equal(made.boxes, expected[inside])
+        places.add(left)
+    assert len(places) > 6
+
+
+def test_what_is_upright_already_stays_whole() -> None:
+    whole = Listed((painted(54, 96, (10, 20, 40, 60)),))
+    make = Augmenter(whole, SIZE, OFF.model_copy(update={"upright": 1.0}), fit="letterbox")
+    assert same(make(0, 0), fitted(whole[0], SIZE, "letterbox"))
 
 
 @given(st.integers(0, 2**40), st.sampled_from(["letterbox", "stretch"]))
