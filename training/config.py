@@ -9,8 +9,6 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from contracts.card import InputCard
-from contracts.errors import UsageError
-from contracts.validation import read_file, read_yaml, validated
 from training.augment.options import AugmentOptions
 
 Positive = Annotated[int, Field(ge=1)]
@@ -95,14 +93,8 @@ class TrainConfig(_Frozen):
     fitness: Mapping[str, float] = Field(
         {}, description="head/figure → weight, what 'best' means; else the mean of each head's main one"
     )
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     workers: Annotated[int, Field(ge=0)] = Field(2, description="processes that read and augment")
     device: str = Field("auto", description="cpu, cuda, cuda:1 …; auto: cuda where there is one")
     threads: Positive | None = Field(None, description="CPU threads of torch; else its own choice")
     output: Path = Field(Path("runs/train"), description="folder for checkpoints, logs and plots")
-
-    @classmethod
-    def from_file(cls, path: Path) -> TrainConfig:
-        """A configuration from YAML; raises UsageError that names file and key."""
-        text = read_file(path, "training configuration", UsageError)
-        return validated(cls, read_yaml(text, str(path), UsageError), str(path), UsageError)

@@ -33,8 +33,8 @@ runs/road/best.pt), history.csv, curves.png, tensorboard/ (tensorboard --logdir 
 
 Ctrl-C saves and ends with exit code 130. After that, or after a kill or a power cut, --resume goes on from the last
 save (each epoch's end, and every three minutes): on a CPU with the same number of threads it gives, bit for bit, the
-weights of a training that nobody disturbed. What does not change what is learned may change on the way: epochs,
-patience, validate_every, workers, threads, device, compile, output.
+weights of a training that nobody disturbed. These may change on the way: patience, validate_every, workers, threads,
+device, compile, output, origin, licence, and epochs, to whose new number the rates that are left then lead.
 """
 
 

@@ -55,6 +55,23 @@ def test_the_deployed_form_leaves_the_network_as_it_is() -> None:
     assert all(torch.equal(tensor, before[key]) for key, tensor in network.state_dict().items())
 
 
+@pytest.mark.parametrize("variant", ["test_efficientnet", "test_resnet"])
+def test_norms_that_several_devices_share_change_nothing_else(variant: str) -> None:
+    """EfficientNet's hold an activation, which torch's own conversion drops."""
+    network = settled(classifier(variant), 64)
+    images = torch.randn(2, 3, 64, 64)
+    with torch.inference_mode():
+        before = network(images)
+    parameters = list(network.parameters())
+    network.join_norms()
+    assert all(one is other for one, other in zip(parameters, network.parameters(), strict=True))
+    norms = [type(each) for each in network.modules() if isinstance(each, nn.modules.batchnorm._BatchNorm)]
+    assert norms
+    assert all(issubclass(each, nn.SyncBatchNorm) for each in norms)
+    with torch.inference_mode():
+        torch.testing.assert_close(network(images), before)
+
+
 def test_a_network_that_is_trained_with_branches_is_deployed_without() -> None:
     network = classifier("repvgg_a0")
     trained, deployed = (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import cv2
@@ -76,11 +77,21 @@ def loaded(items: Dataset[Made], keys: Iterable[Key], workers: int) -> Iterator[
         timeout=_LONGEST_WAIT_S if workers else 0,
         generator=torch.Generator(),  # its own, for a seed that nothing here uses
     )
-    try:
+    with named_worker_deaths():
         for item in loader:
             if isinstance(item, RoadStreamError):
                 raise item
             yield item
+
+
+@contextmanager
+def named_worker_deaths() -> Iterator[None]:
+    """SourceError where a worker dies, as when memory ends.
+
+    Also around what is done with the items: torch raises from a signal handler, wherever this process happens to be.
+    """
+    try:
+        yield
     except RuntimeError as fault:
         if not str(fault).startswith(_ENDED):  # torch has no exception of its own for it
             raise

@@ -44,12 +44,16 @@ class Journal:
             self._writer.flush()
         write_table(history, self._folder / "history.csv")
         if time.monotonic() - self._plotted > _BETWEEN_PLOTS_S:
-            self.plot(history)
+            self._plot(history)
 
-    def plot(self, history: Sequence[Mapping[str, float]]) -> None:
-        """The curves. Raises OutputError."""
+    def conclude(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Table and curves, also where the training was killed between its last save and them. Raises OutputError."""
         if history:
-            plot_curves(history, self._folder / "curves.png")
+            write_table(history, self._folder / "history.csv")
+            self._plot(history)
+
+    def _plot(self, history: Sequence[Mapping[str, float]]) -> None:
+        plot_curves(history, self._folder / "curves.png")
         self._plotted = time.monotonic()
 
     def close(self) -> None:

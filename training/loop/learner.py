@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from contracts.card import InputCard
-from contracts.errors import EngineError
+from contracts.errors import EngineError, UsageError
 from training.config import TrainConfig
 from training.data.batch import Batch
 from training.loop.average import Average
+from training.loop.faults import explained
 from training.loop.optimizer import new_optimizer
 from training.loop.processes import Processes
 from training.loop.scaling import Scaling
@@ -76,26 +77,29 @@ class Learner:
         if self._processes.count == 1:
             return network
         if self._processes.device.type == "cuda":
-            nn.SyncBatchNorm.convert_sync_batchnorm(self.network)  # type: ignore[no-untyped-call]  # in place
+            self.network.join_norms()
         # Unused: a batch in which nothing is labelled for a head may leave that head out of the loss.
         return DistributedDataParallel(network, find_unused_parameters=True)
 
     def step(self, batches: Sequence[Batch], number: int) -> Mapping[str, float] | None:
         """One step, the number-th of the training, over these batches; the loss terms of this process, their mean.
 
-        None where the step was skipped because a number in it was not finite. Raises EngineError after too many.
+        None where the step was skipped because a number in it was not finite. Raises EngineError after too many, and
+        where memory or compiler fail; UsageError where nothing can be learned so.
         """
         torch.manual_seed(_seed(self._config.seed, number, self._processes.rank))  # dropout and the like
         for group in self._optimizer.param_groups:
             group["lr"] = self.schedule.rate(number)
         self._optimizer.zero_grad()
-        terms = self._gradients(batches)
+        with explained(self._processes.device, compiled=self._config.compile):
+            terms = self._gradients(batches)
         self._scaler.unscale_(self._optimizer)
         norm = nn.utils.clip_grad_norm_(self._trained, self._config.optimizer.clip or math.inf)
         *values, size = torch.stack([*terms.values(), norm]).tolist()  # sync point: the step has been computed
         found = dict(zip(terms, values, strict=True))
         broken = [name for name, value in found.items() if not math.isfinite(value)]
-        if not broken and not math.isfinite(size) and not self._scaler.is_enabled():  # a scaler finds its own way down
+        # A scaler finds its own way down, but at 1 and below its scale is not what was too much.
+        if not broken and not math.isfinite(size) and self._scaler.get_scale() <= 1:
             broken = ["the gradient"]
         if self._processes.any(bool(broken)):
             self._skip(broken, number)
@@ -116,6 +120,8 @@ class Learner:
             with self._exchange(last=position == len(batches) - 1):
                 with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
                     terms = self._recipe.losses(self._module, images, moved)
+                if not any(term.requires_grad for term in terms.values()):
+                    raise UsageError("no loss teaches what is trained", "raise a weight under loss:, or freeze: less")
                 loss = torch.stack([term.float() for term in terms.values()]).sum() / len(batches)
                 self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
             for name, term in terms.items():
@@ -156,8 +162,14 @@ class Learner:
         }
 
     def restore(self, state: LearnerState) -> None:
-        """Goes on from there, as if nothing had happened in between."""
-        self.network.load_state_dict(state["network"])
+        """Goes on from there, as if nothing had happened in between. Raises UsageError where it is another network."""
+        try:
+            self.network.load_state_dict(state["network"])
+        except RuntimeError as fault:
+            raise UsageError(
+                "what was saved is not of this network: the classes of the sets have changed since",
+                "bring them back, or start anew in another output, from last.pt (start:)",
+            ) from fault
         self.average.network.load_state_dict(state["average"])
         self._optimizer.load_state_dict(state["optimizer"])
         self._scaler.load_state_dict(state["scaler"])

@@ -23,7 +23,7 @@ from training.loop.learner import Learner
 from training.loop.processes import Processes
 from training.loop.schedule import Schedule
 from training.loop.sets import JoinedSets, common_classes, open_sets, sample_weights
-from training.loop.start import hold_still, new_network, sized_input
+from training.loop.start import hold_still, new_network, sized_input, without_start
 from training.loop.state import Standing, read_state
 from training.loop.validation import Validator
 from training.metrics.judge import label_key
@@ -71,9 +71,11 @@ def prepared(config: TrainConfig, processes: Processes, say: Say, *, save_every_
     if processes.first:
         _ready_folder(config, resume=resume)
     found = read_state(config.output / "resume.pt", config) if resume else None
+    if processes.first:
+        _keep_config(config)
     train_set, val_set = open_sets(config.train), open_sets(config.val)
     common_classes((*config.train, *config.val), (*train_set.sets, *val_set.sets))
-    network = new_network(config, train_set.classes, say)
+    network = new_network(without_start(config) if resume else config, train_set.classes, say)
     card = sized_input(config, network)
     hold_still(network, config.freeze)
     recipe = recipe_for(network, config.family, config.loss)
@@ -102,20 +104,22 @@ def prepared(config: TrainConfig, processes: Processes, say: Say, *, save_every_
 
 
 def _ready_folder(config: TrainConfig, *, resume: bool) -> None:
-    """Makes the output folder, with the configuration in it. Raises UsageError where another training is there."""
+    """Makes the output folder. Raises UsageError where another training is there."""
     folder = config.output
     there = [name for name in ("resume.pt", "last.pt", "best.pt") if (folder / name).exists()]
     if there and not resume:
         raise UsageError(f"{folder} holds a training already ({', '.join(there)})", "--resume, or another output:")
     if resume and not there:
         raise UsageError(f"there is no training to resume in {folder}", "start it without --resume")
-    if resume:
-        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
         raise OutputError(f"cannot make the folder {folder}: {fault.strerror}", "another output:") from fault
-    with written(folder / "config.yaml", overwrite=True) as part:
+
+
+def _keep_config(config: TrainConfig) -> None:
+    """Writes it beside the checkpoints: whoever resumes with that file goes on as it was last ordered."""
+    with written(config.output / "config.yaml", overwrite=True) as part:
         part.write_text(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True), "utf-8")
 
 
@@ -155,10 +159,16 @@ def _introduce(training: Training, train_set: JoinedSets, val_set: JoinedSets) -
         say(f"goes on in epoch {standing.epoch + 1} at step {standing.step} of {training.plan.steps}")
     for line in _doubts(training, train_set):
         say(f"warning: {line}")
+    standing.samples = len(train_set)
 
 
 def _doubts(training: Training, train_set: JoinedSets) -> Iterator[str]:
     """What will disappoint."""
+    begun = training.standing.samples
+    if begun and begun != len(train_set):
+        yield f"the sets had {begun} samples when this training was left: it goes on, but not as if undisturbed"
+    if training.config.augment.mosaic and training.plan.mosaic_epochs <= 0:
+        yield "no epoch sees mosaics → lower augment.mosaic_stop_epochs"
     if len(train_set) < _FEW:
         yield f"{len(train_set)} samples are few to learn other roads from → label more, or use start: and freeze:"
     for head in training.learner.network.heads:

@@ -12,7 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from contracts.card import InputCard
 from contracts.errors import EngineError, UsageError
 from contracts.text import did_you_mean
-from training.blueprint import Blueprint
+from training.blueprint import PRETRAINED, Blueprint
 from training.checkpoints import read_checkpoint
 from training.config import TrainConfig
 from training.networks.families import build, usual_input
@@ -30,6 +30,12 @@ def new_network(config: TrainConfig, data_classes: Mapping[str, tuple[str, ...]]
     if config.start is not None:
         _start_from(network, config.start, say)
     return network
+
+
+def without_start(config: TrainConfig) -> TrainConfig:
+    """The same without the weights it starts from: a training that goes on brings its own, and they may be gone."""
+    options = {name: value for name, value in config.options.items() if name != PRETRAINED}
+    return config.model_copy(update={"start": None, "options": options})
 
 
 def with_input(config: TrainConfig) -> TrainConfig:

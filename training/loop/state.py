@@ -23,7 +23,7 @@ HARMLESS = (
     *("epochs", "patience", "validate_every", "output", "origin", "licence"),
     *("workers", "device", "threads", "compile"),
 )
-"""Keys of a configuration that may change on the way: they do not change what is learned, at most the last bits."""
+"""Keys of a configuration that may change on the way: how far it goes, not what a step does but for its last bits."""
 
 
 @dataclass(slots=True)
@@ -33,6 +33,7 @@ class Standing:
     epoch: of the next step, 0 …; step: within it (all of them: only its validation is left). best: fitness of
     best.pt. stale: validations since. seconds: spent so far. losses, counted: sums of this epoch's loss terms over
     so many steps. history: one row of figures per epoch. blind: head → validations in a row in which it saw nothing.
+    samples: learned from (0: the file does not say).
     """
 
     epoch: int = 0
@@ -44,6 +45,7 @@ class Standing:
     counted: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
     blind: dict[str, int] = field(default_factory=dict)
+    samples: int = 0
 
 
 def save_state(path: Path, config: TrainConfig, standing: Standing, learner: Learner) -> None:

@@ -13,6 +13,7 @@ from itertools import islice
 from pathlib import Path
 
 from training.config import TrainConfig
+from training.loop.feed import named_worker_deaths
 from training.loop.fitness import fitness, flat, watch_blindness
 from training.loop.interrupts import noted_interrupts
 from training.loop.journal import Journal, describe_figures, describe_losses, shown
@@ -38,7 +39,7 @@ def train(config: TrainConfig, *, resume: bool, say: Say, save_every_s: float = 
         said = say if processes.first else _silent
         training = prepared(config, processes, said, save_every_s=save_every_s, resume=resume)
         standing = training.standing
-        with noted_interrupts(training.interrupts), ExitStack() as stack:
+        with noted_interrupts(training.interrupts), named_worker_deaths(), ExitStack() as stack:
             journal = None
             if processes.first:
                 journal = stack.enter_context(closing(Journal(config.output, len(standing.history))))
@@ -47,7 +48,7 @@ def train(config: TrainConfig, *, resume: bool, say: Say, save_every_s: float = 
                 verdict = _validated(training)
                 _conclude_epoch(training, verdict, journal)
             if journal is not None:
-                journal.plot(standing.history)
+                journal.conclude(standing.history)
     best = training.best if training.best.exists() else training.last
     training.say(f"best fitness {standing.best or 0:.4f}: {best}")
     return best

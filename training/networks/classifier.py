@@ -20,7 +20,7 @@ from contracts.text import did_you_mean
 from training.blueprint import PRETRAINED, Blueprint
 from training.data.sample import LABEL
 from training.networks.network import Deployed, Family, Network, class_names
-from training.networks.timm_backbones import backbone, fixed_size, merged, usual_input
+from training.networks.timm_backbones import backbone, fixed_size, merged, usual_input, with_joined_norms
 
 _OPTIONS = (PRETRAINED, "dropout")
 _STRIDE = (32, 32)
@@ -56,6 +56,10 @@ class Classifier(Network):
             )
         logits: Tensor = self.backbone(images)
         return logits
+
+    def join_norms(self) -> None:
+        """As promised, also for norms that hold an activation."""
+        self.backbone = with_joined_norms(self.backbone)
 
     @property
     def heads(self) -> tuple[HeadCard, ...]:

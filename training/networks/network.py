@@ -38,6 +38,10 @@ class Network(nn.Module, ABC):
         super().__init__()
         self.blueprint = blueprint
 
+    def join_norms(self) -> None:
+        """Batch norms take their statistics over the batches of all processes (CUDA); parameters stay the same."""
+        nn.SyncBatchNorm.convert_sync_batchnorm(self)  # type: ignore[no-untyped-call]  # in place
+
     @property
     @abstractmethod
     def heads(self) -> tuple[HeadCard, ...]:

@@ -73,6 +73,15 @@ def merged(network: nn.Module) -> nn.Module:
     return result
 
 
+def with_joined_norms(network: nn.Module) -> nn.Module:
+    """The network, changed: its batch norms take their statistics over all processes.
+
+    torch's own conversion would lose the activations that timm keeps within norms (EfficientNet, DenseNet …).
+    """
+    result: nn.Module = importlib.import_module("timm.layers").convert_sync_batchnorm(network)
+    return result
+
+
 def _facts(name: str) -> Any:
     """A ``PretrainedCfg`` of timm's: input_size (3, H, W), mean, std, fixed_input_size, has_weights."""
     _require_known(name)

@@ -13,6 +13,7 @@ from pydantic import field_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from contracts.errors import UsageError
 from training.data.batch import Batch
 from training.data.sample import SampleSet
 from training.losses.areas import HardPixels, cross_entropy
@@ -89,5 +90,8 @@ class DDRNetRecipe(Recipe):
 
     @staticmethod
     def build(network: Network, options: LossOptions) -> DDRNetRecipe:
-        """A recipe for this network; raises UsageError where a weight is for a class that there is not."""
-        return DDRNetRecipe(cast("DDRNet", network), cast("DDRNetLoss", options))
+        """A recipe for this network; raises UsageError where a weight is for a class or a head that there is not."""
+        made, given = cast("DDRNet", network), cast("DDRNetLoss", options)
+        if "auxiliary" in given.model_fields_set and given.auxiliary and made.auxiliary is None:
+            raise UsageError("loss: auxiliary: the network has no auxiliary head", "options: {auxiliary: true}")
+        return DDRNetRecipe(made, given)

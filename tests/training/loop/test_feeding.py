@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +16,19 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
-from contracts.errors import EngineError, SourceError, UsageError
+from contracts.errors import EngineError, RoadStreamError, SourceError, UsageError
 from tests.training.loop.tiny import PlainRecipe, TinySet, tiny_config
 from training.config import SetConfig
 from training.data.batch import Batch, collate
-from training.loop.feed import loaded
+from training.loop.faults import explained
+from training.loop.feed import loaded, named_worker_deaths
 from training.loop.learner import MOST_SKIPPED, Learner
 from training.loop.processes import Processes
 from training.loop.schedule import Schedule
 from training.loop.sets import JoinedSets, open_sets, sample_weights
 from training.loop.start import new_network, sized_input, with_input
+
+CPU = torch.device("cpu")
 
 
 def tiny_sets() -> tuple[list[SetConfig], JoinedSets]:
@@ -85,20 +91,40 @@ def test_a_worker_that_dies_is_named() -> None:
         list(loaded(Squares(dies=True), range(9), 1))
 
 
+def test_a_worker_that_is_killed_while_others_work_is_named() -> None:
+    """Torch raises from a signal handler, in the middle of what the parent does."""
+    found = loaded(Squares(), range(4), 1)
+    next(found)
+    (worker,) = multiprocessing.active_children()
+    with pytest.raises(SourceError, match="process that reads samples ended"), named_worker_deaths():
+        kill_and_wait(worker)
+
+
+def kill_and_wait(process: multiprocessing.process.BaseProcess) -> None:
+    """Longer than it takes to be told that it died."""
+    process.kill()
+    time.sleep(60)
+
+
 class Broken(PlainRecipe):
     """The lane's loss is not a number while ``broken``, as is what the network has seen then."""
+
+    fault: Exception | None = None
+    """Raised instead, where there is one."""
 
     broken = False
 
     def losses(self, network: nn.Module, images: Tensor, batch: Batch) -> Mapping[str, Tensor]:
+        if self.fault is not None:
+            raise self.fault
         if not self.broken:
             return super().losses(network, images, batch)
         terms = super().losses(network, images * float("nan"), batch)
         return {**terms, "drivable": terms["drivable"].detach().nan_to_num() * 0 + 1}
 
 
-def learner(tmp_path: Path, recipe: PlainRecipe) -> tuple[Learner, Batch]:
-    config = with_input(tiny_config(tmp_path / "run"))
+def learner(tmp_path: Path, recipe: PlainRecipe, **changes: Any) -> tuple[Learner, Batch]:
+    config = with_input(tiny_config(tmp_path / "run", **changes))
     samples = TinySet(4, 0, {})
     network = new_network(config, open_sets(config.train).classes, print)
     made = Learner(
@@ -133,3 +159,57 @@ def test_too_many_of_them_in_a_row_end_training_and_the_term_is_named(tmp_path: 
         assert made.step([batch], number) is None
     with pytest.raises(EngineError, match="diverged: lane was not finite for 10 steps"):
         made.step([batch], MOST_SKIPPED)
+
+
+class Steep(PlainRecipe):
+    """A finite loss whose gradient is none."""
+
+    def losses(self, network: nn.Module, images: Tensor, batch: Batch) -> Mapping[str, Tensor]:
+        terms = super().losses(network, images, batch)
+        return {name: term + (term * 0).sqrt() for name, term in terms.items()}
+
+
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_a_gradient_that_no_scale_makes_finite_ends_training(tmp_path: Path, precision: str) -> None:
+    made, batch = learner(tmp_path, Steep(), precision=precision)
+    with pytest.raises(EngineError, match="diverged: the gradient"):
+        deque((made.step([batch], number) for number in range(40)), maxlen=0)
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), r"more memory than cpu.*batch:"),
+        (ValueError("Expected more than 1 value per channel when training, got …"), r"batch norm → raise batch:"),
+    ],
+)
+def test_what_a_step_cannot_do_is_said_with_a_cure(tmp_path: Path, fault: Exception, named: str) -> None:
+    recipe = Broken()
+    made, batch = learner(tmp_path, recipe)
+    recipe.fault = fault
+    with pytest.raises(RoadStreamError, match=named):
+        made.step([batch], 0)
+
+
+def test_a_batch_norm_without_statistics_is_a_usage_error(tmp_path: Path) -> None:
+    """One picture, whose pooled context is one value per channel."""
+    with pytest.raises(UsageError, match="raise batch:"), explained(CPU, compiled=False):
+        nn.BatchNorm2d(3)(torch.zeros(1, 3, 1, 1))
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method`:DeprecationWarning")  # in torch's own compiler
+def test_without_a_compiler_compile_is_an_engine_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from torch._inductor import config as inductor
+
+    monkeypatch.setattr(inductor.cpp, "cxx", (None, str(tmp_path / "no-compiler")))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    compiled = torch.compile(nn.Conv2d(3, 1, 1))
+    with pytest.raises(EngineError, match=r"cannot compile.*compile: false"), explained(CPU, compiled=True):
+        compiled(torch.zeros(1, 3, 2, 2))
+
+
+def test_what_was_saved_of_another_network_is_refused(tmp_path: Path) -> None:
+    one, _ = learner(tmp_path, PlainRecipe())
+    other, _ = learner(tmp_path, PlainRecipe(), variant="small")
+    with pytest.raises(UsageError, match="classes of the sets have changed"):
+        other.restore(one.state())

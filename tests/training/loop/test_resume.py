@@ -18,13 +18,15 @@ import yaml
 
 from contracts.errors import EngineError, OutputError, UsageError
 from tests.conftest import ROOT
+from tests.training.loop import tiny
 from tests.training.loop.tiny import assert_same, tiny_config
+from tests.training.toy_sets import write_stripes
 from training.checkpoints import read_checkpoint
 from training.config import TrainConfig
 from training.loop.train import train
 
-LONG = {"epochs": 3, "epoch_samples": 28}
-"""Epochs of seven steps."""
+LONG = {"epochs": 3, "epoch_samples": 28, "batch": 2, "accumulate": 2}
+"""Epochs of seven steps of two batches."""
 
 
 def silent(_line: str) -> None:
@@ -34,7 +36,7 @@ def silent(_line: str) -> None:
 def started(config: TrainConfig, *options: str) -> subprocess.Popen[str]:
     """A training in a process of its own."""
     path = config.output.with_suffix(".yaml")
-    path.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json", exclude_unset=True)), encoding="utf-8")
     return subprocess.Popen(
         [sys.executable, "-m", "tests.training.loop.tiny", str(path), *options],
         cwd=ROOT,
@@ -53,9 +55,9 @@ def in_the_middle(output: Path) -> bool:
     return bool(standing["epoch"] >= 1 and standing["step"] > 0)
 
 
-def wait_for_the_middle(program: subprocess.Popen[str], output: Path) -> None:
+def wait_for_the_middle(program: subprocess.Popen[str], output: Path, within_s: float = 120) -> None:
     """Returns when a state inside the second epoch has been saved."""
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + within_s
     while not in_the_middle(output):
         assert program.poll() is None, program.communicate()[0]
         assert time.monotonic() < deadline
@@ -100,16 +102,68 @@ def test_stopped_after_an_epoch_it_goes_on_to_the_same_weights(tmp_path: Path) -
 
 def test_resumed_when_all_is_done_nothing_changes(undisturbed: Path, tmp_path: Path) -> None:
     shutil.copytree(undisturbed, tmp_path / "run")
+    (tmp_path / "run" / "history.csv").unlink()  # as if killed just after the last save
     harmless = {"workers": 1, "validate_every": 2, "patience": 9, "threads": None}
     best = train(tiny_config(tmp_path / "run", **LONG, **harmless), resume=True, say=silent)
     assert best == tmp_path / "run" / "best.pt"
     assert_same(undisturbed, tmp_path / "run")
+    assert (tmp_path / "run" / "history.csv").read_text() == (undisturbed / "history.csv").read_text()
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method`:DeprecationWarning")  # in torch's own compiler
+@pytest.mark.timeout(900)
+def test_a_compiled_training_goes_on_to_the_same_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
+    write_stripes(tmp_path / "set", "train", 8, seed=1)
+    stripes = [{"path": str(tmp_path / "set"), "layout": "class_folders"}]
+    changes: dict[str, Any] = {"family": "classifier", "variant": "test_resnet", "input": {"size": [64, 64]}}
+    changes |= {"options": {"dropout": 0.5}, "train": stripes, "val": stripes, "compile": True, **LONG}
+    whole, parts = (tiny_config(tmp_path / name, **changes) for name in ("whole", "parts"))
+    train(whole, resume=False, say=silent)
+    program = started(parts, "--save-every", "0")
+    wait_for_the_middle(program, parts.output, within_s=600)
+    program.kill()
+    program.communicate(timeout=60)
+    train(parts, resume=True, say=silent)
+    assert_same(whole.output, parts.output)
+
+
+def test_the_count_to_an_early_end_goes_on(tmp_path: Path) -> None:
+    still: dict[str, Any] = {"freeze_norm": True, "patience": 3}
+    still["optimizer"] = {"name": "sgd", "learning_rate": 1e-12, "schedule": "constant"}
+    train(tiny_config(tmp_path / "whole", epochs=9, **still), resume=False, say=silent)
+    train(tiny_config(tmp_path / "parts", epochs=3, **still), resume=False, say=silent)
+    train(tiny_config(tmp_path / "parts", epochs=9, **still), resume=True, say=silent)
+    assert_same(tmp_path / "whole", tmp_path / "parts")
+    assert (tmp_path / "parts" / "history.csv").read_text().count("\n") == 1 + 4
+
+
+def test_going_on_needs_no_weights_to_start_from_and_keeps_the_last_orders(tmp_path: Path) -> None:
+    train(tiny_config(tmp_path / "first", epochs=1), resume=False, say=silent)
+    start, output = tmp_path / "first" / "last.pt", tmp_path / "second"
+    train(tiny_config(output, epochs=1, start=str(start)), resume=False, say=silent)
+    start.unlink()
+    said: list[str] = []
+    train(tiny_config(output, epochs=2, start=str(start)), resume=True, say=said.append)
+    assert not any(line.startswith("start:") for line in said)
+    assert yaml.safe_load((output / "config.yaml").read_text(encoding="utf-8"))["epochs"] == 2
+
+
+def test_a_set_that_has_grown_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    train(tiny_config(tmp_path / "run", epochs=1), resume=False, say=said.append)
+    train(tiny_config(tmp_path / "run", epochs=2), resume=True, say=said.append)
+    assert not any("as if undisturbed" in line for line in said)
+    monkeypatch.setattr(tiny, "open_set", lambda _config: tiny.TinySet(13, 0, tiny.CLASSES))
+    train(tiny_config(tmp_path / "run", epochs=3), resume=True, say=said.append)
+    assert any("had 12 samples" in line and "as if undisturbed" in line for line in said)
 
 
 @pytest.mark.parametrize(
     ("changes", "named"),
     [
-        ({"batch": 2}, "batch"),
+        ({"batch": 4}, "batch"),
         ({"optimizer": {"learning_rate": 1.0}}, "optimizer.learning_rate"),
         ({"seed": 1, "augment": {"flip": 0.25}}, "augment.flip, seed"),
     ],

@@ -33,6 +33,8 @@ def test_settings_reach_every_place(tmp_path: Path) -> None:
     ("setting", "named"),
     [
         ("epoch=7", "unknown key 'epoch'.*'epochs'"),
+        ("seed=-1", "seed: .*greater than or equal to 0"),
+        (f"seed={2**63}", "seed: .*less than"),
         ("epochs=0", "epochs: .*greater than or equal to 1"),
         ("train.5.weight=1", "no such place"),
         ("family.name=1", "no such place"),

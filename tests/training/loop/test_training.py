@@ -16,6 +16,7 @@ from training.config import TrainConfig
 from training.loop.start import with_input
 from training.loop.train import train
 from training.networks.families import build
+from training.train_command import configured
 
 
 def trained(config: TrainConfig) -> list[str]:
@@ -34,7 +35,7 @@ def test_it_learns_and_leaves_everything_that_is_promised(tmp_path: Path) -> Non
     assert [row["epoch"] for row in rows] == list("1234")
     assert float(rows[-1]["loss/all"]) < 0.8 * float(rows[0]["loss/all"])
     assert float(rows[-1]["drivable/iou"]) > 0.5
-    assert TrainConfig.from_file(output / "config.yaml") == with_input(config)
+    assert configured(output / "config.yaml", []) == with_input(config)
     assert (output / "curves.png").read_bytes().startswith(b"\x89PNG")
     assert list((output / "tensorboard").iterdir())
     subject = open_subject(output / "best.pt")
@@ -44,7 +45,8 @@ def test_it_learns_and_leaves_everything_that_is_promised(tmp_path: Path) -> Non
 
 def test_what_is_learned_does_not_depend_on_the_number_of_workers(tmp_path: Path) -> None:
     for workers in (0, 2):
-        trained(tiny_config(tmp_path / str(workers), workers=workers, epochs=2, augment={"mosaic": 0.5}))
+        mosaic = {"mosaic": 0.5, "mosaic_stop_epochs": 1}
+        trained(tiny_config(tmp_path / str(workers), workers=workers, epochs=2, augment=mosaic))
     assert_same(tmp_path / "0", tmp_path / "2")
 
 
@@ -131,6 +133,7 @@ def test_validation_every_so_many_epochs_and_at_the_end(tmp_path: Path) -> None:
             "needs the classes of 'drivable'",
         ),
         ({"train": [{"path": "x", "layout": "tiny", "folder_weights": {"c": 1}}]}, "no group 'c'"),
+        ({"loss": {"drivable": 0, "lane": 0}}, "no loss teaches"),
     ],
 )
 def test_what_cannot_work_fails_before_the_first_step(tmp_path: Path, changes: dict[str, Any], named: str) -> None:
@@ -138,6 +141,13 @@ def test_what_cannot_work_fails_before_the_first_step(tmp_path: Path, changes: d
     with pytest.raises(UsageError, match=named):
         train(tiny_config(tmp_path / "run", **changes), resume=False, say=said.append)
     assert not any(line.startswith("epoch") for line in said)
+
+
+def test_what_will_disappoint_is_said_before(tmp_path: Path) -> None:
+    said = trained(tiny_config(tmp_path / "run", epochs=1, augment={"mosaic": 0.5}))
+    warnings = [line for line in said if line.startswith("warning: ")]
+    assert any("12 samples are few" in line for line in warnings)
+    assert any("no epoch sees mosaics" in line for line in warnings)
 
 
 def test_a_training_that_diverges_stops_and_names_the_term(tmp_path: Path) -> None:

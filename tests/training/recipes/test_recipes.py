@@ -46,6 +46,7 @@ MAP = {"classes": ("road", "lane", "sky")}
             "class_weights: neither weights by name nor 'computed'",
         ),
         ("ddrnet", "23-slim", MAP, {"class_weights": {"lane": -2}}, "greater than or equal to 0"),
+        ("ddrnet", "23-slim", MAP, {"auxiliary": 0.4}, "no auxiliary head → options: {auxiliary: true}"),
         ("ddrnet", "23-slim", MAP, {"gamma": 0.5}, "greater than or equal to 1"),
         ("twinlitenet", "standard", TWO_MASKS, {"lane": "much"}, "valid number"),
         ("yolov5", "n", {"boxes": ("car",)}, {}, "a yolov5 network cannot be trained here"),
