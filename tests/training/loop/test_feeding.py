@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import subprocess
+import sys
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -13,10 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
 from contracts.errors import EngineError, RoadStreamError, SourceError, UsageError
+from tests.conftest import ROOT
 from tests.training.loop.tiny import PlainRecipe, TinySet, tiny_config
 from training.config import SetConfig
 from training.data.batch import Batch, collate
@@ -197,15 +202,24 @@ def test_a_batch_norm_without_statistics_is_a_usage_error(tmp_path: Path) -> Non
         nn.BatchNorm2d(3)(torch.zeros(1, 3, 1, 1))
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script_method`:DeprecationWarning")  # in torch's own compiler
-def test_without_a_compiler_compile_is_an_engine_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from torch._inductor import config as inductor
-
-    monkeypatch.setattr(inductor.cpp, "cxx", (None, str(tmp_path / "no-compiler")))
-    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
-    compiled = torch.compile(nn.Conv2d(3, 1, 1))
-    with pytest.raises(EngineError, match=r"cannot compile.*compile: false"), explained(CPU, compiled=True):
-        compiled(torch.zeros(1, 3, 2, 2))
+def test_without_a_compiler_compile_is_an_engine_error(tmp_path: Path) -> None:
+    """In a process of its own: the compiler remembers for good what it found."""
+    path = tmp_path / "train.yaml"
+    config = tiny_config(tmp_path / "run", compile=True)
+    path.write_text(yaml.safe_dump(config.model_dump(mode="json")), encoding="utf-8")
+    nowhere = {"CXX": str(tmp_path / "no-compiler"), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.training.loop.tiny", str(path)],
+        cwd=ROOT,
+        env={**os.environ, **nowhere},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == EngineError.exit_code, done.stderr
+    assert "cannot compile" in done.stdout.splitlines()[-1]
+    assert "compile: false" in done.stdout.splitlines()[-1]
 
 
 def test_what_was_saved_of_another_network_is_refused(tmp_path: Path) -> None:
