@@ -99,15 +99,20 @@ def test_corners_to_yolo(tmp_path: Path) -> None:
     assert sample.boxes[0].tolist() == pytest.approx([4, 8, 20, 40], abs=1e-4)
 
 
-def test_polygons_to_maps(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("options", "inside", "outside"),
+    [(("--background", "255"), 3, 255), (("--remap", "classes:*:3=1"), 1, 0)],
+    ids=["background", "remapped"],
+)
+def test_polygons_to_maps(tmp_path: Path, options: tuple[str, str], inside: int, outside: int) -> None:
     put_picture(tmp_path / "set/images/train/a.png")
     put_text(tmp_path / "set/labels/train/a.txt", "3 0 0 0.5 0 0.5 1 0 1\n")
-    words = ("--layout", "yolo_polygons", "--classes", "classes=a,b,c,d", "--background", "255")
+    words = ("--layout", "yolo_polygons", "--classes", "classes=a,b,c,d", *options)
     data("convert", tmp_path / "set", *words, "--to", "masks", "--output", tmp_path / "maps")
     found = cv2.imread(str(tmp_path / "maps/labelmap/train/a.png"), cv2.IMREAD_UNCHANGED)
     assert found is not None
     assert found.shape == (SIZE[1], SIZE[0])
-    assert found[0].tolist() == [3] * 32 + [255] * 32
+    assert found[0].tolist() == [inside] * 32 + [outside] * 32
 
 
 def test_remapped_while_converting(tmp_path: Path) -> None:
@@ -126,16 +131,6 @@ def test_nothing_is_written_into_a_folder_that_holds_something(tmp_path: Path) -
         with pytest.raises(UsageError):
             data("convert", tmp_path / "set", "--to", "coco", "--output", output)
     assert sorted(path.read_bytes() for path in (tmp_path / "set").rglob("*") if path.is_file()) == before
-
-
-def test_remapped_while_drawn(tmp_path: Path) -> None:
-    put_picture(tmp_path / "set/images/train/a.png")
-    put_text(tmp_path / "set/labels/train/a.txt", "3 0 0 0.5 0 0.5 1 0 1\n")
-    words = ("--layout", "yolo_polygons", "--classes", "classes=a,b,c,d", "--remap", "classes:*:3=1")
-    data("convert", tmp_path / "set", *words, "--to", "masks", "--output", tmp_path / "maps")
-    found = cv2.imread(str(tmp_path / "maps/labelmap/train/a.png"), cv2.IMREAD_UNCHANGED)
-    assert found is not None
-    assert found[0].tolist() == [1] * 32 + [0] * 32
 
 
 @pytest.mark.parametrize("form", ["yolo", "coco", "masks"])
