@@ -3,6 +3,7 @@
 ``path`` is that JSON, or the folder that holds ``annotations/*SPLIT*.json`` (or one such JSON by itself). Pictures are
 searched by ``file_name`` beside the JSON, in ``images/``, ``SPLIT/``, ``SPLIT2017/`` and ``images/SPLIT/`` of the
 folder. Ids count the categories in the order of their COCO ids, from 0. A crowd is a region that does not count.
+``width`` and ``height`` of an image, if there, must be the picture's.
 """
 
 from __future__ import annotations
@@ -25,13 +26,19 @@ _LARGEST = 1e6
 
 @dataclass(frozen=True, slots=True)
 class CocoSet(BoxFileSet):
-    """boxes: of each entry, by its name."""
+    """boxes, sizes: of each entry, by its name; sizes as the file says them, (width, height)."""
 
     boxes: Mapping[str, Boxes]
+    sizes: Mapping[str, tuple[Any, Any]]
 
     def boxes_of(self, entry: Entry, width: int, height: int) -> Boxes | None:
-        """Every picture of the file is labelled."""
-        del width, height
+        """Every picture of the file is labelled. Raises SourceError where it was labelled at another size."""
+        said = self.sizes[entry.name]
+        if None not in said and said != (width, height):
+            raise SourceError(
+                f"{entry.labels[BOXES]} says {said[0]}x{said[1]} of {entry.name}, the picture is {width}x{height}",
+                "label it again, or give the pictures that were labelled",
+            )
         return self.boxes[entry.name]
 
 
@@ -50,7 +57,7 @@ def open_set(config: SetConfig) -> CocoSet:
             missing = f"image {of}" if of not in annotations else f"category {category}"
             raise SourceError(f"{file}: an annotation is of {missing}, which is not there", "mend the file")
         annotations[of].append(annotation)
-    entries, boxes = [], {}
+    entries, boxes, sizes = [], {}, {}
     folders = _folders(root, file, config.split)
     for image in sorted(data["images"], key=lambda image: natural_key(str(image["file_name"]))):
         entry = _entry(str(image["file_name"]), folders, file)
@@ -58,7 +65,8 @@ def open_set(config: SetConfig) -> CocoSet:
             raise SourceError(f"{file}: two images are called {entry.name}", "mend the file")
         entries.append(entry)
         boxes[entry.name] = _boxes(annotations[int(image["id"])], ids, file)
-    return CocoSet(root, tuple(entries), {BOXES: tuple(str(each["name"]) for each in categories)}, boxes)
+        sizes[entry.name] = image.get("width"), image.get("height")
+    return CocoSet(root, tuple(entries), {BOXES: tuple(str(each["name"]) for each in categories)}, boxes, sizes)
 
 
 def read_coco(file: Path) -> Mapping[str, list[Mapping[str, Any]]]:

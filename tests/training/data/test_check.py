@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.training.data.commanding import data
-from tests.training.data.folders import SIZE, picture, put, put_picture, put_text, put_yolo
+from tests.training.data.folders import SIZE, picture, put, put_coco, put_picture, put_text, put_yolo
 from tests.training.data.test_readers import LABELS
 
 FULL = {name: boxes or [(0, (1.0, 1.0, 9.0, 9.0))] for name, boxes in LABELS.items()}
@@ -64,6 +64,16 @@ def test_a_fault(tmp_path: Path, fault: str) -> None:
     assert lines[0].endswith(f"[{kind}]")
     assert lines[1] == f"{severity}s [{kind}]: 1"
     assert data("check", tmp_path)[0] == 0
+
+
+def test_coco_labelled_at_another_size(tmp_path: Path) -> None:
+    file = put_coco(tmp_path, FULL, {1: "car", 2: "bus"}) / "annotations/instances_train.json"
+    file.write_text(file.read_text().replace(f'"width": {SIZE[0]}', f'"width": {2 * SIZE[0]}', 1))
+    code, lines = data("check", tmp_path, "--strict")
+    assert code == 3
+    assert len(lines) == 2, lines
+    assert f"says {2 * SIZE[0]}x{SIZE[1]} of" in lines[0]
+    assert lines[0].endswith(f"the picture is {SIZE[0]}x{SIZE[1]} [labels]")
 
 
 def test_maps_of_classes(tmp_path: Path) -> None:
