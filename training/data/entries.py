@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from contracts.errors import OutputError, UsageError
-from training.data.drive import DriveSet
 from training.data.fileset import Entry, FileSet
-from training.data.sample import BOXES
 from training.data.view import View
 from training.files import written
 
@@ -26,24 +24,14 @@ def entries_of(samples: View) -> list[Entry]:
     base = samples.base
     if isinstance(base, FileSet):
         return [base.entries[index] for index in samples.indices]
-    if isinstance(base, DriveSet):
-        chosen = zip(samples.indices, samples.groups, strict=True)
-        return [_drive_entry(base, base.names[index], group) for index, group in chosen]
     raise UsageError("the pictures of this layout are not files", "give a folder of pictures")
 
 
 def root_of(samples: View) -> Path:
     """The folder that the files lie in; raises UsageError as ``entries_of``."""
-    if isinstance(samples.base, FileSet | DriveSet):
+    if isinstance(samples.base, FileSet):
         return samples.base.root
     raise UsageError("the pictures of this layout are not files", "give a folder of pictures")
-
-
-def _drive_entry(base: DriveSet, name: str, group: str) -> Entry:
-    places = {BOXES: ("boxes", ".txt"), "drivable": ("drivable", ".png"), "lane": ("lane", ".png")}
-    files = {head: base.root / folder / base.split / f"{name}{end}" for head, (folder, end) in places.items()}
-    labels = {head: path for head, path in files.items() if path.is_file()}
-    return Entry(f"{base.split}/{name}", base.root / "images" / base.split / f"{name}.jpg", group, labels)
 
 
 def new_folder(path: Path, inputs: Iterable[Path]) -> Path:

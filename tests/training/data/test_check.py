@@ -101,6 +101,21 @@ def test_sets_without_files_and_drives(tmp_path: Path) -> None:
     assert lines[-1] == "errors [class]: 1"
 
 
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [("1 .99 .5 .2 .2 .9", "range"), ("1 1.5 .5 .2 .2 .9", "range"), ("7 .5 .5 .2 .2 .9", "class"), ("1 .5", "labels")],
+)
+def test_boxes_of_a_drive_are_seen_as_they_were_written(tmp_path: Path, line: str, kind: str) -> None:
+    put_picture(tmp_path / "images/train/z_0.jpg")
+    put_text(tmp_path / "boxes/train/z_0.txt", line + "\n")
+    put(tmp_path / "drivable/train/z_0.png", np.zeros((SIZE[1], SIZE[0]), np.uint8))
+    put(tmp_path / "lane/train/z_0.png", np.zeros((SIZE[1], SIZE[0]), np.uint8))
+    code, lines = data("check", tmp_path, "--strict")
+    assert code == 3
+    assert lines[-1] == f"errors [{kind}]: 1"
+    assert "z_0" in lines[0]
+
+
 def test_many_findings_are_counted_and_cut(tmp_path: Path) -> None:
     put_yolo(tmp_path, {f"f{number}": [] for number in range(9)})
     _, lines = data("check", tmp_path, "--most-lines", "3")
