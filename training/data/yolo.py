@@ -126,7 +126,7 @@ def _listed(root: Path, facts: Mapping[str, Any], split: str) -> list[Path]:
 
 def _from_list(path: Path) -> list[Path]:
     """A picture per line, relative to the list's folder; the first word where more follow."""
-    lines = [line.strip() for line in read_file(path, "list of pictures", SourceError).splitlines()]
+    lines = [line.strip() for line in read_file(path, "list of pictures", SourceError, names=True).splitlines()]
     first = [line if line.lower().endswith(PICTURES) else line.split()[0] for line in lines if line]
     return [path.parent / name for name in first]
 
