@@ -9,6 +9,7 @@ folder. Ids count the categories in the order of their COCO ids, from 0. A crowd
 from __future__ import annotations
 
 import json
+import os
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -156,7 +157,18 @@ def _folders(root: Path, file: Path, split: str) -> list[Path]:
 
 
 def _entry(file_name: str, folders: Iterable[Path], file: Path) -> Entry:
-    """Where the picture is not found, the first place it was searched in: reading it says so."""
+    """Where the picture is not found, the first place it was searched in: reading it says so.
+
+    Raises SourceError for what is no file's name anywhere.
+    """
+    try:
+        os.fsencode(file_name)
+    except UnicodeEncodeError:
+        possible = False
+    else:
+        possible = "\0" not in file_name
+    if not possible:
+        raise SourceError(f"{file}: no file can be called {file_name!r}", "mend its file_name")
     places = [folder / file_name for folder in folders]
     picture = next((place for place in places if place.is_file()), places[0])
     relative = Path(file_name)

@@ -15,7 +15,15 @@ from contracts.errors import SourceError, UsageError
 from contracts.text import did_you_mean
 from training.config import SetConfig
 from training.data.corner_json import Shape, read_shapes
-from training.data.fileset import Boxes, BoxFileSet, Entry, MissingSplitError, pictures_in, required_folder
+from training.data.fileset import (
+    Boxes,
+    BoxFileSet,
+    Entry,
+    MissingSplitError,
+    naming_cure,
+    pictures_in,
+    required_folder,
+)
 from training.data.sample import BOXES
 
 _SPLITS = ("train", "val", "valid", "test")
@@ -104,5 +112,5 @@ def _names(root: Path) -> tuple[str, ...]:
         raise unreadable[0]
     names = {shape.label for shape in shapes if isinstance(shape.label, str)}
     if not names or any(isinstance(shape.label, int) for shape in shapes):
-        raise UsageError(f"{root} does not name its classes", f"give them: classes: {{{BOXES}: [front, back, …]}}")
+        raise UsageError(f"{root} does not name its classes", naming_cure(BOXES))
     return tuple(sorted(names))

@@ -128,12 +128,23 @@ def test_corners_that_cannot_be_read_hide_nothing(tmp_path: Path) -> None:
     without = data("check", tmp_path, "--strict")
     assert without == data("check", tmp_path, "--strict", "--classes", "boxes=front")
     assert [line.rsplit("[", 1)[1] for line in without[1][:2]] == ["labels]", "unreadable]"]
-    with pytest.raises(SourceError, match="a.json"):
+    with pytest.raises(SourceError, match=r"a[.]json"):
         opened(tmp_path, "corners")[0]
     for name in "bc":
         put_text(tmp_path / f"{name}.json", "{")
-    with pytest.raises(SourceError, match="a.json"):
+    with pytest.raises(SourceError, match=r"a[.]json"):
         opened(tmp_path, "corners")
+
+
+@pytest.mark.parametrize("form", ["the file", "the folder"])
+def test_a_coco_file_without_images_is_no_set(tmp_path: Path, form: str) -> None:
+    put_coco(tmp_path, {}, {1: "car"})
+    where = tmp_path / "annotations/instances_train.json" if form == "the file" else tmp_path
+    with pytest.raises(SourceError, match="no pictures"):
+        data("check", where, "--strict")
+    put_coco(tmp_path, FULL, {1: "car", 2: "bus"}, split="val")
+    if form == "the folder":
+        assert data("check", tmp_path, "--strict") == (0, ["nothing found"])
 
 
 def test_maps_of_classes(tmp_path: Path) -> None:

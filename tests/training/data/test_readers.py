@@ -204,6 +204,19 @@ def test_boxes_are_cut_at_the_edge(tmp_path: Path) -> None:
     assert sample.boxes.tolist() == [[0, 10, 5, 48]]
 
 
+@pytest.mark.parametrize("layout", ["yolo", "corners"])
+def test_missing_class_names_are_asked_for_as_the_command_takes_them(tmp_path: Path, layout: str) -> None:
+    put_picture(tmp_path / "images/a.png")
+    if layout == "yolo":
+        put_text(tmp_path / "labels/a.txt", "0 0.5 0.5 0.1 0.1\n")
+    else:
+        put_json(tmp_path / "images/a.json", {"class_id": 0, "points": [[1, 1], [5, 5]]})
+    with pytest.raises(UsageError) as caught:
+        opened(tmp_path, layout)
+    assert "--classes boxes=car,bus" in caught.value.cure
+    assert "classes: {boxes: [car, bus]}" in caught.value.cure
+
+
 def test_a_box_of_negative_size_is_not_turned_round(tmp_path: Path) -> None:
     put_yolo(tmp_path, {"a": []})
     put_text(tmp_path / "labels/train/a.txt", "0 0.5 0.5 -.2 .2\n1 0.5 0.5 0.25 0.25\n")
@@ -244,6 +257,7 @@ WRONG: list[tuple[str, str, type[RoadStreamError]]] = [
     ("data.yaml", "train: images/train\n", UsageError),
     ("data.yaml", "train: nowhere\nnames: [car]\n", SourceError),
     ("data.yaml", "names: [", UsageError),
+    ("data.yaml", "train: images/train\nnc: 3\nnames: [car, bus]\n", UsageError),
 ]
 
 
