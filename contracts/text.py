@@ -1,8 +1,9 @@
-"""Small helpers for what people read: the nearest known name, a package's version."""
+"""Small helpers for what people read: the nearest known name, numbers of things, a package's version."""
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from importlib import metadata
 
@@ -18,6 +19,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     words = sorted(known)
     match = nearest(word, words)
     return f"did you mean {match!r}?" if match else f"known: {', '.join(words)}"
+
+
+def counted(number: int, thing: str, things: str = "") -> str:
+    """``1 picture``, ``2 pictures``; things: the plural where it is not thing and an s."""
+    return f"{number} {thing}" if number == 1 else f"{number} {things or thing + 's'}"
+
+
+def printable(text: str) -> str:
+    r"""Text that any UTF-8 stream takes: bytes of a file's name that are no UTF-8 as ``\xe9``."""
+    shown = re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", text)
+    return shown.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def installed_version(package: str) -> str:

@@ -47,10 +47,13 @@ def read_yaml(text: str, where: str, error: ErrorMaker) -> dict[str, Any]:
     return data
 
 
-def read_file(path: Path, what: str, error: ErrorMaker) -> str:
-    """The text of a small UTF-8 file; raises ``error`` when it cannot be read."""
+def read_file(path: Path, what: str, error: ErrorMaker, *, names: bool = False) -> str:
+    """The text of a UTF-8 file without the mark (BOM) that some editors put first; raises ``error`` when it cannot.
+
+    names: it lists files, whose names may be no UTF-8: bytes that are none become what ``os.fsdecode`` makes of them.
+    """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig", errors="surrogateescape" if names else "strict")
     except (OSError, UnicodeDecodeError) as fault:
         reason = fault.strerror if isinstance(fault, OSError) else "not UTF-8 text"
         raise error(f"cannot read {what} {path}: {reason}", "check the path") from fault

@@ -82,6 +82,9 @@ REMAP = """\
 Rules of one --remap apply at once, so two ids can change places. All label files of the heads named are written, in
 the folders they have in the set; other files are not. A folder is what report calls so. Labels can also be
 remapped while they are read, without any file: remap: of a set in the training's configuration.
+
+--in-place writes no id that is no class of the set (--classes names more), and refuses a label file that is a link:
+its file may be another set's too.
 """
 LIST = f"""\
   python -m training data list data/road --output lists                 train.txt, val.txt …, as YOLO reads them

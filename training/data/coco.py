@@ -9,7 +9,9 @@ folder. Ids count the categories in the order of their COCO ids, from 0. A crowd
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,13 +28,19 @@ _LARGEST = 1e6
 
 @dataclass(frozen=True, slots=True)
 class CocoSet(BoxFileSet):
-    """boxes, sizes: of each entry, by its name; sizes as the file says them, (width, height)."""
+    """boxes, sizes: of each entry, by its name; sizes as the file says them, (width, height).
+
+    faults: entry → why it has no boxes: an annotation of it gives none.
+    """
 
     boxes: Mapping[str, Boxes]
+    faults: Mapping[str, str]
     sizes: Mapping[str, tuple[Any, Any]]
 
     def boxes_of(self, entry: Entry, width: int, height: int) -> Boxes | None:
-        """Every picture of the file is labelled. Raises SourceError where it was labelled at another size."""
+        """Every picture of the file is labelled. Raises SourceError where it was so at another size or wrongly."""
+        if entry.name in self.faults:
+            raise SourceError(self.faults[entry.name], "mend its bbox; data check names all such")
         said = self.sizes[entry.name]
         if None not in said and said != (width, height):
             raise SourceError(
@@ -57,16 +65,20 @@ def open_set(config: SetConfig) -> CocoSet:
             missing = f"image {of}" if of not in annotations else f"category {category}"
             raise SourceError(f"{file}: an annotation is of {missing}, which is not there", "mend the file")
         annotations[of].append(annotation)
-    entries, boxes, sizes = [], {}, {}
+    entries, boxes, faults, sizes = [], {}, {}, {}
     folders = _folders(root, file, config.split)
     for image in sorted(data["images"], key=lambda image: natural_key(str(image["file_name"]))):
         entry = _entry(str(image["file_name"]), folders, file)
-        if entry.name in boxes:
+        if entry.name in sizes:
             raise SourceError(f"{file}: two images are called {entry.name}", "mend the file")
         entries.append(entry)
-        boxes[entry.name] = _boxes(annotations[int(image["id"])], ids, file)
         sizes[entry.name] = image.get("width"), image.get("height")
-    return CocoSet(root, tuple(entries), {BOXES: tuple(str(each["name"]) for each in categories)}, boxes, sizes)
+        try:
+            boxes[entry.name] = _boxes(annotations[int(image["id"])], ids)
+        except ValueError as fault:
+            faults[entry.name] = f"{file}: {entry.name}: {fault}"
+    classes = {BOXES: tuple(str(each["name"]) for each in categories)}
+    return CocoSet(root, tuple(entries), classes, boxes, faults, sizes)
 
 
 def read_coco(file: Path) -> Mapping[str, list[Mapping[str, Any]]]:
@@ -87,14 +99,17 @@ def read_coco(file: Path) -> Mapping[str, list[Mapping[str, Any]]]:
 def box_of(annotation: Mapping[str, Any]) -> tuple[float, float, float, float]:
     """x1 y1 x2 y2 in pixels, from ``bbox`` or around the polygons of ``segmentation``. Raises ValueError."""
     if annotation.get("bbox"):
-        left, top, width, height = (_sensible(number) for number in annotation["bbox"])
+        numbers = [_sensible(number) for number in annotation["bbox"]]
+        if len(numbers) != 4:
+            raise ValueError(f"bbox has {len(numbers)} numbers, not 4")
+        left, top, width, height = numbers
         return left, top, left + width, top + height
     polygons = annotation.get("segmentation")
     if not isinstance(polygons, list) or not any(polygons):
         raise ValueError("neither bbox nor polygons")
-    numbers = [[_sensible(number) for number in polygon] for polygon in polygons]
-    across = [x for polygon in numbers for x in polygon[::2]]
-    down = [y for polygon in numbers for y in polygon[1::2]]
+    rings = [[_sensible(number) for number in polygon] for polygon in polygons]
+    across = [x for ring in rings for x in ring[::2]]
+    down = [y for ring in rings for y in ring[1::2]]
     return min(across), min(down), max(across), max(down)
 
 
@@ -102,19 +117,21 @@ def _sensible(number: Any) -> float:
     """Raises ValueError, TypeError."""
     found = float(number)
     if not abs(found) < _LARGEST:
-        raise ValueError(f"{number} is no place in a picture")
+        raise ValueError(f"{reprlib.repr(number)} is no place in a picture")
     return found
 
 
-def _boxes(annotations: Iterable[Mapping[str, Any]], ids: Mapping[int, int], file: Path) -> Boxes:
-    """Raises SourceError."""
-    found = list(annotations)
-    try:
-        corners = [box_of(annotation) for annotation in found]
-    except (ValueError, TypeError, OverflowError) as fault:
-        raise SourceError(f"{file}: an annotation has no box: {fault}", "mend its bbox") from fault
-    counts = [not annotation.get("iscrowd") for annotation in found]
-    return Boxes.of(corners, [ids[int(annotation["category_id"])] for annotation in found], counts)
+def _boxes(annotations: Sequence[Mapping[str, Any]], ids: Mapping[int, int]) -> Boxes:
+    """Raises ValueError that names the annotation."""
+    corners = []
+    for annotation in annotations:
+        try:
+            corners.append(box_of(annotation))
+        except (ValueError, TypeError, OverflowError) as fault:
+            which = f"annotation {reprlib.repr(annotation['id'])}" if "id" in annotation else "an annotation without id"
+            raise ValueError(f"{which} has no box: {fault}") from fault
+    counts = [not annotation.get("iscrowd") for annotation in annotations]
+    return Boxes.of(corners, [ids[int(annotation["category_id"])] for annotation in annotations], counts)
 
 
 def _located(path: Path, split: str) -> tuple[Path, Path]:
@@ -140,7 +157,18 @@ def _folders(root: Path, file: Path, split: str) -> list[Path]:
 
 
 def _entry(file_name: str, folders: Iterable[Path], file: Path) -> Entry:
-    """Where the picture is not found, the first place it was searched in: reading it says so."""
+    """Where the picture is not found, the first place it was searched in: reading it says so.
+
+    Raises SourceError for what is no file's name anywhere.
+    """
+    try:
+        os.fsencode(file_name)
+    except UnicodeEncodeError:
+        possible = False
+    else:
+        possible = "\0" not in file_name
+    if not possible:
+        raise SourceError(f"{file}: no file can be called {file_name!r}", "mend its file_name")
     places = [folder / file_name for folder in folders]
     picture = next((place for place in places if place.is_file()), places[0])
     relative = Path(file_name)

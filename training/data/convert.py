@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import SourceError, UsageError
+from contracts.text import printable
 from training.data.entries import Way, brought, entries_of
-from training.data.fileset import Boxes, Entry, FileSet, read_picture
+from training.data.fileset import Boxes, Entry, FileSet, naming_cure, read_picture
 from training.data.progress import Say, worked
 from training.data.sample import BOXES, UNCOUNTED
 from training.data.view import Remap, View, remapped_ids, remapped_mask, rules_of
@@ -69,6 +70,8 @@ def to_coco(sets: dict[str, View], output: Path, way: Way, say: Say) -> None:
     Raises SourceError, OutputError, UsageError.
     """
     categories = [{"id": number, "name": name} for number, name in enumerate(_box_names(sets), 1)]
+    for samples in sets.values():
+        _require_utf8(entries_of(samples))
     for split, samples in sets.items():
         images: list[dict[str, Any]] = []
         annotations: list[dict[str, Any]] = []
@@ -87,6 +90,15 @@ def to_coco(sets: dict[str, View], output: Path, way: Way, say: Say) -> None:
             ]
         data = {"images": images, "annotations": annotations, "categories": categories}
         put_json(output / "annotations" / f"instances_{split}.json", data)
+
+
+def _require_utf8(entries: Sequence[Entry]) -> None:
+    """Raises SourceError for a labelled picture that JSON cannot name."""
+    for entry in entries:
+        name = f"{entry.name}{entry.picture.suffix}"
+        if BOXES in entry.labels and printable(name) != name:
+            shown = printable(str(entry.picture))
+            raise SourceError(f"the name of {shown} is not UTF-8, which COCO's JSON must be", "rename it")
 
 
 def _annotations(labelled: _Labelled, kinds: int) -> list[dict[str, Any]]:
@@ -140,7 +152,7 @@ def _box_names(sets: dict[str, View]) -> tuple[str, ...]:
     """Raises UsageError where a set has no boxes or the splits name them differently."""
     found = {samples.classes.get(BOXES, ()) for samples in sets.values()}
     if len(found) != 1 or () in found:
-        raise UsageError("there are no boxes, or the splits name their classes differently", "give --classes boxes=…")
+        raise UsageError("there are no boxes, or the splits name their classes differently", naming_cure(BOXES))
     return next(iter(found))
 
 

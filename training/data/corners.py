@@ -15,7 +15,15 @@ from contracts.errors import SourceError, UsageError
 from contracts.text import did_you_mean
 from training.config import SetConfig
 from training.data.corner_json import Shape, read_shapes
-from training.data.fileset import Boxes, BoxFileSet, Entry, MissingSplitError, pictures_in, required_folder
+from training.data.fileset import (
+    Boxes,
+    BoxFileSet,
+    Entry,
+    MissingSplitError,
+    naming_cure,
+    pictures_in,
+    required_folder,
+)
 from training.data.sample import BOXES
 
 _SPLITS = ("train", "val", "valid", "test")
@@ -47,7 +55,7 @@ def class_id_of(shape: Shape, names: tuple[str, ...], path: Path) -> int:
 def open_set(config: SetConfig) -> CornerSet:
     """A split of the folder. Without ``classes`` every JSON of every split is read for the names in it, sorted.
 
-    Raises SourceError, UsageError.
+    One that cannot be read is passed over here: reading its picture says so. Raises SourceError, UsageError.
     """
     root = required_folder(Path(config.path), "give the folder of pictures and JSON files")
     pictures = pictures_in(_pictures_folder(root, config.split))
@@ -84,14 +92,25 @@ def _entry(picture: Path, root: Path) -> Entry:
 
 
 def _names(root: Path) -> tuple[str, ...]:
-    """The names in all files of all splits, sorted. Raises UsageError where they give ids only."""
+    """The names in all files of all splits that can be read, sorted.
+
+    Raises UsageError where they give ids only, SourceError where none can be read.
+    """
     folders: set[Path] = set()
     for split in _SPLITS:
         with suppress(MissingSplitError):  # not there
             folders.add(_pictures_folder(root, split))
     entries = [_entry(picture, root) for folder in folders for picture in pictures_in(folder)]
-    shapes = [shape for entry in entries if entry.labels for shape in read_shapes(entry.labels[BOXES])]
+    shapes: list[Shape] = []
+    unreadable: list[SourceError] = []
+    for entry in entries:
+        try:
+            shapes += read_shapes(entry.labels[BOXES]) if entry.labels else []
+        except SourceError as fault:
+            unreadable.append(fault)
+    if unreadable and not shapes:
+        raise unreadable[0]
     names = {shape.label for shape in shapes if isinstance(shape.label, str)}
     if not names or any(isinstance(shape.label, int) for shape in shapes):
-        raise UsageError(f"{root} does not name its classes", f"give them: classes: {{{BOXES}: [front, back, …]}}")
+        raise UsageError(f"{root} does not name its classes", naming_cure(BOXES))
     return tuple(sorted(names))

@@ -181,6 +181,11 @@ def natural_key(text: str) -> list[tuple[int, int | str]]:
     return [(0, int(part)) if part.isdecimal() else (1, part) for part in re.split(r"(\d+)", text) if part]
 
 
+def naming_cure(head: str) -> str:
+    """What to do where a set does not name its classes: on the command line, in a training's configuration."""
+    return f"give --classes {head}=car,bus (in a configuration classes: {{{head}: [car, bus]}})"
+
+
 def required_folder(folder: Path, cure: str) -> Path:
     """The folder; raises SourceError where it is none."""
     if not folder.is_dir():

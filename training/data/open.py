@@ -7,6 +7,7 @@ from importlib import import_module
 from contracts.errors import UsageError
 from contracts.text import did_you_mean
 from training.config import SetConfig
+from training.data.fileset import MissingSplitError
 from training.data.sample import SampleSet
 from training.data.view import View, viewed
 
@@ -30,8 +31,10 @@ def open_set(config: SetConfig) -> View:
 
 
 def open_layout(config: SetConfig) -> SampleSet:
-    """The set as it lies on disk: ids as in the files, all samples. Raises UsageError, SourceError."""
+    """The set as it lies on disk: ids as in the files, all samples, at least one. Raises UsageError, SourceError."""
     if config.layout not in LAYOUTS:
         raise UsageError(f"no layout is called {config.layout!r}", did_you_mean(config.layout, LAYOUTS))
     found: SampleSet = import_module(LAYOUTS[config.layout]).open_set(config)
+    if not len(found):
+        raise MissingSplitError(f"{config.path} has no pictures for {config.split!r}", "check path and split")
     return found

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from contracts.errors import SourceError, UsageError
+from contracts.text import counted
 from contracts.validation import read_file
 from training.data.entries import entries_of, root_of
 from training.data.fileset import read_ids
@@ -20,19 +21,20 @@ from training.data.writing import put_mask, put_text
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """rules: {id in the file: id that is meant}."""
+    """rules: {id in the file: id that is meant}. classes: how many the head has."""
 
     source: Path
     target: Path
     rules: Mapping[int, int]
+    head: str
+    classes: int
 
 
 def relabel(sets: Sequence[View], output: Path | None, say: Say) -> int:
     """Writes every label file of the remapped heads; returns how many differ from what was there.
 
     output: a new folder that gets them under their names relative to the set; None: they are replaced, each in one
-    step, if no rule's result is another rule's beginning (a work cut short could not be taken up again). Raises
-    UsageError, SourceError, OutputError.
+    step, if that does no harm (``_require_replaceable``). Raises UsageError, SourceError, OutputError.
     """
     jobs = {job.source: job for samples in sets for job in _jobs(samples, output)}
     if not jobs:
@@ -40,12 +42,29 @@ def relabel(sets: Sequence[View], output: Path | None, say: Say) -> int:
     if any(job.source.suffix == ".txt" and UNCOUNTED in job.rules.values() for job in jobs.values()):
         raise UsageError("text files cannot say 255, does not count", "remap while reading: remap: of the set, --remap")
     if output is None:
-        for job in jobs.values():
-            chained = set(job.rules.values()) & set(job.rules) - {old for old, new in job.rules.items() if old == new}
-            if chained:
-                raise UsageError(f"id {min(chained)} is both replaced and put in", "give --output: not --in-place")
         jobs = {source: job for source, job in jobs.items() if job.rules}
+        for job in jobs.values():
+            _require_replaceable(job)
     return sum(worked(_done, list(jobs.values()), "remapping", say))
+
+
+def _require_replaceable(job: _Job) -> None:
+    """Raises UsageError where the file could not be replaced without harm.
+
+    Where a rule's result is another rule's beginning, a work cut short could not be taken up again. An id that is no
+    class makes a set that cannot be read. A link's file belongs to others as well.
+    """
+    chained = set(job.rules.values()) & set(job.rules) - {old for old, new in job.rules.items() if old == new}
+    if chained:
+        raise UsageError(f"id {min(chained)} is both replaced and put in", "give --output: not --in-place")
+    strange = [new for new in job.rules.values() if new >= job.classes and new != UNCOUNTED]
+    if strange:
+        there = f"{job.head} has {counted(job.classes, 'class', 'classes')}"
+        cure = f"name all of them: --classes {job.head}=…, or give --output: not --in-place"
+        raise UsageError(f"id {min(strange)} is no class: {there}, from 0", cure)
+    if job.source.is_symlink():
+        cure = "remap the set where that lies, or give --output: not --in-place"
+        raise UsageError(f"{job.source} is a link to {job.source.resolve()}, which others may read too", cure)
 
 
 def _jobs(samples: View, output: Path | None) -> list[_Job]:
@@ -57,7 +76,8 @@ def _jobs(samples: View, output: Path | None) -> list[_Job]:
             if source is None:
                 continue
             target = source if output is None else output / _below(source, root)
-            found.append(_Job(source, target, rules_of(samples.remap, head, entry.group)))
+            rules = rules_of(samples.remap, head, entry.group)
+            found.append(_Job(source, target, rules, head, len(samples.classes[head])))
     return found
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import SourceError
+from contracts.text import counted, printable
 from training.data.plots import draw_folder, draw_folders
 from training.data.progress import Say, worked
 from training.data.sample import BOXES, LABEL, UNCOUNTED, Sample
@@ -58,7 +59,7 @@ class Folder:
         return np.concatenate([none[0], *self.boxes]), np.concatenate([none[1], *self.class_ids])
 
 
-def counted(samples: View, what: str, say: Say) -> list[Folder]:
+def folders_of(samples: View, what: str, say: Say) -> list[Folder]:
     """One per group, the largest first. A sample that cannot be read counts as unreadable."""
     folders: dict[str, Folder] = {}
     for group, found in worked(lambda index: _counted(samples, index), range(len(samples)), what, say):
@@ -93,11 +94,11 @@ def write_report(sets: Mapping[str, View], output: Path, say: Say) -> Path:
     """index.html and PNG files below ``output``; returns the page. Raises OutputError."""
     parts: list[str] = []
     for split, samples in sets.items():
-        folders = counted(samples, f"reading {split}", say)
+        folders = folders_of(samples, f"reading {split}", say)
         parts.append(_section(split, samples.classes, folders, output))
     title = f"Labelled set, {', '.join(sets)}"
     page = output / "index.html"
-    put_text(page, _PAGE.format(title=html.escape(title), body="\n".join(parts)))
+    put_text(page, _PAGE.format(title=html.escape(title), body=printable("\n".join(parts))))
     return page
 
 
@@ -135,7 +136,8 @@ def _figure(name: str, file: Path) -> str:
 
 def _table(total: Folder, classes: Mapping[str, Sequence[str]], folders: int) -> str:
     """Class by class, in numbers."""
-    rows = [f"<tr><td>{total.samples} pictures in {folders} folders, {total.unreadable} unreadable</td><td></td></tr>"]
+    size = f"{counted(total.samples, 'picture')} in {counted(folders, 'folder')}, {total.unreadable} unreadable"
+    rows = [f"<tr><td>{size}</td><td></td></tr>"]
     for head, names in classes.items():
         rows += [
             f"<tr><td>{html.escape(head)}: {html.escape(name)}</td><td>{value}</td></tr>"

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 
 from contracts.errors import SourceError, UsageError
+from contracts.text import counted, printable
 from training.data.check import Examined, Finding, copies, examine, orphans
 from training.data.entries import entries_of, listed, new_folder, splitless
 from training.data.fileset import Entry, read_picture
-from training.data.fingerprints import fingerprint, near_pairs
+from training.data.fingerprints import BITS, fingerprint, near_pairs
 from training.data.orders import SetOrder, open_ordered, parsed_shares
 from training.data.progress import Say, worked
 from training.data.splitting import Units, by_block, by_group, by_run, divided_by_kind, places_in, too_near, united
@@ -30,11 +31,14 @@ def run(parsed: argparse.Namespace, say: Say, answer: Say) -> int:
     """
     if parsed.most is not None and parsed.most < 1:
         raise UsageError("--most is less than 1", "leave it out for all")
+    if parsed.data_command in ("check", "split") and not 0 <= parsed.near < BITS:
+        raise UsageError(f"--near {parsed.near} is not 0 to {BITS - 1}", "0 compares nothing, 10 finds copies")
     order = SetOrder(parsed.path, parsed.layout, parsed.splits, parsed.classes, parsed.remap, parsed.most)
     sets = open_ordered(order, say)
     for split, samples in sets.items():
-        say(f"{split}: {len(samples)} pictures in {len(set(samples.groups))} folders")
-    return _COMMANDS[parsed.data_command](parsed, sets, say, answer)
+        folders = counted(len(set(samples.groups)), "folder")
+        say(f"{split}: {counted(len(samples), 'picture')} in {folders}")
+    return _COMMANDS[parsed.data_command](parsed, sets, say, lambda line: answer(printable(line)))
 
 
 def _check(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: Say) -> int:
@@ -84,6 +88,10 @@ def _split(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: 
     shares = parsed_shares(parsed.shares)
     if parsed.seed < 0:
         raise UsageError(f"--seed {parsed.seed} is less than 0", "give any whole number from 0")
+    if parsed.gap is not None and not parsed.gap >= 0:  # so that nan is refused as well
+        raise UsageError(f"--gap {parsed.gap:g} is less than 0", "write --gap 0 where every picture goes by itself")
+    if parsed.margin < 0:
+        raise UsageError(f"--margin {parsed.margin} is less than 0", "write --margin 0 to leave no frames out")
     if parsed.blocks is not None and (parsed.blocks < 1 or parsed.keep == "groups"):
         raise UsageError("--blocks cuts runs into at least one frame", "write --blocks 500 without --keep groups")
     output = new_folder(Path(parsed.output), [Path(parsed.path)])
@@ -94,7 +102,7 @@ def _split(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: 
             chosen[split].append(entry)
     write_split(list(sets.values()), chosen, output, parsed.files, say)
     for split, part in chosen.items():
-        answer(f"{split}: {len(part)} pictures, {100 * len(part) / len(entries):.1f} %")
+        answer(f"{split}: {counted(len(part), 'picture')}, {100 * len(part) / len(entries):.1f} %")
     return 0
 
 
@@ -119,7 +127,7 @@ def _splits(
     units = _with_look_alikes(by_block(runs, places, parsed.blocks), entries, parsed.near, say, far)
     splits = divided_by_kind(units, kinds, shares, parsed.seed)
     gone = too_near(runs, places, splits, shares, parsed.margin)
-    say(f"{int(gone.sum())} pictures left out where blocks part")
+    say(f"{counted(int(gone.sum()), 'picture')} left out where blocks part")
     return [None if left_out else split for split, left_out in zip(splits, gone, strict=True)]
 
 
@@ -136,8 +144,8 @@ def _with_look_alikes(
         looks = list(worked(_look, entries, "comparing", say))
         units = united(units, filter(wanted, near_pairs(looks, near)))
     left = len(set(units.tolist()))
-    alike = f", of which {kinds - left} look like others and go with them" if left < kinds else ""
-    say(f"{len(entries)} pictures in {kinds} parts that stay together{alike}")
+    alike = f"; {kinds - left} of them put with others that look the same" if left < kinds else ""
+    say(f"{counted(len(entries), 'picture')} in {counted(kinds, 'part')} to keep together{alike}")
     return units
 
 
@@ -154,7 +162,7 @@ def _convert(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer
     if parsed.to == "yolo":
         left_out = to_yolo(sets, output, parsed.files, say)
         if left_out:
-            say(f"{left_out} regions that do not count were left out: YOLO text cannot say them")
+            say(f"{counted(left_out, 'region')} left out: YOLO text cannot say what does not count")
     elif parsed.to == "coco":
         to_coco(sets, output, parsed.files, say)
     elif parsed.to == "drive":
@@ -174,7 +182,8 @@ def _remap(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: 
         raise UsageError("nothing is to be remapped", "write --remap HEAD:FOLDER:6=18")
     output = None if parsed.in_place else new_folder(Path(parsed.output), [Path(parsed.path)])
     changed = relabel(list(sets.values()), output, say)
-    answer(f"{changed} label files differ from what they were")
+    differ = "differs from what it was" if changed == 1 else "differ from what they were"
+    answer(f"{counted(changed, 'label file')} {differ}")
     return 0
 
 

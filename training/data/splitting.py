@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import UsageError
+from contracts.text import counted
 
 Units = NDArray[np.int64]
 """int64 (N,): samples of the same number stay together."""
@@ -148,7 +149,8 @@ def divided(units: Units, shares: Mapping[str, float], seed: int = 0) -> list[st
     ids, sizes = np.unique(units, return_counts=True)
     if len(ids) < len(wanted):
         raise UsageError(
-            f"{len(units)} pictures make {len(ids)} runs that belong together, too few for {len(wanted)} splits",
+            f"{counted(len(units), 'picture')}: {counted(len(ids), 'part')} to keep together,"
+            f" too few for {counted(len(wanted), 'split')}",
             "let less belong together: --keep runs, a smaller --gap, --blocks, --near 0",
         )
     target = {split: share / sum(wanted.values()) * len(units) for split, share in wanted.items()}

@@ -16,10 +16,13 @@ from training.files import written
 
 
 def put_text(path: Path, text: str, *, overwrite: bool = False) -> None:
-    """Raises OutputError; UsageError where it exists and may not be overwritten."""
+    """UTF-8; names of files that are none keep their bytes.
+
+    Raises OutputError; UsageError where it exists and may not be overwritten.
+    """
     _make(path.parent)
     with written(path, overwrite=overwrite) as part:
-        part.write_text(text, encoding="utf-8")
+        part.write_text(text, encoding="utf-8", errors="surrogateescape")
 
 
 def put_bytes(path: Path, data: bytes) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from contracts.errors import SourceError, UsageError
 from contracts.picture import Pixels
+from contracts.text import counted
 from contracts.validation import read_file, read_yaml
 from training.config import SetConfig
 from training.data.fileset import (
@@ -24,6 +25,7 @@ from training.data.fileset import (
     FileSet,
     MissingSplitError,
     name_of,
+    naming_cure,
     naturally,
     pictures_in,
 )
@@ -70,9 +72,9 @@ def open_set(config: SetConfig) -> FileSet:
     head = MAP if config.layout == "yolo_polygons" else BOXES
     described, facts = _described(Path(config.path))
     pictures = _listed(described, facts, config.split) if facts.get(config.split) else _found(described, config.split)
-    classes = config.classes.get(head) or _names(facts, described)
+    classes = config.classes.get(head) or _counted_names(facts, described)
     if not classes:
-        raise UsageError(f"{config.path} does not name its classes", f"give them: classes: {{{head}: [car, …]}}")
+        raise UsageError(f"{config.path} does not name its classes", naming_cure(head))
     entries = tuple(_entry(picture, described, head) for picture in pictures)
     return (YoloPolygons if head == MAP else YoloBoxes)(described, entries, {head: classes})
 
@@ -89,6 +91,15 @@ def _described(path: Path) -> tuple[Path, Mapping[str, Any]]:
     written = Path(str(facts.get("path") or "."))
     root = file.parent / written
     return (root if root.is_dir() else file.parent), facts  # the folder may have moved since it was written
+
+
+def _counted_names(facts: Mapping[str, Any], root: Path) -> tuple[str, ...]:
+    """Raises UsageError where data.yaml says another number of classes than it has names."""
+    names, said = _names(facts, root), facts.get("nc")
+    if names and said is not None and said != len(names):
+        why = f"the data.yaml in {root} says nc: {said} and names {counted(len(names), 'class', 'classes')}"
+        raise UsageError(f"{why}: {', '.join(names)}", "mend nc: or names:, whichever is wrong")
+    return names
 
 
 def _names(facts: Mapping[str, Any], root: Path) -> tuple[str, ...]:
@@ -126,7 +137,7 @@ def _listed(root: Path, facts: Mapping[str, Any], split: str) -> list[Path]:
 
 def _from_list(path: Path) -> list[Path]:
     """A picture per line, relative to the list's folder; the first word where more follow."""
-    lines = [line.strip() for line in read_file(path, "list of pictures", SourceError).splitlines()]
+    lines = [line.strip() for line in read_file(path, "list of pictures", SourceError, names=True).splitlines()]
     first = [line if line.lower().endswith(PICTURES) else line.split()[0] for line in lines if line]
     return [path.parent / name for name in first]
 

@@ -21,7 +21,10 @@ _LARGEST = 1e6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Outline:
-    """One object. points: float64 (N, 2), x y as shares of the picture; the four corners where it is a box."""
+    """One object. points: float64 (N, 2), x y as shares of the picture; the four corners where it is a box.
+
+    A box's corners are as written: the third lies left of or above the first where its width or height is negative.
+    """
 
     class_id: int
     points: NDArray[np.float64]
@@ -31,7 +34,7 @@ class Outline:
 def read_outlines(path: Path) -> list[Outline]:
     """All objects of a file, none where it is empty. Raises SourceError that names the line."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as fault:
         raise SourceError(f"cannot read {path}", "mend or remove it") from fault
     return [_outline(line.split(), f"{path}:{number}") for number, line in enumerate(lines, 1) if line.strip()]
@@ -60,11 +63,18 @@ def _outline(words: Sequence[str], where: str) -> Outline:
 
 
 def boxes_around(outlines: Iterable[Outline], width: int, height: int) -> Boxes:
-    """The smallest upright box around each, in pixels of a picture of this size."""
+    """The smallest upright box around each polygon, boxes as written; in pixels of a picture of this size."""
     found = list(outlines)
     scale = np.array([width, height], np.float64)
-    corners = [np.concatenate([each.points.min(axis=0) * scale, each.points.max(axis=0) * scale]) for each in found]
-    return Boxes.of([list(map(float, four)) for four in corners], [each.class_id for each in found])
+    corners = [(_ends(each) * scale).reshape(-1).tolist() for each in found]
+    return Boxes.of(corners, [each.class_id for each in found])
+
+
+def _ends(outline: Outline) -> NDArray[np.float64]:
+    """float64 (2, 2): first and last corner. Those of a box are not sorted: a negative size is no area, not a box."""
+    if outline.is_box:
+        return outline.points[[0, 2]]
+    return np.stack([outline.points.min(axis=0), outline.points.max(axis=0)])
 
 
 def box_line(class_id: int, corners: Sequence[float], width: int, height: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,8 +10,19 @@ import cv2
 import numpy as np
 import pytest
 
+from contracts.errors import SourceError
 from tests.training.data.commanding import data
-from tests.training.data.folders import SIZE, picture, put, put_coco, put_picture, put_text, put_yolo
+from tests.training.data.folders import (
+    SIZE,
+    opened,
+    picture,
+    put,
+    put_coco,
+    put_json,
+    put_picture,
+    put_text,
+    put_yolo,
+)
 from tests.training.data.test_readers import LABELS
 
 FULL = {name: boxes or [(0, (1.0, 1.0, 9.0, 9.0))] for name, boxes in LABELS.items()}
@@ -34,6 +46,16 @@ FAULTS: dict[str, tuple[str, str, Callable[[Path], object]]] = {
     "unknown class": ("error", "class", lambda root: put_text(root / "labels/train/a_1.txt", "2 0.5 0.5 0.1 0.1\n")),
     "beyond": ("error", "range", lambda root: put_text(root / "labels/train/a_1.txt", "0 0.9 0.5 0.4 0.1\n")),
     "no area": ("error", "range", lambda root: put_text(root / "labels/train/a_1.txt", "0 0.5 0.5 0 0.1\n")),
+    "negative width": (
+        "error",
+        "range",
+        lambda root: put_text(root / "labels/train/a_1.txt", "0 0.5 0.5 -.2 .2\n"),
+    ),
+    "negative height": (
+        "error",
+        "range",
+        lambda root: put_text(root / "labels/train/a_1.txt", "0 0.5 0.5 .2 -.2 0.9\n"),
+    ),
     "twice": ("warning", "twice", lambda root: put_text(root / "labels/train/a_1.txt", "0 0.5 0.5 0.1 0.1\n" * 2)),
     "empty": ("warning", "empty", lambda root: put_text(root / "labels/train/a_1.txt", "")),
     "missing": ("warning", "missing", lambda root: (root / "labels/train/a_1.txt").unlink()),
@@ -74,6 +96,55 @@ def test_coco_labelled_at_another_size(tmp_path: Path) -> None:
     assert len(lines) == 2, lines
     assert f"says {2 * SIZE[0]}x{SIZE[1]} of" in lines[0]
     assert lines[0].endswith(f"the picture is {SIZE[0]}x{SIZE[1]} [labels]")
+
+
+@pytest.mark.parametrize(
+    ("bbox", "why"),
+    [([1, 1, float("nan"), 5], "nan is no place"), ([1, 1, 5], "3 numbers, not 4"), ([1, 1, None, 5], "NoneType")],
+)
+def test_a_coco_annotation_without_a_box_is_of_its_picture(tmp_path: Path, bbox: list[object], why: str) -> None:
+    file = put_coco(tmp_path, FULL, {1: "car", 2: "bus"}) / "annotations/instances_train.json"
+    made = json.loads(file.read_text())
+    made["annotations"][-1].update(id=77, bbox=bbox)
+    put_json(file, made)
+    put_text(tmp_path / "train/a_1.png", "no picture")
+    code, lines = data("check", tmp_path, "--strict")
+    assert code == 3
+    assert [line.rsplit("[", 1)[1] for line in lines[:2]] == ["unreadable]", "labels]"]
+    assert f"{file}: b_10: annotation 77 has no box: " in lines[1]
+    assert why in lines[1]
+    samples = opened(tmp_path, "coco")
+    assert len(samples[1].boxes) == 1
+    with pytest.raises(SourceError, match="annotation 77"):
+        samples[2]
+
+
+def test_corners_that_cannot_be_read_hide_nothing(tmp_path: Path) -> None:
+    for seed, name in enumerate("abc"):
+        put_picture(tmp_path / f"{name}.png", seed)
+        put_json(tmp_path / f"{name}.json", {"label": "front", "points": [[4, 8], [20, 40]]})
+    put_text(tmp_path / "a.json", "{")
+    put_text(tmp_path / "b.png", "no picture")
+    without = data("check", tmp_path, "--strict")
+    assert without == data("check", tmp_path, "--strict", "--classes", "boxes=front")
+    assert [line.rsplit("[", 1)[1] for line in without[1][:2]] == ["labels]", "unreadable]"]
+    with pytest.raises(SourceError, match=r"a[.]json"):
+        opened(tmp_path, "corners")[0]
+    for name in "bc":
+        put_text(tmp_path / f"{name}.json", "{")
+    with pytest.raises(SourceError, match=r"a[.]json"):
+        opened(tmp_path, "corners")
+
+
+@pytest.mark.parametrize("form", ["the file", "the folder"])
+def test_a_coco_file_without_images_is_no_set(tmp_path: Path, form: str) -> None:
+    put_coco(tmp_path, {}, {1: "car"})
+    where = tmp_path / "annotations/instances_train.json" if form == "the file" else tmp_path
+    with pytest.raises(SourceError, match="no pictures"):
+        data("check", where, "--strict")
+    put_coco(tmp_path, FULL, {1: "car", 2: "bus"}, split="val")
+    if form == "the folder":
+        assert data("check", tmp_path, "--strict") == (0, ["nothing found"])
 
 
 def test_maps_of_classes(tmp_path: Path) -> None:

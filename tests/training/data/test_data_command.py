@@ -79,7 +79,7 @@ def test_pictures_that_look_the_same_are_not_separated(tmp_path: Path) -> None:
 
 def test_one_run_cannot_be_split(tmp_path: Path) -> None:
     put_yolo(tmp_path / "set", {f"v_{number}": [] for number in range(20)})
-    with pytest.raises(UsageError, match="belong together"):
+    with pytest.raises(UsageError, match=r"^20 pictures: 1 part to keep together, too few for 3 splits"):
         data("split", tmp_path / "set", "--output", tmp_path / "parts", "--near", "0")
 
 
@@ -123,7 +123,7 @@ def test_remap_files_of_one_folder(tmp_path: Path) -> None:
         put(tmp_path / f"set/labelmap/train/{camera}/1.png", np.full(SIZE[::-1], 6, np.uint8))
     rule = ("--remap", "classes:cam1:6=18")
     _, lines = data("remap", tmp_path / "set", *rule, "--output", tmp_path / "new")
-    assert lines == ["1 label files differ from what they were"]
+    assert lines == ["1 label file differs from what it was"]
     values = [np.unique(np.asarray(Image.open(path))) for path in sorted((tmp_path / "new").rglob("*.png"))]
     assert [value.tolist() for value in values] == [[6], [18]]
     assert np.unique(np.asarray(Image.open(tmp_path / "set/labelmap/train/cam1/1.png"))).tolist() == [6]
@@ -162,12 +162,45 @@ def test_text_changes_in_its_first_number_only(tmp_path: Path) -> None:
     assert (tmp_path / "new/labels/train/a.txt").read_text() == "1 0.5   0.50 0.1 0.1\n0 0 0 1 0 1 1\n"
 
 
+def test_in_place_leaves_links_alone(tmp_path: Path) -> None:
+    put_yolo(tmp_path / "set", {"a": [(0, (1, 1, 9, 9))], "b": [(0, (1, 1, 9, 9))]})
+    link, file = tmp_path / "set/labels/train/b.txt", tmp_path / "shared.txt"
+    link.rename(file)
+    link.symlink_to(file)
+    before = file.read_text()
+    with pytest.raises(UsageError, match="is a link to"):
+        data("remap", tmp_path / "set", "--remap", "boxes:*:0=1", "--in-place")
+    assert link.is_symlink()
+    assert file.read_text() == (tmp_path / "set/labels/train/a.txt").read_text() == before
+    data("remap", tmp_path / "set", "--remap", "boxes:*:0=1", "--output", tmp_path / "new")
+    assert (tmp_path / "new/labels/train/a.txt").read_text().startswith("1 ")
+    assert file.read_text() == before
+
+
+def test_in_place_writes_no_id_that_is_no_class(tmp_path: Path) -> None:
+    put_yolo(tmp_path / "set", {"a": [(0, (1, 1, 9, 9))]})
+    file = tmp_path / "set/labels/train/a.txt"
+    before = file.read_text()
+    with pytest.raises(UsageError, match="id 2 is no class: boxes has 2 classes"):
+        data("remap", tmp_path / "set", "--remap", "boxes:*:0=2", "--in-place")
+    assert file.read_text() == before
+    words = ("--remap", "boxes:*:0=2", "--classes", "boxes=car,bus,van")
+    assert data("remap", tmp_path / "set", *words, "--in-place")[0] == 0
+    assert file.read_text() == "2" + before[1:]
+
+
 WRONG: list[tuple[Sequence[str], str]] = [
     (["remap", "SET", "--remap", "boxes:*:0=1,1=0", "--in-place"], "--output"),
     (["remap", "SET", "--in-place"], "--remap"),
     (["remap", "SET", "--remap", "boxes:*:0=255", "--in-place"], "remap while reading"),
     (["split", "SET", "--remap", "boxes:*:0=1", "--output", "NEW"], "did you mean"),
     (["split", "SET", "--seed", "-1", "--output", "NEW"], "from 0"),
+    (["split", "SET", "--gap", "-1", "--output", "NEW"], "--gap 0"),
+    (["split", "SET", "--gap", "nan", "--output", "NEW"], "--gap 0"),
+    (["split", "SET", "--margin", "-1", "--output", "NEW"], "--margin 0"),
+    (["split", "SET", "--near", "-1", "--output", "NEW"], "0 compares nothing"),
+    (["check", "SET", "--near", "-3"], "0 compares nothing"),
+    (["check", "SET", "--near", "256"], "0 compares nothing"),
     (["remap", "SET", "--remap", "boxes:0=1", "--in-place"], "--remap"),
     (["check", "SET", "--classes", "boxes"], "--classes"),
     (["check", "SET", "--layout", "yolo5"], "'yolo'"),

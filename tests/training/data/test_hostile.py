@@ -17,9 +17,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from contracts.errors import RoadStreamError
+from contracts.errors import RoadStreamError, SourceError
 from tests.training.data.commanding import data
-from tests.training.data.folders import SIZE, opened, put_json, put_picture, put_text
+from tests.training.data.folders import SIZE, opened, put_json, put_picture, put_text, put_yolo
 from training.data.coco import read_coco
 from training.data.corner_json import IDS, NAMES, read_shapes
 from training.data.fileset import Boxes, read_mask
@@ -34,6 +34,9 @@ keys = st.sampled_from((*NAMES, *IDS, *KEYS.split()))
 trees = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=5) | st.dictionaries(keys, inner, max_size=6), max_leaves=25
 )
+
+
+not_on_darwin = pytest.mark.skipif(sys.platform == "darwin", reason="its file system takes UTF-8 names only")
 
 
 def _yolo(path: Path) -> None:
@@ -121,7 +124,65 @@ def test_strange_descriptions(tmp_path: Path, text: str) -> None:
         opened(tmp_path, "yolo")
 
 
-@pytest.mark.skipif(sys.platform == "darwin", reason="its file system takes UTF-8 names only")
+@pytest.mark.parametrize("name", ["\ud800.png", "a\0.png"])
+def test_a_coco_file_that_names_what_no_file_is_called(tmp_path: Path, name: str) -> None:
+    images, categories = [{"id": 1, "file_name": name}], [{"id": 1, "name": "car"}]
+    put_json(tmp_path / "all.json", {"images": images, "annotations": [], "categories": categories})
+    with pytest.raises(SourceError, match="no file can be called"):
+        data("check", tmp_path / "all.json")
+
+
+def _strange(root: Path) -> Path:
+    """A YOLO set of one picture whose name is not UTF-8."""
+    put_yolo(root, {"a": [(0, (1.0, 1.0, 9.0, 9.0))]})
+    for path in (root / "images/train/a.png", root / "labels/train/a.txt"):
+        path.rename(os.fsdecode(os.fsencode(path.parent) + b"/caf\xe9" + os.fsencode(path.suffix)))
+    return root
+
+
+@not_on_darwin
+@pytest.mark.parametrize("words", [("list",), ("split", "--shares", "1:0"), ("convert", "--to", "yolo")])
+def test_a_name_that_is_not_utf8_survives_being_written(tmp_path: Path, words: tuple[str, ...]) -> None:
+    command, *more = words
+    assert data(command, _strange(tmp_path / "set"), *more, "--output", tmp_path / "new")[0] == 0
+    if command == "list":
+        assert (tmp_path / "new/train.txt").read_bytes().endswith(b"/images/train/caf\xe9.png\n")
+        put_text(tmp_path / "new/data.yaml", "train: train.txt\nnames: [car, bus]\n")
+    sample = opened(tmp_path / "new", "yolo")[0]
+    assert sample.name.endswith("caf\udce9")
+    assert sample.boxes.tolist() == [pytest.approx([1, 1, 9, 9], abs=1e-4)]
+
+
+@not_on_darwin
+def test_a_name_that_is_not_utf8_lists_its_labels_and_reports(tmp_path: Path) -> None:
+    _strange(tmp_path / "set")
+    data("list", tmp_path / "set", "--labels", "--output", tmp_path / "lists")
+    places = (tmp_path / "lists/train.lst").read_bytes().split()
+    assert [place.rpartition(b"/")[2] for place in places] == [b"caf\xe9.png", b"caf\xe9.txt"]
+    (tmp_path / "set/images").rename(os.fsdecode(os.fsencode(tmp_path) + b"/set/\xe9"))
+    (tmp_path / "set/data.yaml").write_bytes(b'train: "\\udce9"\nnames: [car]\n')
+    _, lines = data("report", tmp_path / "set", "--output", tmp_path / "report")
+    assert Path(lines[0]).read_text(encoding="utf-8")
+
+
+@not_on_darwin
+def test_coco_cannot_say_a_name_that_is_not_utf8(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match=r"caf\\xe9\.png is not UTF-8") as caught:
+        data("convert", _strange(tmp_path / "set"), "--to", "coco", "--output", tmp_path / "new")
+    assert caught.value.cure == "rename it"
+    assert not list((tmp_path / "new").iterdir())
+
+
+@not_on_darwin
+def test_what_is_found_in_a_name_that_is_not_utf8_can_be_printed(tmp_path: Path) -> None:
+    picture = next((_strange(tmp_path) / "images/train").iterdir())
+    picture.write_bytes(b"no picture")
+    _, lines = data("check", tmp_path)
+    assert "caf\\xe9" in lines[0]
+    assert "\n".join(lines).encode("utf-8")
+
+
+@not_on_darwin
 @pytest.mark.parametrize(("layout", "folder"), [("drive", "images/train"), ("class_folders", "train/car")])
 def test_a_name_that_is_not_utf8_is_read_like_any_other(tmp_path: Path, layout: str, folder: str) -> None:
     (tmp_path / folder).mkdir(parents=True)

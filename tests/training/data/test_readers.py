@@ -204,6 +204,49 @@ def test_boxes_are_cut_at_the_edge(tmp_path: Path) -> None:
     assert sample.boxes.tolist() == [[0, 10, 5, 48]]
 
 
+@pytest.mark.parametrize("layout", ["yolo", "corners"])
+def test_missing_class_names_are_asked_for_as_the_command_takes_them(tmp_path: Path, layout: str) -> None:
+    put_picture(tmp_path / "images/a.png")
+    if layout == "yolo":
+        put_text(tmp_path / "labels/a.txt", "0 0.5 0.5 0.1 0.1\n")
+    else:
+        put_json(tmp_path / "images/a.json", {"class_id": 0, "points": [[1, 1], [5, 5]]})
+    with pytest.raises(UsageError) as caught:
+        opened(tmp_path, layout)
+    assert "--classes boxes=car,bus" in caught.value.cure
+    assert "classes: {boxes: [car, bus]}" in caught.value.cure
+
+
+def test_a_box_of_negative_size_is_not_turned_round(tmp_path: Path) -> None:
+    put_yolo(tmp_path, {"a": []})
+    put_text(tmp_path / "labels/train/a.txt", "0 0.5 0.5 -.2 .2\n1 0.5 0.5 0.25 0.25\n")
+    assert opened(tmp_path, "yolo")[0].class_ids.tolist() == [1]
+
+
+@pytest.mark.parametrize("layout", ["yolo", "yolo_polygons", "coco", "corners"])
+def test_a_byte_order_mark_is_read_over(tmp_path: Path, layout: str) -> None:
+    if layout == "coco":
+        put_coco(tmp_path, LABELS, {1: "car", 2: "bus"})
+    elif layout == "corners":
+        put_picture(tmp_path / "a.png")
+        put_json(tmp_path / "a.json", {"label": "front", "points": [[4, 8], [20, 40]]})
+    else:
+        put_yolo(tmp_path, LABELS)
+        put_text(tmp_path / "data.yaml", "train: train.txt\nnames: [car, bus]\n")
+        put_text(tmp_path / "train.txt", "".join(f"images/train/{name}.png\n" for name in LABELS))
+    plain = opened(tmp_path, layout)
+    before = [plain[place] for place in range(len(plain))]
+    for path in tmp_path.rglob("*"):
+        if path.suffix in (".json", ".txt", ".yaml"):
+            path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    marked = opened(tmp_path, layout)
+    assert marked.classes == plain.classes
+    assert len(marked) == len(before)
+    for place, sample in enumerate(before):
+        assert np.array_equal(marked[place].boxes, sample.boxes)
+        assert all(np.array_equal(marked[place].masks[head], mask) for head, mask in sample.masks.items())
+
+
 WRONG: list[tuple[str, str, type[RoadStreamError]]] = [
     ("labels/train/a_1.txt", "0 0.5 0.5 0.1\n", SourceError),
     ("labels/train/a_1.txt", "car 0.5 0.5 0.1 0.1\n", SourceError),
@@ -214,6 +257,7 @@ WRONG: list[tuple[str, str, type[RoadStreamError]]] = [
     ("data.yaml", "train: images/train\n", UsageError),
     ("data.yaml", "train: nowhere\nnames: [car]\n", SourceError),
     ("data.yaml", "names: [", UsageError),
+    ("data.yaml", "train: images/train\nnc: 3\nnames: [car, bus]\n", UsageError),
 ]
 
 
