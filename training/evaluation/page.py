@@ -115,7 +115,7 @@ def _blank(name: str, result: HeadResult) -> str:
         return ""
     names = ", ".join(escape(picture) for picture in result.blank)
     count = len(result.blank)
-    return f"<details><summary>{escape(name)}: nothing found in {count} pictures</summary><p>{names}</p></details>"
+    return f"<details><summary>{escape(name)}: no box found in {count} pictures</summary><p>{names}</p></details>"
 
 
 def _worst(name: str, result: HeadResult) -> str:
