@@ -37,6 +37,7 @@ def page(evaluation: Evaluation) -> str:
 def _facts(evaluation: Evaluation) -> str:
     data = evaluation.data
     words = [f"{data['pictures']} pictures", f"layout {data['layout']}", f"split {data['split']}"]
+    words += [f"{key}: {' '.join(data[key])}" for key in ("classes", "remap") if key in data]
     terms = {key: value for key, value in evaluation.terms.items() if value}
     words += [f"{key}: {_term(value)}" for key, value in terms.items()]
     return " · ".join(escape(word) for word in words)

@@ -42,8 +42,8 @@ def fitness(figures: Figures, weights: Mapping[str, float]) -> float:
     for name in weights:
         if name not in known:
             near = nearest(name, known)
-            main = (f"{head}/{next(each for each in MAIN if each in values)}" for head, values in figures.items())
-            cure = f"did you mean {near!r}?" if near else f"HEAD/FIGURE, such as {', '.join(main)}"
+            usual = (f"{head}/{next(each for each in MAIN if each in values)}" for head, values in figures.items())
+            cure = f"did you mean {near!r}?" if near else f"HEAD/FIGURE, such as {', '.join(usual)}"
             raise UsageError(f"fitness: there is no figure {name!r}", cure)
     judged = {name: weight for name, weight in weights.items() if not math.isnan(known[name])}
     if weights:
