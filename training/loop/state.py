@@ -50,7 +50,8 @@ class Standing:
     def over(self, config: TrainConfig) -> str | None:
         """Why the training is finished, and how it goes on all the same; None: it is not."""
         if self.epoch >= config.epochs:
-            return f"all {config.epochs} epochs are done → for more: --resume --set epochs={2 * self.epoch}"
+            cure = f"for more: --resume --set epochs={2 * self.epoch}"
+            return f"finished: {self.epoch} of {config.epochs} epochs → {cure}"
         if config.patience is not None and self.stale >= config.patience:
             cure = f"to go on all the same: --resume --set patience={2 * self.stale}"
             return f"no better for {self.stale} validations: training ends early → {cure}"

@@ -106,7 +106,7 @@ def test_resumed_when_all_is_done_nothing_changes(undisturbed: Path, tmp_path: P
     harmless = {"workers": 1, "validate_every": 2, "patience": 9, "threads": None}
     said: list[str] = []
     best = train(tiny_config(tmp_path / "run", **LONG, **harmless), resume=True, say=said.append)
-    assert "all 3 epochs are done → for more: --resume --set epochs=6" in said
+    assert "finished: 3 of 3 epochs → for more: --resume --set epochs=6" in said
     assert not any(line.startswith("goes on") for line in said)
     assert best == tmp_path / "run" / "best.pt"
     assert_same(undisturbed, tmp_path / "run")
