@@ -6,7 +6,8 @@ import argparse
 import json
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,10 @@ examples:
   run_stream.py eval best.onnx best-int8.onnx --data data/road --layout drive --report report.html
   run_stream.py eval 'yolov8n.onnx?precision=fp32' --data data/road --layout drive --min-box 8 \\
       --merge vehicle=car,bus,truck --group camvid='camvid_*' --group true='kitti_*,bdd100k_*' --json figures.json
+  run_stream.py eval best.pt --data data/yolo --layout yolo --classes boxes=car,bus --remap 'boxes:*:7=0'
+
+--classes and --remap are those of python -m training data: names where the files do not say them, and id 7 of the
+files means 0 (255: does not count) in every folder, or in the one named instead of *.
 """
 
 
@@ -47,6 +52,12 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("--data", required=True, metavar="PATH", help="the labelled set: a folder or file")
     data.add_argument("--layout", required=True, metavar="NAME", help="how it lies on disk (drive …)")
     data.add_argument("--split", default="val", metavar="NAME", help="train, val or test (val)")
+    data.add_argument(
+        "--classes", action="append", default=[], metavar="HEAD=A,B", help="class names in the order of their ids"
+    )
+    data.add_argument(
+        "--remap", action="append", default=[], metavar="HEAD:FOLDER:6=18,7=255", help="other ids; folder * is all"
+    )
     data.add_argument("--most", type=int, metavar="N", help="only so many pictures, spread evenly")
     judged = made.add_argument_group("what counts")
     judged.add_argument(
@@ -81,7 +92,7 @@ def _add_outputs(group: argparse._ArgumentGroup) -> None:
 def main(arguments: Sequence[str]) -> int:
     """Judge and print; the table goes to stdout."""
     parsed = parser().parse_args(arguments)
-    outputs = [Path(path) for path in (parsed.json, parsed.report) if path]
+    outputs = {option: Path(path) for option, path in (("--json", parsed.json), ("--report", parsed.report)) if path}
 
     from contracts.config import EngineConfig
     from contracts.errors import UsageError
@@ -90,6 +101,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         from training.config import SetConfig
         from training.data.open import open_set
+        from training.data.orders import parsed_classes, parsed_remaps
         from training.evaluation.looking import check_engine
         from training.evaluation.table import table
 
@@ -103,16 +115,33 @@ def main(arguments: Sequence[str]) -> int:
     configs = [EngineConfig.parse(text) for text in parsed.engines]
     for config in configs:
         check_engine(config)
-    asked = {"path": parsed.data, "layout": parsed.layout, "split": parsed.split, "most": parsed.most}
-    data = open_set(validated(SetConfig, asked, "eval", UsageError))
-    terms.grouping.check(data.groups)
-    found = _evaluated(parsed, configs, data, terms)
+    asked: dict[str, object] = {key: getattr(parsed, key) for key in ("layout", "split", "most")}
+    asked |= {"path": parsed.data, "classes": parsed_classes(parsed.classes), "remap": parsed_remaps(parsed.remap)}
+    with _cured_by_options():
+        data = open_set(validated(SetConfig, asked, "eval", UsageError))
+        terms.grouping.check(data.groups)
+        found = _evaluated(parsed, configs, data, terms)
     answer(table(found))
-    _write(parsed, found)
+    _write(outputs, found, overwrite=parsed.overwrite)
     return 0
 
 
-def _check(parsed: argparse.Namespace, outputs: Sequence[Path]) -> None:
+@contextmanager
+def _cured_by_options() -> Iterator[None]:
+    """Faults of a set whose cure is a key of its configuration: here that is an option."""
+    from contracts.errors import SourceError, UsageError
+
+    try:
+        yield
+    except (SourceError, UsageError) as fault:
+        ways = {"classes:": "--classes boxes=car,bus", "remap:": "--remap 'boxes:*:7=0'"}
+        here = [way for key, way in ways.items() if key in fault.cure and way.split()[0] not in fault.cure]
+        if not here:
+            raise
+        raise type(fault)(fault.message, f"{fault.cure}; here: {', '.join(here)}") from fault
+
+
+def _check(parsed: argparse.Namespace, outputs: Mapping[str, Path]) -> None:
     """Fails before the work where an option is wrong or an output could not be written afterwards."""
     from contracts.errors import UsageError
     from training.files import check_output
@@ -123,11 +152,11 @@ def _check(parsed: argparse.Namespace, outputs: Sequence[Path]) -> None:
         raise UsageError(f"--min-box {parsed.min_box:g}: not a length in pixels", "leave it out for the default")
     if parsed.report and Path(parsed.report).suffix.lower() not in (".html", ".htm"):
         raise UsageError(f"--report {parsed.report}: the name does not end in .html", "choose such a name")
-    if len(set(outputs)) < len(outputs):
-        raise UsageError(f"--json and --report are one file, {outputs[0]}", "choose two names")
+    if len(set(outputs.values())) < len(outputs):
+        raise UsageError(f"--json and --report are one file, {parsed.json}", "choose two names")
     inputs = [Path(parsed.data), *(Path(text.partition("?")[0]) for text in parsed.engines)]
-    for output in outputs:
-        check_output(output, inputs, overwrite=parsed.overwrite)
+    for option, output in outputs.items():
+        check_output(output, inputs, overwrite=parsed.overwrite, option=option)
 
 
 def _terms(parsed: argparse.Namespace) -> Terms:
@@ -161,23 +190,23 @@ def _evaluated(
         engines.append(evaluate(name, config, data, terms, partial(line.update, name, len(data))))
         line.end()
     facts = {"path": parsed.data, "layout": parsed.layout, "split": parsed.split, "pictures": len(data)}
+    facts |= {key: given for key in ("classes", "remap") if (given := getattr(parsed, key))}
     asked = {"merge": dict(terms.merge), "min_box": terms.min_side, "groups": dict(terms.grouping.patterns)}
     return Evaluation(facts, asked | {"score": terms.run.score, "iou": terms.run.iou}, tuple(engines))
 
 
-def _write(parsed: argparse.Namespace, found: Evaluation) -> None:
+def _write(outputs: Mapping[str, Path], found: Evaluation, *, overwrite: bool) -> None:
     from training.evaluation.page import page
     from training.files import written
 
-    texts: list[tuple[str | None, Callable[[], str]]] = [
-        (parsed.json, lambda: json.dumps(found.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n"),
-        (parsed.report, lambda: page(found)),
-    ]
-    for path, text in texts:
-        if path:
-            with written(Path(path), overwrite=parsed.overwrite) as part:
-                part.write_text(text(), encoding="utf-8")
-            say(f"wrote {path}")
+    texts: dict[str, Callable[[], str]] = {
+        "--json": lambda: json.dumps(found.as_json(), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "--report": lambda: page(found),
+    }
+    for option, path in outputs.items():
+        with written(path, overwrite=overwrite, option=option) as part:
+            part.write_text(texts[option](), encoding="utf-8")
+        say(f"wrote {path}")
 
 
 class _Line(StatusLine):

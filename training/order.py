@@ -59,11 +59,11 @@ def fitting_size(size: tuple[int, int] | None, stride: tuple[int, int]) -> tuple
         raise UsageError("the checkpoint does not say what input size its network is used with", "give --size WxH")
     if all(side % step == 0 for side, step in zip(size, stride, strict=True)):
         return size
-    below = [max(side // step, 1) * step for side, step in zip(size, stride, strict=True)]
-    above = [-(-side // step) * step for side, step in zip(size, stride, strict=True)]
+    below = "x".join(str(max(side // step, 1) * step) for side, step in zip(size, stride, strict=True))
+    above = "x".join(str(-(-side // step) * step) for side, step in zip(size, stride, strict=True))
     raise UsageError(
         f"the network works at multiples of {stride[0]}x{stride[1]} (width x height), not at {size[0]}x{size[1]}",
-        f"the nearest: --size {below[0]}x{below[1]} or {above[0]}x{above[1]}",
+        f"the nearest: --size {' or '.join(dict.fromkeys((below, above)))}",
     )
 
 

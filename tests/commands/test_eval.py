@@ -119,9 +119,53 @@ def test_labels_are_never_written_over(data: Path, tmp_path: Path) -> None:
     labels = tmp_path / "instances.json"
     labels.write_text("{}")
     network = box_network(tmp_path / "two.onnx")
-    with pytest.raises(UsageError, match="is the input"):
+    with pytest.raises(UsageError, match=r"is the input.*choose another name with --json"):
         command.main([str(network), "--data", str(labels), "--layout", "coco", "--json", str(labels), "--overwrite"])
     assert labels.read_text() == "{}"
+
+
+def _in_yolo_form(root: Path) -> Path:
+    """One picture as ``box_network`` sees it, with ids 7 and 1, and no file that names classes."""
+    (root / "images/val").mkdir(parents=True)
+    (root / "labels/val").mkdir(parents=True)
+    cv2.imwrite(str(root / "images/val/one.jpg"), np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    rows = [f"{kind} {x / WIDTH} {y / HEIGHT} {w / WIDTH} {h / HEIGHT}" for kind, (x, y, w, h) in ((7, CAR), (1, BUS))]
+    (root / "labels/val/one.txt").write_text("\n".join(rows))
+    return root
+
+
+def test_classes_and_other_ids_are_given_as_to_the_data_commands(tmp_path: Path) -> None:
+    data, network, file = _in_yolo_form(tmp_path / "yolo"), box_network(tmp_path / "two.onnx"), tmp_path / "found.json"
+    words = [str(network), "--data", str(data), "--layout", "yolo", "--quiet"]
+    with pytest.raises(UsageError, match=r"does not name its classes.*here: --classes boxes=car,bus"):
+        command.main(words)
+    words += ["--classes", "boxes=car,bus"]
+    with pytest.raises(SourceError, match=r"class 7.*here: .*--remap 'boxes:\*:7=0'"):
+        command.main(words)
+    with pytest.raises(UsageError, match="--remap boxes:7=0: not HEAD:FOLDER:OLD=NEW"):
+        command.main([*words, "--remap", "boxes:7=0"])
+    report = tmp_path / "report.html"
+    assert command.main([*words, "--remap", "boxes:*:7=0", "--json", str(file), "--report", str(report)]) == 0
+    found = json.loads(file.read_text())
+    figures = found["engines"][0]["heads"]["boxes"]["figures"]
+    assert (figures["boxes"], figures["precision"], figures["recall"]) == (2, 1, 1)
+    assert (found["data"]["classes"], found["data"]["remap"]) == (["boxes=car,bus"], ["boxes:*:7=0"])
+    assert "remap: boxes:*:7=0" in report.read_text("utf-8")
+
+
+@pytest.mark.parametrize(("option", "ending"), [("--json", ".json"), ("--report", ".html")])
+def test_an_output_that_cannot_be_is_cured_with_its_own_option(
+    data: Path, tmp_path: Path, option: str, ending: str
+) -> None:
+    network = box_network(tmp_path / "two.onnx")
+    there = tmp_path / f"there{ending}"
+    there.touch()
+    (tmp_path / f"folder{ending}").mkdir()
+    for output in (there, tmp_path / "no" / f"new{ending}", tmp_path / f"folder{ending}"):
+        with pytest.raises(RoadStreamError) as caught:
+            _eval(data, network, option, output)
+        assert option in caught.value.cure
+        assert "--output" not in caught.value.cure
 
 
 def test_groups(data: Path, tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ def test_a_clip_too_short_for_one_batch_is_no_proof(tmp_path: Path) -> None:
         (None, (8, 8), "does not say what input size"),
         ((640, 360), (32, 32), "--size 640x352 or 640x384"),
         ((650, 384), (32, 16), "--size 640x384 or 672x384"),
-        ((7, 8), (8, 8), "--size 8x8 or 8x8"),
+        ((7, 8), (8, 8), "--size 8x8$"),
     ],
 )
 def test_sizes_that_the_strides_do_not_allow_are_refused_with_the_nearest(

@@ -37,6 +37,7 @@ def page(evaluation: Evaluation) -> str:
 def _facts(evaluation: Evaluation) -> str:
     data = evaluation.data
     words = [f"{data['pictures']} pictures", f"layout {data['layout']}", f"split {data['split']}"]
+    words += [f"{key}: {' '.join(data[key])}" for key in ("classes", "remap") if key in data]
     terms = {key: value for key, value in evaluation.terms.items() if value}
     words += [f"{key}: {_term(value)}" for key, value in terms.items()]
     return " · ".join(escape(word) for word in words)
@@ -115,7 +116,7 @@ def _blank(name: str, result: HeadResult) -> str:
         return ""
     names = ", ".join(escape(picture) for picture in result.blank)
     count = len(result.blank)
-    return f"<details><summary>{escape(name)}: nothing found in {count} pictures</summary><p>{names}</p></details>"
+    return f"<details><summary>{escape(name)}: no box found in {count} pictures</summary><p>{names}</p></details>"
 
 
 def _worst(name: str, result: HeadResult) -> str:

@@ -25,7 +25,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HeadResult:
-    """One head of one engine. classes: those judged. groups: group → figures. blank: pictures nothing was found in.
+    """One head of one engine. classes: those judged. groups: group → figures. blank: pictures no box was found in.
 
     score: least score of a box at which precision, recall and success are meant.
     """

@@ -21,7 +21,7 @@ def plot_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
 
     panels = _panels(rows)
     lines = -(-len(panels) // _COLUMNS)
-    figure = Figure(figsize=(5 * _COLUMNS, 3.5 * lines))
+    figure = Figure(figsize=(5 * _COLUMNS, 3.5 * lines), layout="constrained")
     FigureCanvasAgg(figure)
     for place, (title, names) in enumerate(panels.items()):
         axes = figure.add_subplot(lines, _COLUMNS, place + 1)
@@ -31,7 +31,6 @@ def plot_curves(rows: Sequence[Mapping[str, float]], path: Path) -> None:
         axes.set(title=title, xlabel="epoch")
         axes.grid(visible=True, alpha=0.3)
         axes.legend(fontsize="x-small")
-    figure.subplots_adjust(0.04, 0.08 / lines + 0.02, 0.99, 1 - 0.1 / lines, wspace=0.15, hspace=0.3)
     with written(path, overwrite=True) as part:
         figure.savefig(part, dpi=_DOTS)
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Set
 from statistics import fmean
 
 from contracts.errors import UsageError
-from contracts.text import did_you_mean
+from contracts.text import nearest
 
 Figures = Mapping[str, Mapping[str, float]]
 """Head → figure → value."""
@@ -41,7 +41,10 @@ def fitness(figures: Figures, weights: Mapping[str, float]) -> float:
     known = flat(figures)
     for name in weights:
         if name not in known:
-            raise UsageError(f"fitness: there is no figure {name!r}", did_you_mean(name, known))
+            near = nearest(name, known)
+            usual = (f"{head}/{next(each for each in MAIN if each in values)}" for head, values in figures.items())
+            cure = f"did you mean {near!r}?" if near else f"HEAD/FIGURE, such as {', '.join(usual)}"
+            raise UsageError(f"fitness: there is no figure {name!r}", cure)
     judged = {name: weight for name, weight in weights.items() if not math.isnan(known[name])}
     if weights:
         return sum(weight * known[name] for name, weight in judged.items())

@@ -155,7 +155,7 @@ def _introduce(training: Training, train_set: JoinedSets, val_set: JoinedSets) -
     say(f"{title}, {width}x{height}, on {training.processes.device}")
     say(f"{len(train_set)} samples to learn from, {len(val_set)} to validate on; {training.plan.steps} steps per epoch")
     standing = training.standing
-    if standing.epoch or standing.step:
+    if (standing.epoch or standing.step) and standing.over(config) is None:
         say(f"goes on in epoch {standing.epoch + 1} at step {standing.step} of {training.plan.steps}")
     for line in _doubts(training, train_set):
         say(f"warning: {line}")
@@ -167,6 +167,12 @@ def _doubts(training: Training, train_set: JoinedSets) -> Iterator[str]:
     begun = training.standing.samples
     if begun and begun != len(train_set):
         yield f"the sets had {begun} samples when this training was left: it goes on, but not as if undisturbed"
+    plan, at_once = training.plan, training.plan.batch * training.plan.accumulate
+    if at_once > plan.samples:
+        yield (
+            f"a step takes {at_once} samples (batch {plan.batch} × accumulate {plan.accumulate}), an epoch has"
+            f" {plan.samples}: each epoch draws {at_once} → lower accumulate: or batch:, or raise epoch_samples:"
+        )
     if training.config.augment.mosaic and training.plan.mosaic_epochs <= 0:
         yield "no epoch sees mosaics → lower augment.mosaic_stop_epochs"
     if len(train_set) < _FEW:

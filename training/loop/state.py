@@ -47,6 +47,16 @@ class Standing:
     blind: dict[str, int] = field(default_factory=dict)
     samples: int = 0
 
+    def over(self, config: TrainConfig) -> str | None:
+        """Why the training is finished, and how it goes on all the same; None: it is not."""
+        if self.epoch >= config.epochs:
+            cure = f"for more: --resume --set epochs={2 * self.epoch}"
+            return f"finished: {self.epoch} of {config.epochs} epochs → {cure}"
+        if config.patience is not None and self.stale >= config.patience:
+            cure = f"to go on all the same: --resume --set patience={2 * self.stale}"
+            return f"no better for {self.stale} validations: training ends early → {cure}"
+        return None
+
 
 def save_state(path: Path, config: TrainConfig, standing: Standing, learner: Learner) -> None:
     """Writes the file in one step. Raises OutputError; the previous file is intact then."""

@@ -43,26 +43,16 @@ def train(config: TrainConfig, *, resume: bool, say: Say, save_every_s: float = 
             journal = None
             if processes.first:
                 journal = stack.enter_context(closing(Journal(config.output, len(standing.history))))
-            while not _is_over(training):
+            while (over := standing.over(config)) is None:
                 _learn_epoch(training)
                 verdict = _validated(training)
                 _conclude_epoch(training, verdict, journal)
             if journal is not None:
                 journal.conclude(standing.history)
+    training.say(over)
     best = training.best if training.best.exists() else training.last
     training.say(f"best fitness {standing.best or 0:.4f}: {best}")
     return best
-
-
-def _is_over(training: Training) -> bool:
-    """Whether all epochs are done, or the last validations were no better."""
-    standing, config = training.standing, training.config
-    if standing.epoch >= config.epochs:
-        return True
-    if config.patience is None or standing.stale < config.patience:
-        return False
-    training.say(f"no better for {standing.stale} validations: training ends early")
-    return True
 
 
 def _learn_epoch(training: Training) -> None:

@@ -23,19 +23,21 @@ class Boxes:
     """map50, map50_95: mean over the classes that have boxes, as COCO computes them.
 
     precision, recall: over all boxes at the score of a run (``score``), found from IoU ½. best_f1: the largest
-    2PR/(P+R) over all scores, with its precision, recall and score. success: share of the pictures with something to
-    find in which anything was found at all (a box of a judged class above the run's score, right or wrong).
-    min_side: labelled boxes with a shorter side (px) become regions that do not count.
+    2PR/(P+R) over all scores, with its precision, recall and score. success: share of all pictures with labels, also
+    of those with nothing to find, in which anything was found at all (a box of a judged class from the run's score on,
+    right or wrong). min_side: labelled boxes with a shorter side (px) become regions that do not count.
     """
 
     def __init__(self, head: str, words: Vocabulary, *, score: float, min_side: float = 0.0) -> None:
         self._head, self._words, self._score, self._min_side = head, words, score, min_side
 
-    def record(self, truth: Sample, part: Part) -> BoxRecord:
-        """One picture's boxes, of classes both sides know."""
+    def record(self, truth: Sample, part: Part) -> BoxRecord | None:
+        """One picture's boxes, of classes both sides know; None where nobody looked for boxes."""
         detections = part.detections if isinstance(part, InstanceMasks) else part
         if not isinstance(detections, Detections):
             raise misfit(self._head, part, "boxes")
+        if _is_unlabelled(truth):
+            return None
         boxes = truth.boxes.astype(np.float64)
         ids = np.where(truth.counts, self._words.of_truth(truth.class_ids), -1)
         small = (boxes[:, 2:] - boxes[:, :2]).min(axis=1, initial=np.inf) < self._min_side
@@ -61,7 +63,7 @@ class Boxes:
             "map50_95": mean(precisions.mean(axis=1).tolist()),
             "precision": curve.at(self._score)[0],
             "recall": curve.at(self._score)[1],
-            "success": ratio(sum(self.anything(record) for record in busy), len(busy)),
+            "success": ratio(sum(self.anything(record) for record in records), len(records)),
             **curve.best(),
             "boxes": sum(len(record.boxes) for record in records),
             "pictures": len(busy),
@@ -109,6 +111,15 @@ class Boxes:
             missed = np.setdiff1d(np.arange(len(kept.boxes)), matched)
             np.add.at(matrix[:, count], kept.class_ids[missed], 1)
         return matrix
+
+
+def _is_unlabelled(truth: Sample) -> bool:
+    """Whether nothing of the picture is judged: all of it is a region that does not count, as Sample says it."""
+    height, width = truth.picture.shape[:2]
+    regions = truth.boxes[~truth.counts]
+    return not truth.counts.any() and bool(
+        ((regions[:, :2] <= 0).all(axis=1) & (regions[:, 2:] >= (width, height)).all(axis=1)).any()
+    )
 
 
 def _matched(records: Sequence[BoxRecord]) -> list[tuple[BoxRecord, NDArray[np.int64]]]:

@@ -78,11 +78,12 @@ class Judge:
         return math.nan if record is None else self.measures[head].goodness(record)
 
     def blank(self, head: str) -> tuple[str, ...]:
-        """Pictures with boxes to find, in which a head found nothing at all at the run's score; other heads: none."""
+        """Labelled pictures in which a head found no box at all at the run's score; other heads: none."""
         measure = self.measures[head]
         if not isinstance(measure, Boxes):
             return ()
-        return tuple(name for name, record in self._records[head] if len(record.boxes) and not measure.anything(record))
+        records = self._records[head]
+        return tuple(name for name, record in records if record is not None and not measure.anything(record))
 
     def _chosen(self, head: str, names: Set[str] | None) -> list[Any]:
         return [

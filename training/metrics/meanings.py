@@ -9,7 +9,8 @@ MEANINGS = {
     "ap50_95": "the same, mean over IoU 0.5, 0.55 … 0.95",
     "precision": "TP / (TP + FP); boxes: at the run's score, found from IoU 0.5",
     "recall": "TP / (TP + FN); boxes: at the run's score, found from IoU 0.5",
-    "success": "share of the pictures with boxes to find in which anything was found at the run's score",
+    "success": "share of all labelled pictures, with or without boxes to find, in which anything was found at the run's"
+    " score",
     "best_f1": "largest 2 · precision · recall / (precision + recall) over all scores, all boxes together",
     "best_f1_precision": "precision there",
     "best_f1_recall": "recall there",

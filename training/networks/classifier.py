@@ -16,7 +16,6 @@ from torch import Tensor, nn
 
 from contracts.card import HeadCard, InputCard
 from contracts.errors import UsageError
-from contracts.text import did_you_mean
 from training.blueprint import PRETRAINED, Blueprint
 from training.data.sample import LABEL
 from training.networks.network import Deployed, Family, Network, class_names
@@ -30,7 +29,7 @@ _STRIDE = (32, 32)
 class Classifier(Network):
     """A network of timm's behind our promises; ``forward`` gives logits (B, classes).
 
-    Raises UsageError (no such network, option or class count) and SourceError (weights that cannot be fetched).
+    Raises UsageError (no such network, an unusable option or class count) and SourceError (weights cannot be fetched).
     """
 
     def __init__(self, blueprint: Blueprint) -> None:
@@ -93,10 +92,7 @@ class Probabilities(Deployed):
 
 
 def _pretrained(blueprint: Blueprint) -> bool:
-    """Checks the names of all options, too; raises UsageError."""
-    for option in blueprint.options:
-        if option not in _OPTIONS:
-            raise UsageError(f"a classifier has no option {option!r}", did_you_mean(option, _OPTIONS))
+    """Raises UsageError."""
     wanted = blueprint.options.get(PRETRAINED, False)
     if not isinstance(wanted, bool):
         raise UsageError(f"the option pretrained of a classifier is {wanted!r}", "true or false")
@@ -118,5 +114,6 @@ FAMILY = Family(
     variants=None,
     input=InputCard(fit="letterbox", mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225), size=(224, 224)),
     build=Classifier,
+    options=_OPTIONS,
     input_of=usual_input,
 )

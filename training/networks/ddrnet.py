@@ -25,7 +25,6 @@ from torch.nn import functional
 
 from contracts.card import HeadCard, InputCard
 from contracts.errors import UsageError
-from contracts.text import did_you_mean
 from training.blueprint import Blueprint
 from training.networks.bilinear import resized, resized_by_matrices
 from training.networks.blocks import folded
@@ -90,7 +89,7 @@ class Logits(NamedTuple):
 
 
 class DDRNet(Network):
-    """DDRNet-23-slim, -23 or -39. Raises UsageError for options it does not know and for an unusable class count.
+    """DDRNet-23-slim, -23 or -39. Raises UsageError for unusable options and for an unusable class count.
 
     fast_class_map: set it before ``deployed`` to take the arg-max at 1/8 and repeat its ids: less work, but borders
     between classes become steps of 8 pixels, which is not what the network says.
@@ -181,9 +180,6 @@ def _stages(variant: Variant, *, bias: bool, align_corners: bool) -> nn.ModuleLi
 
 def _checked_classes(blueprint: Blueprint) -> tuple[str, ...]:
     """The names of the classes; raises UsageError where the blueprint cannot be built."""
-    for option in blueprint.options:
-        if option not in _OPTIONS:
-            raise UsageError(f"DDRNet has no option {option!r}", did_you_mean(option, _OPTIONS))
     if blueprint.options.get("output_stride", _LOGIT_STRIDE) not in (1, _LOGIT_STRIDE):
         raise UsageError("the output_stride of a DDRNet is 8 or 1", "leave it out for 8, as in the paper")
     for option in ("head_channels", "pyramid_channels"):
@@ -262,4 +258,5 @@ FAMILY = Family(
     variants=tuple(VARIANTS),
     input=_INPUT,
     build=DDRNet,
+    options=_OPTIONS,
 )

@@ -24,12 +24,16 @@ def family(name: str) -> Family:
 
 
 def build(blueprint: Blueprint) -> Network:
-    """A network with fresh weights; raises UsageError where its family or variant is unknown."""
+    """A network with fresh weights; raises UsageError where its family, variant or an option is unknown."""
     kind = family(blueprint.family)
     if kind.variants is not None and blueprint.variant not in kind.variants:
         raise UsageError(
             f"{kind.title} has no variant {blueprint.variant!r}", did_you_mean(blueprint.variant, kind.variants)
         )
+    for option in blueprint.options:
+        if option not in kind.options:
+            cure = did_you_mean(option, kind.options) if kind.options else "leave it out: it has no options"
+            raise UsageError(f"{kind.title} has no option {option!r}", cure)
     return kind.build(blueprint)
 
 

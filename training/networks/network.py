@@ -78,8 +78,8 @@ def class_names(blueprint: Blueprint, head: str) -> tuple[str, ...]:
 class Family:
     """One family of networks. input: how its authors feed it, with the size they use.
 
-    variants: known names; None: too many to list, ``build`` raises UsageError for a wrong one. input_of: the same as
-    input, for one variant, where they differ.
+    variants: known names; None: too many to list, ``build`` raises UsageError for a wrong one. options: the keys of
+    ``Blueprint.options`` that it knows. input_of: the same as input, for one variant, where they differ.
     """
 
     name: str
@@ -89,4 +89,5 @@ class Family:
     variants: tuple[str, ...] | None
     input: InputCard
     build: Callable[[Blueprint], Network]
+    options: tuple[str, ...] = ()
     input_of: Callable[[str], InputCard] | None = None

@@ -167,4 +167,5 @@ FAMILY = Family(
     variants=(*SCALES, CUSTOM),
     input=InputCard(fit="letterbox", pad=114, colour="rgb", size=(1280, 480)),
     build=RoadAgents,
+    options=("width", "depth"),
 )

@@ -106,4 +106,5 @@ FAMILY = Family(
     variants=tuple(SCALES),
     input=InputCard(size=(640, 640)),
     build=Yolov5,
+    options=("pooling_first",),
 )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from itertools import islice
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -18,13 +20,14 @@ from engines.prepare import arithmetic
 from training.blueprint import Blueprint
 from training.config import OptimizerConfig
 from training.loop.average import Average
+from training.loop.curves import plot_curves
 from training.loop.draws import Plan, drawn
 from training.loop.fitness import fitness, watch_blindness
 from training.loop.optimizer import new_optimizer
 from training.loop.scaling import Scaling
 from training.loop.schedule import Schedule
 from training.loop.state import differences
-from training.networks.families import build
+from training.networks.families import FAMILIES, build, family
 from training.networks.network import Network
 
 CLASSES = {"drivable": ("other", "drivable"), "lane": ("other", "lane")}
@@ -154,6 +157,9 @@ def test_fitness_is_the_mean_of_main_figures_or_what_is_asked_for() -> None:
     assert fitness({"signs": {"map50": math.nan}}, {}) == 0
     with pytest.raises(UsageError, match=r"no figure 'boxes/map5'.*'boxes/map"):
         fitness(FIGURES, {"boxes/map5": 1.0})
+    with pytest.raises(UsageError) as caught:
+        fitness(FIGURES, {"qqqqqqqq": 1.0})
+    assert caught.value.cure == "HEAD/FIGURE, such as boxes/map50, lane/tolerant_iou, drivable/iou, signs/map50"
 
 
 def test_a_blind_head_is_named_every_third_time_and_forgiven_when_it_sees() -> None:
@@ -168,6 +174,29 @@ def test_a_blind_head_is_named_every_third_time_and_forgiven_when_it_sees() -> N
     for _ in range(2):
         assert not watch_blindness(blind, {"drivable": {"iou": 0.4}}, frozenset({"drivable"}))
     assert watch_blindness(blind, {"drivable": {"iou": 0.4}}, frozenset({"drivable"}))
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_refuses_options_it_does_not_know(name: str) -> None:
+    kind = family(name)
+    variant = kind.variants[0] if kind.variants else "resnet18"
+    for option in ("foo", *(f"{known}s" for known in kind.options)):
+        with pytest.raises(UsageError, match=f"no option '{option}'") as caught:
+            build(Blueprint(name, variant, {}, {option: 1}))
+        assert all(known in caught.value.cure for known in kind.options if option in ("foo", f"{known}s"))
+
+
+def test_no_label_of_the_curves_is_cut_off(tmp_path: Path) -> None:
+    """Ink at the picture's edge would be a label that goes on beyond it."""
+    rows = [
+        {"epoch": epoch, "loss/all": 1234.5 / epoch, "rate": 1e-5 * epoch, "boxes/map50": 0.1 * epoch, "lane/iou": 0.5}
+        for epoch in (1.0, 2.0, 3.0)
+    ]
+    plot_curves(rows, tmp_path / "curves.png")
+    picture = cv2.imread(str(tmp_path / "curves.png"))
+    assert picture is not None
+    for edge in (picture[0], picture[-1], picture[:, 0], picture[:, -1]):
+        assert (edge == 255).all()
 
 
 def test_differences_are_named_by_their_place() -> None:

@@ -104,7 +104,10 @@ def test_resumed_when_all_is_done_nothing_changes(undisturbed: Path, tmp_path: P
     shutil.copytree(undisturbed, tmp_path / "run")
     (tmp_path / "run" / "history.csv").unlink()  # as if killed just after the last save
     harmless = {"workers": 1, "validate_every": 2, "patience": 9, "threads": None}
-    best = train(tiny_config(tmp_path / "run", **LONG, **harmless), resume=True, say=silent)
+    said: list[str] = []
+    best = train(tiny_config(tmp_path / "run", **LONG, **harmless), resume=True, say=said.append)
+    assert "finished: 3 of 3 epochs → for more: --resume --set epochs=6" in said
+    assert not any(line.startswith("goes on") for line in said)
     assert best == tmp_path / "run" / "best.pt"
     assert_same(undisturbed, tmp_path / "run")
     assert (tmp_path / "run" / "history.csv").read_text() == (undisturbed / "history.csv").read_text()
@@ -137,6 +140,10 @@ def test_the_count_to_an_early_end_goes_on(tmp_path: Path) -> None:
     train(tiny_config(tmp_path / "parts", epochs=9, **still), resume=True, say=silent)
     assert_same(tmp_path / "whole", tmp_path / "parts")
     assert (tmp_path / "parts" / "history.csv").read_text().count("\n") == 1 + 4
+    said: list[str] = []
+    train(tiny_config(tmp_path / "parts", epochs=9, **still), resume=True, say=said.append)
+    assert not any(line.startswith("goes on") for line in said)
+    assert any("ends early → to go on all the same: --resume --set patience=6" in line for line in said)
 
 
 def test_going_on_needs_no_weights_to_start_from_and_keeps_the_last_orders(tmp_path: Path) -> None:

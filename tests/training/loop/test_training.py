@@ -124,6 +124,7 @@ def test_validation_every_so_many_epochs_and_at_the_end(tmp_path: Path) -> None:
         ({"input": {"size": [60, 32]}}, "multiples of 32x16"),
         ({"device": "tpu"}, "no device 'tpu'|not possible"),
         ({"loss": {"lanes": 1}}, "unknown key 'lanes'"),
+        ({"options": {"foo": 1}}, "TwinLiteNet. has no option 'foo' → leave it out"),
         (
             {"val": [{"path": "x", "layout": "tiny", "classes": {"lane": ["a", "b"]}}]},
             "differ in the classes of 'lane'",
@@ -148,6 +149,14 @@ def test_what_will_disappoint_is_said_before(tmp_path: Path) -> None:
     warnings = [line for line in said if line.startswith("warning: ")]
     assert any("12 samples are few" in line for line in warnings)
     assert any("no epoch sees mosaics" in line for line in warnings)
+    assert not any("a step takes" in line for line in warnings)
+
+
+def test_a_step_of_more_samples_than_an_epoch_is_said(tmp_path: Path) -> None:
+    said = trained(tiny_config(tmp_path / "run", epochs=1, batch=2, accumulate=10))
+    (line,) = (line for line in said if "a step takes" in line)
+    assert line.startswith("warning: a step takes 20 samples (batch 2 × accumulate 10), an epoch has 12")
+    assert "each epoch draws 20 → lower accumulate:" in line
 
 
 def test_a_training_that_diverges_stops_and_names_the_term(tmp_path: Path) -> None:

@@ -31,7 +31,8 @@ def _scenes(seed: int, count: int = 6) -> list[Scene]:
 
 def _judged(scenes: Sequence[Scene], **options: float) -> tuple[Boxes, list[BoxRecord]]:
     measure = Boxes("boxes", vocabulary(CLASSES, CLASSES), score=SCORE, **options)
-    return measure, [measure.record(truth, part) for truth, part in scenes]
+    records = (measure.record(truth, part) for truth, part in scenes)
+    return measure, [record for record in records if record is not None]
 
 
 def _iou(one: Sequence[float], other: Sequence[float]) -> float:
@@ -178,7 +179,8 @@ FAR = [40.0, 30.0, 52.0, 40.0]
         (sample("hit", [BOX], [1]), seen([BOX], [1], [0.9]), {"precision": 1, "recall": 1, "success": 1, "map50": 1}),
         (sample("other class", [BOX], [1]), seen([BOX], [2], [0.9]), {"precision": 0, "recall": 0, "success": 1}),
         (sample("unsure", [BOX], [1]), seen([BOX], [1], [0.3]), {"recall": 0, "success": 0, "map50": 1, "best_f1": 1}),
-        (sample("nothing there"), seen([BOX], [1], [0.9]), {"precision": 0, "success": math.nan, "map50": math.nan}),
+        (sample("nothing there"), seen([BOX], [1], [0.9]), {"precision": 0, "success": 1, "map50": math.nan}),
+        (sample("nothing there nor seen"), seen(), {"precision": math.nan, "success": 0, "map50": math.nan}),
         (sample("nothing seen", [BOX], [1]), seen(), {"precision": math.nan, "recall": 0, "success": 0, "map50": 0}),
         (sample("twice", [BOX], [1]), seen([BOX, BOX], [1, 1], [0.9, 0.8]), {"precision": 0.5, "recall": 1}),
         (
@@ -189,7 +191,7 @@ FAR = [40.0, 30.0, 52.0, 40.0]
         (
             sample("unlabelled picture", [[0, 0, 64, 48]], [0], [False]),
             seen([BOX], [1], [0.9]),
-            {"precision": math.nan, "recall": math.nan, "boxes": 0, "pictures": 0},
+            {"precision": math.nan, "recall": math.nan, "success": math.nan, "boxes": 0, "pictures": 0},
         ),
     ],
     ids=lambda value: value.name if isinstance(value, Sample) else "",
@@ -236,15 +238,19 @@ def test_pictures_in_which_nothing_was_found_are_named() -> None:
     judge.add(sample("wrong", [BOX], [1]), {"boxes": seen([FAR], [0], [0.9])})
     judge.add(sample("unsure", [BOX], [1]), {"boxes": seen([BOX], [1], [0.2])})
     judge.add(sample("empty"), {"boxes": seen()})
-    assert judge.blank("boxes") == ("unsure",)
-    assert judge.figures()["boxes"]["success"] == pytest.approx(2 / 3)
+    judge.add(sample("nothing there", [FAR], [1], [False]), {"boxes": seen([BOX], [1], [0.9])})
+    judge.add(sample("unlabelled", [[0, 0, 64, 48]], [0], [False]), {"boxes": seen()})
+    assert judge.blank("boxes") == ("unsure", "empty")
+    assert judge.figures()["boxes"]["success"] == pytest.approx(3 / 5)
 
 
 def test_a_box_of_exactly_the_runs_score_is_one_of_the_run() -> None:
     """0.7 as float32, which scores are, is less than 0.7: one rule for precision, recall, success and the matrix."""
     scene = (sample("a", [BOX], [1]), seen([BOX], [1], [0.7]))
     measure = Boxes("boxes", vocabulary(CLASSES, CLASSES), score=0.7)
-    figures = measure.figures([measure.record(*scene)])
+    record = measure.record(*scene)
+    assert record is not None
+    figures = measure.figures([record])
     assert (figures["precision"], figures["recall"], figures["success"]) == (1, 1, 1)
 
 
