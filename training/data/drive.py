@@ -14,6 +14,7 @@ import numpy as np
 
 from contracts.errors import SourceError
 from contracts.picture import Pixels
+from contracts.validation import read_file
 from training.config import SetConfig
 from training.data.fileset import Boxes, Entry, FileSet, MissingSplitError, pictures_in, read_mask
 from training.data.sample import BOXES
@@ -62,11 +63,11 @@ def _entry(root: Path, split: str, picture: Path) -> Entry:
 def _boxes(path: Path, width: int, height: int) -> Boxes:
     """Raises SourceError."""
     try:
-        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        lines = [line.split() for line in read_file(path, "boxes", SourceError).splitlines() if line.strip()]
         rows = np.array(lines, np.float64) if lines else np.zeros((0, 6))
         if rows.shape[1] != 6 or not np.isfinite(rows).all() or (rows[:, 0] % 1).any():
             raise ValueError
-    except (OSError, ValueError) as fault:
+    except ValueError as fault:
         raise SourceError(f"{path}: not a class and five numbers a line", "write: class cx cy w h score") from fault
     centre, half = rows[:, 1:3], rows[:, 3:5] / 2
     corners = np.concatenate([centre - half, centre + half], axis=1) * np.array([width, height, width, height])
