@@ -137,7 +137,7 @@ def _in_yolo_form(root: Path) -> Path:
 def test_classes_and_other_ids_are_given_as_to_the_data_commands(tmp_path: Path) -> None:
     data, network, file = _in_yolo_form(tmp_path / "yolo"), box_network(tmp_path / "two.onnx"), tmp_path / "found.json"
     words = [str(network), "--data", str(data), "--layout", "yolo", "--quiet"]
-    with pytest.raises(UsageError, match=r"does not name its classes.*here: --classes boxes=car,bus"):
+    with pytest.raises(UsageError, match=r"does not name its classes.*give --classes boxes=car,bus"):
         command.main(words)
     words += ["--classes", "boxes=car,bus"]
     with pytest.raises(SourceError, match=r"class 7.*here: .*--remap 'boxes:\*:7=0'"):
