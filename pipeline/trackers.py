@@ -6,11 +6,13 @@ What its parameters mean, read in its source (2.6):
   ``lost_track_buffer / 30`` seconds since a track's last box, and nothing else counts.
 - ``frame_rate`` turns the seconds between two updates into steps of the Kalman filter, so a gap of ten frames is one
   prediction ten steps long with the noise of ten steps. Without a time stamp every update is one step.
-- ``track_activation_threshold`` (OC-SORT: ``high_conf_det_threshold``): least score of a box that starts a track.
-- ``high_conf_det_threshold``: ByteTrack gives boxes above it to tracks first and what is left to the weaker ones;
-  OC-SORT leaves weaker boxes out altogether; SORT has no such line.
-- ``minimum_consecutive_frames``: boxes in a row before a track gets its id; until then it is −1. Its defaults: 2 for
-  ByteTrack, 3 for the others. ``minimum_iou_threshold``: overlap of prediction and box, 0.1 and 0.3.
+- ``track_activation_threshold``: least score of a box that starts a track (OC-SORT has none).
+- ``high_conf_det_threshold``: ByteTrack gives tracks the boxes above it first, then the weaker ones to tracks that got
+  none; OC-SORT leaves the weaker ones out altogether; SORT has no such line.
+- ``minimum_consecutive_frames``: boxes in a row before a track gets its id; until then it is −1. OC-SORT hides the id
+  for as many boxes again after every box that was missing, the others do not.
+- ``minimum_iou_threshold``: least overlap of a box and where its track was expected, left at 0.1 for ByteTrack and 0.3
+  for the others.
 - It knows no classes: what flickers between car and truck stays one track. Ids start at 0 in every tracker object.
 - Its answer may have another order than what it was given.
 """
@@ -27,12 +29,15 @@ from contracts.config import Tracker
 from contracts.errors import UsageError
 
 STARTS = 0.4
-"""Least score of a box that starts a track. The library's 0.7 is meant for detectors of crowds; a run keeps boxes from
-0.25 on, and a small far car seldom has more than 0.5. Weaker boxes only go on with a track (not with OC-SORT)."""
+"""Least score of a box that starts a track; weaker ones only go on with one. The library's 0.7 is meant for detectors
+of crowds; a run keeps boxes from 0.25 on, and a small far car seldom has more than 0.5. OC-SORT, which would leave
+weaker boxes out altogether, takes every box the run kept."""
+CONFIRMED = 2
+"""Boxes in a row that make a track."""
 
 _CLOCK = 30.0  # frames per second that the library counts its buffer in
 _RATES = (1.0, 240.0)  # a nominal rate outside is a container's clock and not a camera's
-_LARGEST = 1e6  # pixels; beyond, areas leave what float32 can tell apart
+_LARGEST, _LEAST = 1e6, 0.01  # pixels; beyond, areas and their quotients leave what float32 can tell apart
 
 
 class BoxTracker:
@@ -47,8 +52,8 @@ class BoxTracker:
         −1: not confirmed yet, or nothing that can be followed (not finite, without area).
         """
         ids = np.full(len(boxes), -1, np.int64)
-        sides = boxes[:, 2:] - boxes[:, :2]
-        usable = (np.abs(boxes) < _LARGEST).all(axis=1) & (sides > 0).all(axis=1) & np.isfinite(scores)
+        solid = boxes[:, 2:] > boxes[:, :2] + np.float32(_LEAST)
+        usable = (np.abs(boxes) < _LARGEST).all(axis=1) & solid.all(axis=1) & np.isfinite(scores)
         rows = np.flatnonzero(usable)
         given = self._detections(
             xyxy=boxes[rows], confidence=scores[rows], class_id=np.zeros(len(rows), int), data={"row": rows}
@@ -70,7 +75,11 @@ def open_tracker(kind: Tracker, buffer_s: float, rate: float | None) -> BoxTrack
     import trackers
 
     frame_rate = rate if rate is not None and _RATES[0] <= rate <= _RATES[1] else _CLOCK
-    common: dict[str, Any] = {"lost_track_buffer": buffer_s * _CLOCK, "frame_rate": frame_rate}
+    common: dict[str, Any] = {
+        "lost_track_buffer": buffer_s * _CLOCK,
+        "frame_rate": frame_rate,
+        "minimum_consecutive_frames": CONFIRMED,
+    }
     if kind == "bytetrack":
         tracker: Any = trackers.ByteTrackTracker(
             **common, track_activation_threshold=STARTS, high_conf_det_threshold=STARTS
@@ -78,12 +87,12 @@ def open_tracker(kind: Tracker, buffer_s: float, rate: float | None) -> BoxTrack
     elif kind == "sort":
         tracker = trackers.SORTTracker(**common, track_activation_threshold=STARTS)
     else:
-        tracker = trackers.OCSORTTracker(**common, high_conf_det_threshold=STARTS)
+        tracker = trackers.OCSORTTracker(**common, high_conf_det_threshold=0.0)
     return BoxTracker(tracker, supervision.Detections)
 
 
 def import_library() -> None:
-    """Import it once (half a second), before anything is opened; raises UsageError with the cure where it is missing."""
+    """Import it (half a second, once) before anything is opened; raises UsageError with the cure where it is missing."""
     try:
         import supervision  # noqa: F401
         import trackers  # noqa: F401
