@@ -92,8 +92,8 @@ def _engine_options(group: argparse._ArgumentGroup) -> None:
         const="bytetrack",
         metavar="NAME",
         help="give every box the number of the thing it shows, the same from frame to frame (drawn as '#3', in events"
-        " as 'track'): bytetrack (goes on with weak boxes too; a bare --track, behind the source), sort (the plainest) or"
-        " ocsort (for motion that bends); needs the extra 'track'",
+        " as 'track'): bytetrack (weak boxes go on with a track but start none; a bare --track, behind the source),"
+        " sort (the plainest) or ocsort (for motion that bends); needs the extra 'track'",
     )
     group.add_argument(
         "--track-buffer",

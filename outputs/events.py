@@ -177,9 +177,8 @@ def _of_head(head: str, found: Detections) -> Iterator[_Seen]:
         zip(found.boxes.tolist(), found.scores.tolist(), found.class_ids.tolist(), tracks, strict=True)
     ):
         corners = tuple(round(corner, _BOX_DIGITS) for corner in box)
-        yield _Seen(
-            head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, track if track >= 0 else None
-        )
+        sure = track if track >= 0 else None
+        yield _Seen(head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, sure)
 
 
 def _classes(head: str, part: Classification) -> Iterator[dict[str, Any]]:

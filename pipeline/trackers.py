@@ -11,8 +11,8 @@ What its parameters mean, read in its source (2.6):
   none; OC-SORT leaves the weaker ones out altogether; SORT has no such line.
 - ``minimum_consecutive_frames``: boxes in a row before a track gets its id; until then it is −1. OC-SORT hides the id
   for as many boxes again after every box that was missing, the others do not.
-- ``minimum_iou_threshold``: least overlap of a box and where its track was expected, left at 0.1 for ByteTrack and 0.3
-  for the others.
+- ``minimum_iou_threshold``: least overlap (IoU) of a box and where its track was expected; its defaults are 0.1 for
+  ByteTrack and 0.3 for the others.
 - It knows no classes: what flickers between car and truck stays one track. Ids start at 0 in every tracker object.
 - Its answer may have another order than what it was given.
 """
@@ -34,6 +34,9 @@ of crowds; a run keeps boxes from 0.25 on, and a small far car seldom has more t
 weaker boxes out altogether, takes every box the run kept."""
 CONFIRMED = 2
 """Boxes in a row that make a track."""
+OVERLAP = 0.2
+"""Least IoU of a box and its track's expected one. At ByteTrack's 0.1 a car that appears takes over the id of a bus that
+has just left more often, and ids are lost earlier too (synthetic city: 6.8 take-overs and 96 % kept, here 4 and 98 %)."""
 
 _CLOCK = 30.0  # frames per second that the library counts its buffer in
 _RATES = (1.0, 240.0)  # a nominal rate outside is a container's clock and not a camera's
@@ -79,6 +82,7 @@ def open_tracker(kind: Tracker, buffer_s: float, rate: float | None) -> BoxTrack
         "lost_track_buffer": buffer_s * _CLOCK,
         "frame_rate": frame_rate,
         "minimum_consecutive_frames": CONFIRMED,
+        "minimum_iou_threshold": OVERLAP,
     }
     if kind == "bytetrack":
         tracker: Any = trackers.ByteTrackTracker(
@@ -92,7 +96,7 @@ def open_tracker(kind: Tracker, buffer_s: float, rate: float | None) -> BoxTrack
 
 
 def import_library() -> None:
-    """Import it (half a second, once) before anything is opened; raises UsageError with the cure where it is missing."""
+    """Import it (half a second, once) before anything is opened; raises UsageError where it is missing."""
     try:
         import supervision  # noqa: F401
         import trackers  # noqa: F401

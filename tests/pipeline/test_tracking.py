@@ -26,7 +26,7 @@ from contracts.fit import Stretch
 from contracts.frame import Frame, SourceInfo
 from contracts.picture import Picture
 from contracts.prediction import Detections, InstanceMasks, Mask, Part
-from pipeline.trackers import CONFIRMED, STARTS
+from pipeline.trackers import CONFIRMED, OVERLAP, STARTS
 from pipeline.tracking import Tracking
 from roadstream import stream
 from run_stream import main
@@ -69,7 +69,7 @@ def at(tracking: Tracking, pts: float, *boxes: tuple[float, ...], info: SourceIn
 
 def by_the_library(kind: Tracker, seconds: float) -> Any:
     common: dict[str, Any] = {"lost_track_buffer": round(30 * seconds), "frame_rate": 25.0}
-    common["minimum_consecutive_frames"] = CONFIRMED
+    common |= {"minimum_consecutive_frames": CONFIRMED, "minimum_iou_threshold": OVERLAP}
     if kind == "bytetrack":
         return trackers.ByteTrackTracker(**common, track_activation_threshold=STARTS, high_conf_det_threshold=STARTS)
     if kind == "sort":
