@@ -17,6 +17,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "RoadStream needs Python 3.11 or newer; name one with make PYTHON=python3.12")'
 	test -x $(BIN)/pip || $(PYTHON) -m venv --clear $(VENV)  # a venv without pip is a broken one
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev$(if $(TRAIN),$(COMMA)train$(COMMA)ultralytics)]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -c constraints.txt trackers  # it names a second OpenCV
 	touch $@
 
 # What needs torch is checked where it is installed: make test TRAIN=1, as CI does.

@@ -86,6 +86,20 @@ def _engine_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--classes", metavar="A,B", help="keep only these classes")
     group.add_argument("--max-detections", type=int, metavar="N", help="most boxes per frame and head (300)")
     group.add_argument("--class-agnostic", action="store_true", help="boxes of different classes suppress one another")
+    group.add_argument(
+        "--track",
+        nargs="?",
+        const="bytetrack",
+        metavar="NAME",
+        help="give every box the number of the thing it shows, the same from frame to frame (drawn as '#3', in events"
+        " as 'track'): bytetrack (weak boxes go on with a track but start none; a bare --track, behind the source),"
+        " sort (the plainest) or ocsort (for motion that bends); needs the extra 'track'",
+    )
+    group.add_argument(
+        "--track-buffer",
+        metavar="TIME",
+        help="how long a tracked thing may be out of sight and keep its number, in seconds of the source (1.0)",
+    )
 
 
 def _output_options(group: argparse._ArgumentGroup) -> None:

@@ -74,8 +74,9 @@ def _graph(config: RunConfig) -> str:
     engines = ", ".join(engine.file.stem for engine in config.engines)
     outputs = [name for name, path in (("mp4", config.save), ("events", config.events)) if path is not None]
     drawing = ["draw"] if config.save is not None else []
+    tracking = [config.track] if config.track is not None else []
     sources = ", ".join(config.sources) or "no source"
-    return " → ".join([sources, "prepare", engines, "heads", *drawing, ", ".join(outputs) or "the summary"])
+    return " → ".join([sources, "prepare", engines, "heads", *tracking, *drawing, ", ".join(outputs) or "the summary"])
 
 
 def _run(config: RunConfig, *, quiet: bool) -> int:

@@ -18,6 +18,8 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
 Layer = Literal["boxes", "drivable", "lanes", "panel", "labels"]
 LAYERS: tuple[Layer, ...] = ("boxes", "drivable", "lanes", "panel", "labels")
+Tracker = Literal["bytetrack", "sort", "ocsort"]
+TRACKERS: tuple[Tracker, ...] = ("bytetrack", "sort", "ocsort")
 
 
 def parse_seconds(value: Any) -> Any:
@@ -33,6 +35,15 @@ def parse_seconds(value: Any) -> Any:
 def _parts(value: Any) -> Any:
     """``"car,truck"`` → ["car", "truck"]; lists stay lists."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+def _tracker(value: Any) -> Any:
+    """A tracker's name, or a refusal with the nearest one."""
+    if isinstance(value, str) and value not in TRACKERS:
+        cure = did_you_mean(value, TRACKERS)
+        swallowed = "; a bare --track stands behind the source" if cure.startswith("known") else ""
+        raise ValueError(f"no tracker is called {value!r} → {cure}{swallowed}")
+    return value
 
 
 _YEAR_S = 366 * 86_400
@@ -108,6 +119,10 @@ class RunConfig(_Frozen):
     ] = Field(None, description="keep only these classes")
     max_detections: Positive = Field(300, description="most boxes per frame and head")
     class_agnostic: bool = Field(False, description="boxes of different classes suppress one another too")
+    track: Annotated[Tracker | None, BeforeValidator(_tracker, json_schema_input_type=Tracker | None)] = Field(
+        None, description="follow boxes from frame to frame with this tracker and give them ids"
+    )
+    track_buffer: SomeSeconds = Field(1.0, description="how long a tracked thing may be out of sight and keep its id")
     # what goes out
     save: Path | None = Field(None, description="annotated MP4")
     codec: Literal["h264", "hevc", "av1"] = Field("h264", description="video codec")

@@ -27,7 +27,8 @@ class Detections:
     """N boxes, best score first.
 
     boxes: float32 (N, 4), x1 y1 x2 y2 in frame pixels. scores: float32 (N,). class_ids: int32 (N,).
-    names: class id → name, as the card has them. track_ids: int64 (N,) where a tracker ran.
+    names: class id → name, as the card has them. track_ids: int64 (N,) where a tracker ran,
+    from 1 on; -1 where it is not sure yet.
     """
 
     boxes: NDArray[np.float32]

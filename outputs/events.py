@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 _PTS_DIGITS, _BOX_DIGITS, _SCORE_DIGITS, _SHARE_DIGITS = 6, 2, 4, 6  # µs, 1/100 pixel, …
 CSV_COLUMNS = ("index", "pts", "source", "head", "class", "class_id", "score", "x1", "y1", "x2", "y2", "track")
-"""Columns of the CSV: one row per detection; ``track`` is empty where no tracker ran."""
+"""Columns of the CSV: one row per detection; ``track`` is empty where no tracker ran or is not sure yet."""
 
 
 class _LinesOutput(ABC):
@@ -111,7 +111,7 @@ class JsonlEvents(_LinesOutput):
     """One JSON object per frame: index, pts, source, detections, masks, classification.
 
     ``pts``: seconds since the source's first frame. Boxes: pixels of the frame. ``share``: of the frame's pixels.
-    ``track`` is there only where a tracker ran.
+    ``track`` is there only where a tracker ran and is sure.
     """
 
     def _text(self, result: Result) -> str:
@@ -172,12 +172,13 @@ class _Seen:
 
 
 def _of_head(head: str, found: Detections) -> Iterator[_Seen]:
-    tracks = found.track_ids.tolist() if found.track_ids is not None else [None] * len(found)
+    tracks = found.track_ids.tolist() if found.track_ids is not None else [-1] * len(found)
     for index, (box, score, class_id, track) in enumerate(
         zip(found.boxes.tolist(), found.scores.tolist(), found.class_ids.tolist(), tracks, strict=True)
     ):
         corners = tuple(round(corner, _BOX_DIGITS) for corner in box)
-        yield _Seen(head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, track)
+        sure = track if track >= 0 else None
+        yield _Seen(head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, sure)
 
 
 def _classes(head: str, part: Classification) -> Iterator[dict[str, Any]]:

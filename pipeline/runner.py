@@ -34,6 +34,7 @@ from pipeline.measure import timed
 from pipeline.queues import Aborted, BoundedQueue
 from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
 from pipeline.stage import Stage
+from pipeline.tracking import Tracking
 
 log = logging.getLogger(__name__)
 
@@ -68,10 +69,11 @@ class Run:
         *,
         paint: Callable[[Result], Picture],
         figures: Figures,
+        tracking: Tracking | None = None,
     ) -> None:
         self._config, self._source = config, source
         self._sessions, self._outputs = tuple(sessions), tuple(outputs)
-        self._paint, self.figures = paint, figures
+        self._paint, self.figures, self._tracking = paint, figures, tracking
         self.live = source.info.live or config.live
         self._stop = threading.Event()
         self._started = False
@@ -267,6 +269,8 @@ class Run:
             with timed("heads") as decoding:
                 for pending, tensors in zip(item.pending, outputs, strict=True):
                     parts.update(pending.session.decode(tensors, pending.fit, item.frame))
+                if self._tracking is not None:
+                    parts = self._tracking.follow(parts, item.frame)
         assert waiting.span is not None
         assert decoding.span is not None
         # From submission to the answer, not just the wait for it: frames overlap.

@@ -23,6 +23,7 @@ from pipeline.figures import Figures, Progress
 from pipeline.runner import Run
 from pipeline.session import Session, open_sessions
 from pipeline.stats import statistics, write_statistics
+from pipeline.tracking import Tracking
 from sources.open import open_source
 
 log = logging.getLogger(__name__)
@@ -124,6 +125,7 @@ class Stream:
 
     def _open(self) -> Run:
         config = self.config
+        tracking = Tracking(config.track, config.track_buffer) if config.track is not None else None
         source = open_source(config.sources[0], start=config.start, loop=config.loop)
         sessions: list[Session] = []
         opened: list[Output] = []
@@ -145,7 +147,8 @@ class Stream:
         self._source = source
         self._engines = tuple(session.engine.facts for session in sessions)
         figures = Figures(outputs, [facts.name for facts in self._engines])
-        self._run = Run(config, source, sessions, outputs, paint=_painting(config, figures), figures=figures)
+        paint = _painting(config, figures)
+        self._run = Run(config, source, sessions, outputs, paint=paint, figures=figures, tracking=tracking)
         if self._stopped.is_set():
             self._run.stop()
         return self._run

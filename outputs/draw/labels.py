@@ -19,11 +19,11 @@ _LONGEST_NAME = 24  # letters
 
 
 def label_text(detections: Detections, index: int) -> str:
-    """The words of one label: "car 0.87", or "car #12 0.87" where a tracker gave an id."""
+    """The words of one label: "car 0.87", or "car 0.87 #12" where a tracker gave an id."""
     name = printable(detections.name(index), _LONGEST_NAME)
     tracks = detections.track_ids
     track = f" #{int(tracks[index])}" if tracks is not None and tracks[index] >= 0 else ""
-    return f"{name}{track} {float(detections.scores[index]):.2f}"
+    return f"{name} {float(detections.scores[index]):.2f}{track}"
 
 
 def text_size(canvas: Canvas) -> int:

@@ -84,7 +84,7 @@ def test_a_label_moves_when_its_place_is_taken_and_gives_up_when_all_are() -> No
     ("name", "score", "track", "wanted"),
     [
         ("car", 0.874, None, "car 0.87"),
-        ("car", 0.874, 12, "car #12 0.87"),
+        ("car", 0.874, 12, "car 0.87 #12"),
         ("car", 1.0, -1, "car 1.00"),  # a tracker that has no id for it yet
         ("voiture\n\x00", 0.5, None, "voiture?? 0.50"),
         ("a very long class name that nobody can read", 0.5, None, "a very long class name … 0.50"),
