@@ -15,7 +15,7 @@ from outputs.draw.placing import Rectangle
 from outputs.draw.text import halved
 
 _OPACITY = 0.66  # of the plate: dark enough for white text over a white sky
-_DARK, _LIGHT = 22, 235  # luma of the plate and of the ink
+_DARK, _LIGHT, _RIM = 22, 235, 150  # luma of the plate, of the ink, and the least of a tint's rim
 
 
 def glass_size(width: int, height: int) -> int:
@@ -30,10 +30,14 @@ def glass_margin(size: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Tint:
-    """A solid rectangle of one colour on a plate; even pixels, so that luma and chroma agree."""
+    """A solid rectangle of one colour on a plate; even pixels, so that luma and chroma agree.
+
+    rim: pixels of a lighter line inside its edges, that a dark colour can be told from the plate.
+    """
 
     rectangle: Rectangle
     colour: Yuv
+    rim: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +89,8 @@ def glass(ink: Pixels, radius: int, tints: Sequence[Tint] = ()) -> Glass:
     blue, red = (grey.copy(), grey.copy()) if tints else (grey, grey)
     for tint in tints:
         x1, y1, x2, y2 = tint.rectangle
-        keep[y1:y2, x1:x2], add[y1:y2, x1:x2] = 0, tint.colour.y
+        keep[y1:y2, x1:x2], add[y1:y2, x1:x2] = 0, max(tint.colour.y, _RIM) if tint.rim else tint.colour.y
+        add[y1 + tint.rim : y2 - tint.rim, x1 + tint.rim : x2 - tint.rim] = tint.colour.y
         rows, columns = slice(y1 // 2, y2 // 2), slice(x1 // 2, x2 // 2)
         half[rows, columns], blue[rows, columns], red[rows, columns] = 0, tint.colour.u, tint.colour.v
     return Glass(_Blend(keep, add), _Blend(half, blue), _Blend(half, red))

@@ -83,6 +83,7 @@ class Legend:
             top = (baseline - (capital + side) // 2) // 2 * 2
             text = printable(name, _LONGEST_NAME)
             words.append(Word(text, (left, baseline), letters))
-            tints.append(Tint((edge, top, edge + side, top + side), to_yuv(colour, canvas.matrix)))
+            swatch = edge, top, edge + side, top + side
+            tints.append(Tint(swatch, to_yuv(colour, canvas.matrix), rim=max(1, size // 14)))
             inner = max(inner, self._setter.width(text, letters))
         return words, tints, left + inner + edge, edge + capital + (len(entries) - 1) * line + edge

@@ -1,4 +1,4 @@
-"""Verdict: what the whole frame shows, in the left lower corner: the best classes with bars, and the best one's text."""
+"""Verdict: what the whole frame shows, in the left lower corner: the best classes as bars, the best one's text."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class Verdict:
         sheet.pen -= line - capital
         small = Letters(max(11, round(size * 0.9)), _REGULAR)
         lines = wrapped(self._setter, part.text(0), small, width - 2 * edge, detail[1])
-        sheet.pen += gap if lines else 0
+        sheet.pen += 2 * gap if lines else 0
         for text in lines:
             sheet.words.append(Word(text, (edge, sheet.pen + round(small.size * CAPITAL)), small))
             sheet.pen += round(small.size * 1.4)
