@@ -58,10 +58,11 @@ def _best(scores: NDArray[np.float32]) -> NDArray[np.uint8]:
 
     Class by class in bands of rows that stay in the cache: a fifth of the time of NumPy's arg-max over the first axis.
     """
-    ids = np.zeros(scores.shape[1:], np.uint8)
-    best = np.empty((min(_BAND, len(ids)), ids.shape[1]), np.float32)
+    _, height, width = scores.shape
+    ids = np.zeros((height, width), np.uint8)
+    best = np.empty((min(_BAND, height), width), np.float32)
     greater = np.empty(best.shape, np.uint8)
-    for top in range(0, len(ids), _BAND):
+    for top in range(0, height, _BAND):
         band = ids[top : top + _BAND]
         highest, mask = best[: len(band)], greater[: len(band)]
         highest.fill(-np.inf)

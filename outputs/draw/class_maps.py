@@ -40,7 +40,8 @@ class ClassMapBrush:
         if alpha <= 0:
             return
         content, tables = part.content(), _tables(part.names, part.palette, canvas.matrix)
-        painted = cv2.LUT(content, tables.painted, self._painted.of(content.shape))
+        painted = self._painted.of(content.shape)
+        cv2.LUT(content, tables.painted, painted)
         left, top, width, height = cv2.boundingRect(painted)
         if not width:
             return
@@ -55,8 +56,9 @@ class ClassMapBrush:
             stencil = None if everywhere else _grown(_piece(painted, across, down), across, down, self._stencil)
             for plane, table in planes:
                 piece = _piece(content, across, down)
-                colours = cv2.LUT(piece, table, self._colours.of(piece.shape))
-                grown = _grown(np.asarray(colours, np.uint8), across, down, self._grown)
+                colours = self._colours.of(piece.shape)
+                cv2.LUT(piece, table, colours)
+                grown = _grown(colours, across, down, self._grown)
                 self._blend(plane[down.first : down.last, across.first : across.last], grown, stencil, alpha)
 
     def _blend(self, region: Pixels, colours: Pixels, stencil: Pixels | None, alpha: float) -> None:

@@ -24,7 +24,7 @@ from tests.outputs.scenes import FIGURES, painter, result_of
 
 SIZES = ((640, 360), (3840, 2160))
 TILE = (640, 360)
-_QUALITY = 62  # of the JPEG: the file stays below 200 kB
+_QUALITY = 32  # of the JPEG: the file stays below 200 kB
 _ETRI_OF = {"road": "drivable area", "person": "pedestrian", "bicycle": "bicycle/motorcycle", "sky": "other"}
 _ETRI_OF |= {"terrain": "other vertical object", "vegetation": "other vertical object"}
 WASTE = Classification(
