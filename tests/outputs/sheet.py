@@ -78,6 +78,7 @@ def class_map(picture: Picture, truth: Prediction, names: tuple[str, ...]) -> Cl
 
 
 def _id(name: str, names: tuple[str, ...]) -> int:
+    name = "bicycle" if name == "two_wheeler" else name
     known = name if name in names else _ETRI_OF.get(name, "other vehicle")
     return names.index(known if known in names else "car")
 
