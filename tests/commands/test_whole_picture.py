@@ -54,7 +54,12 @@ def first_luma(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
 def test_a_class_map_and_a_classification_reach_events_and_picture(tmp_path: Path, backend: str) -> None:
     clip = write_clip(tmp_path / "clip.mp4", 8)
-    engines = ["--engine", class_map_network(tmp_path / "map.onnx"), "--engine", classifier(tmp_path / "waste.onnx")]
+    engines: list[str | Path] = [
+        "--engine",
+        class_map_network(tmp_path / "map.onnx"),
+        "--engine",
+        classifier(tmp_path / "waste.onnx"),
+    ]
     events, out = tmp_path / "out.jsonl", tmp_path / "out.mp4"
     done = run_stream(clip, *engines, "--backend", backend, "--events", events, "--save", out, "--layers", "drivable")
     assert done.code == 0, done.err
