@@ -8,6 +8,7 @@ from contracts.config import Layer
 from contracts.picture import Picture
 from contracts.prediction import Mask, Prediction
 from contracts.result import Result
+from outputs.draw.best_classes import BestClasses
 from outputs.draw.boxes import draw_box, even_corners, line_width
 from outputs.draw.canvas import Canvas, Canvases
 from outputs.draw.class_maps import ClassMapBrush
@@ -17,7 +18,6 @@ from outputs.draw.legend import Legend, entries_of
 from outputs.draw.masks import MaskBrush
 from outputs.draw.panel import Panel, PanelFigures
 from outputs.draw.placing import Places, Rectangle
-from outputs.draw.verdict import Verdict
 
 
 class Painter:
@@ -34,7 +34,7 @@ class Painter:
         self._lane_alpha = 1 - (1 - alpha) ** 3  # lines are thin: as strong as three coats of an area's paint
         self._palette = PALETTES[palette]
         self._canvases, self._brush, self._plates, self._panel = Canvases(), MaskBrush(), Plates(), Panel()
-        self._map_brush, self._legend, self._verdict = ClassMapBrush(), Legend(), Verdict(self._palette)
+        self._map_brush, self._legend, self._best_classes = ClassMapBrush(), Legend(), BestClasses(self._palette)
 
     def paint(self, result: Result, figures: PanelFigures | None) -> Picture:
         """The annotated picture: limited-range yuv420p of even size, in memory of its own (see ``Canvas``).
@@ -91,7 +91,7 @@ class Painter:
         """Legend and classifications; yields where they are. A legend without its areas would explain nothing."""
         if "drivable" in self._layers and self._alpha > 0:
             yield self._legend.draw(canvas, entries_of(prediction.class_maps().values()))
-        yield self._verdict.draw(canvas, prediction.classifications())
+        yield self._best_classes.draw(canvas, prediction.classifications())
 
     def _paint_labels(
         self, canvas: Canvas, boxes: list[tuple[Rectangle, Rgb, str]], taken: Sequence[Rectangle]

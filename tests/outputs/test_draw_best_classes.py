@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.prediction import Classification, Prediction
+from outputs.draw.best_classes import BestClasses, wrapped
 from outputs.draw.canvas import Canvases
 from outputs.draw.colours import PALETTES, class_colour, to_yuv
 from outputs.draw.text import Letters, Typesetter
-from outputs.draw.verdict import Verdict, wrapped
 from tests.outputs.scenes import FIGURES, changed, grey, painter, result_of
 
 OKABE = PALETTES["okabe-ito"]
@@ -26,7 +26,7 @@ def found(*scores: float, names: tuple[str, ...] = ("bus", "person", "truck"), t
 @pytest.mark.parametrize("size", [(640, 360), (1280, 720), (3840, 2160), (720, 1280)])
 def test_bars_are_as_long_as_scores(size: tuple[int, int]) -> None:
     canvas = Canvases().of(grey(*size))
-    Verdict(OKABE).draw(canvas, {"kind": found(0.8, 0.4, 0.0)})
+    BestClasses(OKABE).draw(canvas, {"kind": found(0.8, 0.4, 0.0)})
     lengths = []
     for name in ("bus", "person", "truck"):
         shade = to_yuv(class_colour(name, OKABE), canvas.matrix)
@@ -50,7 +50,7 @@ def test_on_any_canvas_it_stays_in_the_lower_half(
 ) -> None:
     canvas = Canvases().of(grey(width, height))
     parts = {str(head): found(*scores, names=(text[:30], "b"), text=text) for head in range(heads)}
-    place = Verdict(OKABE).draw(canvas, parts)
+    place = BestClasses(OKABE).draw(canvas, parts)
     rows = (canvas.y != 100).nonzero()[0]
     assert rows.min(initial=canvas.height) >= canvas.height / 2
     if place is not None:
@@ -63,13 +63,13 @@ def test_on_any_canvas_it_stays_in_the_lower_half(
 
 def test_the_best_ones_text_makes_it_taller_and_nothing_else_does() -> None:
     canvas = Canvases().of(grey(1280, 720))
-    verdict = Verdict(OKABE)
-    _, bare, _, _ = verdict.draw(canvas, {"kind": found(0.8, 0.2)}) or (0, 0, 0, 0)
-    _, with_text, _, _ = verdict.draw(canvas, {"kind": found(0.8, 0.2, text=WORDS)}) or (0, 0, 0, 0)
+    panel = BestClasses(OKABE)
+    _, bare, _, _ = panel.draw(canvas, {"kind": found(0.8, 0.2)}) or (0, 0, 0, 0)
+    _, with_text, _, _ = panel.draw(canvas, {"kind": found(0.8, 0.2, text=WORDS)}) or (0, 0, 0, 0)
     of_second = Classification(
         np.array([1, 0], np.int32), np.array([0.8, 0.2], np.float32), ("bus", "person"), (WORDS,)
     )
-    _, second, _, _ = verdict.draw(canvas, {"kind": of_second}) or (0, 0, 0, 0)
+    _, second, _, _ = panel.draw(canvas, {"kind": of_second}) or (0, 0, 0, 0)
     assert with_text < bare
     assert second == bare
 
@@ -109,9 +109,9 @@ def test_it_belongs_to_the_labels_and_meets_neither_panel_nor_labels() -> None:
 
 
 def test_what_is_kept_is_drawn_anew_for_other_scores_and_canvases() -> None:
-    verdict = Verdict(OKABE)
+    panel = BestClasses(OKABE)
     for size, score in (((640, 360), 0.5), ((640, 360), 0.5), ((640, 360), 0.6), ((800, 600), 0.6)):
         one, other = Canvases().of(grey(*size)), Canvases().of(grey(*size))
         parts = {"kind": found(score, 0.1)}
-        assert verdict.draw(one, parts) == Verdict(OKABE).draw(other, parts)
+        assert panel.draw(one, parts) == BestClasses(OKABE).draw(other, parts)
         np.testing.assert_array_equal(one.buffer, other.buffer)

@@ -1,4 +1,4 @@
-"""Verdict: what the whole frame shows, in the left lower corner: the best classes as bars, the best one's text."""
+"""Best classes: what the whole frame shows, in the left lower corner, as bars, and the text of the best."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class _Sheet:
     pen: int = 0
 
 
-class Verdict:
+class BestClasses:
     """Draws classifications; the drawing is kept while the same scores come again on canvases of the same kind."""
 
     def __init__(self, palette: Palette) -> None:
@@ -77,7 +77,7 @@ class Verdict:
         self._glass: Glass | None = None
 
     def draw(self, canvas: Canvas, parts: Mapping[str, Classification]) -> Rectangle | None:
-        """Put the verdict of every head on the canvas and tell where; None: there is none, or no room."""
+        """Put the best classes of every head on the canvas and tell where; None: there are none, or no room."""
         heads = [part for part in parts.values() if len(part)]
         key = [(part.class_ids.tobytes(), part.scores.tobytes(), part.names, part.texts) for part in heads]
         whole_key = key, canvas.width, canvas.height, canvas.matrix
