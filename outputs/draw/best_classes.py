@@ -131,7 +131,7 @@ class BestClasses:
         size = glass_size(canvas.width, canvas.height)
         capital, line, gap = round(size * CAPITAL), round(size * 1.5), round(size * 0.6)
         thick = max(2, round(size * 0.25) * 2)
-        sheet.pen += gap + (line - capital) // 2 if sheet.words else 0
+        sheet.pen += 2 * gap if sheet.words else 0
         for index in range(min(detail[0], len(part))):
             baseline = sheet.pen + capital
             letters, ink = (Letters(size, _BOLD), 255) if index == 0 else (Letters(size, _REGULAR), DIM)

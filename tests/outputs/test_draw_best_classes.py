@@ -12,7 +12,7 @@ from outputs.draw.best_classes import BestClasses, wrapped
 from outputs.draw.canvas import Canvases
 from outputs.draw.colours import PALETTES, class_colour, to_yuv
 from outputs.draw.text import Letters, Typesetter
-from tests.outputs.scenes import FIGURES, changed, grey, painter, result_of
+from tests.outputs.scenes import FIGURES, changed, detections, grey, painter, result_of
 
 OKABE = PALETTES["okabe-ito"]
 WORDS = "Empty it, press it flat and put it into the yellow bin; caps may stay on, straws go with it."
@@ -98,7 +98,7 @@ def test_text_breaks_between_words() -> None:
     assert len(lines) >= 3
 
 
-def test_it_belongs_to_the_labels_and_meets_neither_panel_nor_labels() -> None:
+def test_it_belongs_to_the_labels_and_does_not_meet_the_panel() -> None:
     picture = grey(640, 360)
     result = result_of(picture, Prediction({"kind": found(0.7, 0.2, 0.1, text=WORDS)}))
     assert not changed(painter("boxes", "drivable", "lanes").paint(result, None), picture).any()
@@ -106,6 +106,18 @@ def test_it_belongs_to_the_labels_and_meets_neither_panel_nor_labels() -> None:
     assert alone[200:, :300].any()
     panel = changed(painter("panel").paint(result, FIGURES), picture)
     assert not (alone & panel).any()
+
+
+def test_labels_of_boxes_keep_out_of_it() -> None:
+    picture = grey(640, 360)
+    best = found(0.7, 0.2, 0.1, text=WORDS)
+    x1, y1, x2, y2 = BestClasses(OKABE).draw(Canvases().of(picture), {"kind": best}) or (0, 0, 0, 0)
+    boxes = detections([[x, y, x + 60, y + 40] for x in range(0, 300, 50) for y in range(150, 330, 25)])
+    alone = painter("labels").paint(result_of(picture, Prediction({"kind": best})), None)
+    both = painter("labels").paint(result_of(picture, Prediction({"kind": best, "boxes": boxes})), None)
+    where = changed(both, alone)
+    assert where.any()
+    assert not where[y1:y2, x1:x2].any()
 
 
 def test_what_is_kept_is_drawn_anew_for_other_scores_and_canvases() -> None:
