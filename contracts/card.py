@@ -55,7 +55,7 @@ class HeadCard(_Frozen):
     """Output tensors in the order the kind wants them; empty: the only ones the file has."""
     classes: tuple[str, ...] = ()
     palette: tuple[Colour, ...] = ()
-    """One #rrggbb per class; empty: the run's palette."""
+    """One #rrggbb per class; empty: those known for the names (Cityscapes, ETRI), else a series of our own."""
     texts: tuple[str, ...] = ()
     """A sentence per class (what to do with this waste, say)."""
     score: Share | None = None

@@ -100,6 +100,21 @@ class ClassMap:
     names: tuple[str, ...]
     palette: tuple[tuple[int, int, int], ...]
 
+    def content(self) -> NDArray[np.uint8]:
+        """The part that shows the frame (padding cut off), a view of class ids."""
+        return self.fit.content_of(self.ids)
+
+    def name(self, class_id: int) -> str:
+        """The name of a class; its number where the card has no name for it."""
+        return self.names[class_id] if class_id < len(self.names) else str(class_id)
+
+    def shares(self) -> dict[int, float]:
+        """Class id → share of the frame's area, above 0 … 1: of every class that is there, in the order of ids."""
+        content = self.content()
+        # float32 counts of OpenCV: exact up to 2^24 pixels of a class, and no index array as NumPy would make
+        counts = cv2.calcHist([content], [0], None, [256], [0, 256]).reshape(-1)
+        return {int(found): float(counts[found]) / content.size for found in np.flatnonzero(counts)}
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class InstanceMasks:
@@ -117,6 +132,19 @@ class Classification:
     scores: NDArray[np.float32]
     names: tuple[str, ...]
     texts: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def name(self, index: int) -> str:
+        """The class name of the best but ``index``; its number where the card has no name for it."""
+        class_id = int(self.class_ids[index])
+        return self.names[class_id] if class_id < len(self.names) else str(class_id)
+
+    def text(self, index: int) -> str:
+        """The card's text for that class, "" where it has none."""
+        class_id = int(self.class_ids[index])
+        return self.texts[class_id] if class_id < len(self.texts) else ""
 
 
 Part = Detections | Mask | ClassMap | InstanceMasks | Classification
@@ -150,6 +178,14 @@ class Prediction(Mapping[str, Part]):
     def masks(self) -> dict[str, Mask]:
         """The parts that are masks, by head name."""
         return {head: part for head, part in self.parts.items() if isinstance(part, Mask)}
+
+    def class_maps(self) -> dict[str, ClassMap]:
+        """The parts that are class maps, by head name."""
+        return {head: part for head, part in self.parts.items() if isinstance(part, ClassMap)}
+
+    def classifications(self) -> dict[str, Classification]:
+        """The parts that classify the whole frame, by head name."""
+        return {head: part for head, part in self.parts.items() if isinstance(part, Classification)}
 
     def to_supervision(self) -> dict[str, Any]:
         """``supervision.Detections`` per head with boxes (needs that library)."""

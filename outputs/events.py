@@ -21,7 +21,7 @@ from typing import Any
 
 from contracts.errors import OutputError
 from contracts.frame import SourceInfo
-from contracts.prediction import Classification, Detections, Prediction
+from contracts.prediction import Classification, ClassMap, Detections, Prediction
 from contracts.result import Result
 from outputs.paths import Target, cure, reason
 
@@ -108,9 +108,10 @@ class _LinesOutput(ABC):
 
 
 class JsonlEvents(_LinesOutput):
-    """One JSON object per frame: index, pts, source, detections, masks, classification.
+    """One JSON object per frame: index, pts, source, detections, masks, class_maps, classification.
 
-    ``pts``: seconds since the source's first frame. Boxes: pixels of the frame. ``share``: of the frame's pixels.
+    ``pts``: seconds since the source's first frame. Boxes: pixels of the frame. ``share``, and the number of each
+    class that a class map has in this frame: of the frame's pixels.
     ``track`` is there only where a tracker ran and is sure.
     """
 
@@ -122,14 +123,14 @@ class JsonlEvents(_LinesOutput):
             "source": frame.source.id,
             "detections": [one.as_json() for one in self._seen(prediction)],
             "masks": {head: {"share": round(mask.share(), _SHARE_DIGITS)} for head, mask in prediction.masks().items()},
+            "class_maps": {head: _shares(part) for head, part in prediction.class_maps().items()},
             "classification": list(self._classified(prediction)),
         }
         return json.dumps(record, allow_nan=False) + "\n"
 
     def _classified(self, prediction: Prediction) -> Iterator[dict[str, Any]]:
-        for head, part in prediction.items():
-            if isinstance(part, Classification):
-                yield from (record for record in _classes(head, part) if self._finite(record["score"]))
+        for head, part in prediction.classifications().items():
+            yield from (record for record in _classes(head, part) if self._finite(record["score"]))
 
 
 class CsvEvents(_LinesOutput):
@@ -181,11 +182,19 @@ def _of_head(head: str, found: Detections) -> Iterator[_Seen]:
         yield _Seen(head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, sure)
 
 
+def _shares(part: ClassMap) -> dict[str, float]:
+    """Class name → share of the frame; ids of the same name are one class."""
+    shares: dict[str, float] = {}
+    for class_id, share in part.shares().items():
+        name = part.name(class_id)
+        shares[name] = shares.get(name, 0.0) + share
+    return {name: round(share, _SHARE_DIGITS) for name, share in shares.items()}
+
+
 def _classes(head: str, part: Classification) -> Iterator[dict[str, Any]]:
     """The classes of a head that looks at the whole frame, best first."""
-    for class_id, score in zip(part.class_ids.tolist(), part.scores.tolist(), strict=True):
-        name = part.names[class_id] if class_id < len(part.names) else str(class_id)
-        record = {"head": head, "class": name, "class_id": class_id, "score": round(score, _SCORE_DIGITS)}
+    for index, (class_id, score) in enumerate(zip(part.class_ids.tolist(), part.scores.tolist(), strict=True)):
+        record = {"head": head, "class": part.name(index), "class_id": class_id, "score": round(score, _SCORE_DIGITS)}
         if class_id < len(part.texts):
             record["text"] = part.texts[class_id]
         yield record

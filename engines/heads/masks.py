@@ -50,7 +50,7 @@ class MaskIds:
 
     def __init__(self, head: HeadCard) -> None:
         self._head = head
-        self._palette = palette_of(head.palette, len(head.classes))
+        self._palette = palette_of(head.palette, head.classes)
         if len(head.classes) > 256:
             raise EngineError(f"head {head.name!r}: mask_ids has {len(head.classes)} classes", "256 are possible")
 

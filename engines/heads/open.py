@@ -8,6 +8,7 @@ from contracts.card import HeadCard, HeadKind
 from contracts.errors import EngineError
 from contracts.protocols import Head
 from engines.heads.anchor_boxes import AnchorBoxes
+from engines.heads.class_map import ClassScores
 from engines.heads.classification import TopFive
 from engines.heads.masks import MaskIds, TwoClassMask
 from engines.heads.yolo_boxes import YoloBoxes
@@ -19,6 +20,7 @@ HEADS: Mapping[HeadKind, Callable[[HeadCard], Head]] = {
     "anchor_boxes": AnchorBoxes,
     "two_class_mask": TwoClassMask,
     "mask_ids": MaskIds,
+    "class_map": ClassScores,
     "classification": TopFive,
 }
 

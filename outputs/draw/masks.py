@@ -52,7 +52,7 @@ class MaskBrush:
     """Paints masks; keeps its scratch memory from frame to frame."""
 
     def __init__(self) -> None:
-        self._content, self._stencil, self._blended = _Scratch(), _Scratch(), _Scratch()
+        self._content, self._stencil, self._blended = Scratch(), Scratch(), Scratch()
 
     def paint(self, canvas: Canvas, mask: Mask, colour: Yuv, alpha: float) -> None:
         """Blend ``colour`` into the canvas where the mask is set; every other pixel stays as it is."""
@@ -89,13 +89,14 @@ class MaskBrush:
         return stencil
 
 
-class _Scratch:
+class Scratch:
     """Memory that is used again for arrays of any shape."""
 
     def __init__(self) -> None:
         self._memory = np.empty(0, np.uint8)
 
     def of(self, shape: tuple[int, ...]) -> Pixels:
+        """An array of ``shape`` with whatever was in it; the one given before is overwritten."""
         size = math.prod(shape)
         if self._memory.size < size:
             self._memory = np.empty(size, np.uint8)

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from contracts.config import Layer
 from contracts.picture import Picture
 from contracts.prediction import Mask, Prediction
 from contracts.result import Result
+from outputs.draw.best_classes import BestClasses
 from outputs.draw.boxes import draw_box, even_corners, line_width
 from outputs.draw.canvas import Canvas, Canvases
+from outputs.draw.class_maps import ClassMapBrush
 from outputs.draw.colours import PALETTES, Rgb, class_colour, to_yuv
 from outputs.draw.labels import Plates, label_text, text_size
+from outputs.draw.legend import Legend, entries_of
 from outputs.draw.masks import MaskBrush
 from outputs.draw.panel import Panel, PanelFigures
 from outputs.draw.placing import Places, Rectangle
@@ -20,8 +23,9 @@ from outputs.draw.placing import Places, Rectangle
 class Painter:
     """Draws predictions of one stream; used by one thread at a time.
 
-    layers: what is drawn. "drivable" covers every filled area that is not a lane line. alpha: strength of filled
-    areas, 0 … 1; lane lines are stronger. palette: a name in ``outputs.draw.colours.PALETTES`` (else KeyError).
+    layers: what is drawn. "drivable" covers every filled area that is not a lane line, class maps too; "labels" every
+    word about what was seen: at boxes, the legend of class maps, classifications. alpha: strength of filled areas,
+    0 … 1; lane lines are stronger. palette: a name in ``outputs.draw.colours.PALETTES`` (else KeyError).
     """
 
     def __init__(self, layers: Sequence[Layer], alpha: float, palette: str) -> None:
@@ -30,11 +34,13 @@ class Painter:
         self._lane_alpha = 1 - (1 - alpha) ** 3  # lines are thin: as strong as three coats of an area's paint
         self._palette = PALETTES[palette]
         self._canvases, self._brush, self._plates, self._panel = Canvases(), MaskBrush(), Plates(), Panel()
+        self._map_brush, self._legend, self._best_classes = ClassMapBrush(), Legend(), BestClasses(self._palette)
 
     def paint(self, result: Result, figures: PanelFigures | None) -> Picture:
         """The annotated picture: limited-range yuv420p of even size, in memory of its own (see ``Canvas``).
 
-        From the bottom: areas, lane lines, boxes (best score on top), panel, labels. figures: None for no panel.
+        From the bottom: class maps, areas, lane lines, boxes (best score on top), panel, legend, classifications,
+        labels. figures: None for no panel.
         """
         canvas = self._canvases.of(result.frame.picture)
         self._paint_masks(canvas, result.prediction)
@@ -43,17 +49,20 @@ class Painter:
             line = line_width(canvas)
             for corners, colour, _ in reversed(boxes):
                 draw_box(canvas, corners, to_yuv(colour, canvas.matrix), line)
-        taken = None
+        taken: list[Rectangle | None] = []
         if figures is not None and "panel" in self._layers:
             self._panel.draw(canvas, figures)
-            taken = self._panel.place(canvas, figures)
+            taken.append(self._panel.place(canvas, figures))
         if "labels" in self._layers:
-            self._paint_labels(canvas, boxes, taken)
+            taken += self._paint_plates(canvas, result.prediction)
+            self._paint_labels(canvas, boxes, [place for place in taken if place is not None])
         return canvas.picture()
 
     def _paint_masks(self, canvas: Canvas, prediction: Prediction) -> None:
         masks = prediction.masks().values()
         if "drivable" in self._layers:
+            for part in prediction.class_maps().values():
+                self._map_brush.paint(canvas, part, self._alpha)
             for mask in masks:
                 if mask.role != "lane":
                     self._brush.paint(canvas, mask, to_yuv(self._area_colour(mask), canvas.matrix), self._alpha)
@@ -78,11 +87,19 @@ class Painter:
         found.sort(key=lambda scored: -scored[0])
         return [box for _, box in found]
 
-    def _paint_labels(self, canvas: Canvas, boxes: list[tuple[Rectangle, Rgb, str]], taken: Rectangle | None) -> None:
+    def _paint_plates(self, canvas: Canvas, prediction: Prediction) -> Iterator[Rectangle | None]:
+        """Legend and classifications; yields where they are. A legend without its areas would explain nothing."""
+        if "drivable" in self._layers and self._alpha > 0:
+            yield self._legend.draw(canvas, entries_of(prediction.class_maps().values()))
+        yield self._best_classes.draw(canvas, prediction.classifications())
+
+    def _paint_labels(
+        self, canvas: Canvas, boxes: list[tuple[Rectangle, Rgb, str]], taken: Sequence[Rectangle]
+    ) -> None:
         size = text_size(canvas)
         places = Places(canvas.width, canvas.height, band=2 * size)
-        if taken is not None:
-            places.take(taken)
+        for place in taken:
+            places.take(place)
         for corners, colour, text in boxes:
             plate = self._plates.get((text, colour, size, canvas.matrix))
             spot = places.find(corners, plate.width, plate.height)

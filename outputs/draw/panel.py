@@ -5,17 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-
 from contracts.picture import Pixels
 from outputs.draw.canvas import Canvas
+from outputs.draw.glass import Glass, glass, glass_margin, glass_size
 from outputs.draw.placing import Rectangle
-from outputs.draw.text import CAPITAL, Letters, Typesetter, halved, printable
+from outputs.draw.text import CAPITAL, DIM, Letters, Typesetter, Word, printable, written
 
-_OPACITY = 0.66  # of the plate: dark enough for white text over a white sky
-_DARK, _LIGHT = 22, 235  # luma of the plate and of the ink
-_DIM = 190  # ink of names, of 255; values have all of it
 _REGULAR, _BOLD = 500, 700
 _LONGEST_NAME = 18  # letters
 _WIDEST, _TALLEST = 0.5, 0.5  # with its margin, of the frame's width and height
@@ -50,16 +45,14 @@ class Panel:
         plate = self._prepared(canvas, figures)
         if plate is None:
             return None
-        height, width = plate.luma.keep.shape
-        return plate.margin, plate.margin, plate.margin + width, plate.margin + height
+        margin, shown = plate.margin, plate.glass
+        return margin, margin, margin + shown.width, margin + shown.height
 
     def draw(self, canvas: Canvas, figures: PanelFigures) -> None:
         """Put the panel on the canvas, where there is room for one."""
         plate = self._prepared(canvas, figures)
         if plate is not None:
-            plate.luma.put(canvas.y, plate.margin)
-            plate.chroma.put(canvas.u, plate.margin // 2)
-            plate.chroma.put(canvas.v, plate.margin // 2)
+            plate.glass.put(canvas, plate.margin, plate.margin)
 
     def _prepared(self, canvas: Canvas, figures: PanelFigures) -> _Plate | None:
         size = (canvas.width, canvas.height)
@@ -70,26 +63,11 @@ class Panel:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Blend:
-    """What happens to one plane: v → v × keep / 255 + add."""
-
-    keep: Pixels
-    add: Pixels
-
-    def put(self, plane: Pixels, margin: int) -> None:
-        height, width = self.keep.shape
-        region = plane[margin : margin + height, margin : margin + width]
-        cv2.multiply(region, self.keep, region, 1 / 255)
-        cv2.add(region, self.add, region)
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class _Plate:
     """The finished panel, ``margin`` pixels (even) from the left and upper edges."""
 
     margin: int
-    luma: _Blend
-    chroma: _Blend
+    glass: Glass
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,13 +81,13 @@ class _Table:
 
 def _plate(setter: Typesetter, figures: PanelFigures, width: int, height: int) -> _Plate | None:
     """The most telling table that leaves most of the frame free; None: not even the rate does."""
-    size = max(11, round(min(width, height) / 720 * 15))
-    margin = round(size * 0.35) * 2
+    size = glass_size(width, height)
+    margin = glass_margin(size)
     for table in _tables(figures):
         coverage = _written(setter, table, size)
         tall, wide = coverage.shape[0] + margin, coverage.shape[1] + margin
         if wide <= _WIDEST * width and tall <= _TALLEST * height:
-            return _finished(coverage, margin, radius=size // 2)
+            return _Plate(margin, glass(coverage, radius=size // 2))
     return None
 
 
@@ -145,26 +123,13 @@ def milliseconds(value: float) -> str:
     return f"{value:.0f} ms" if value >= 99.95 else f"{value:.1f} ms"
 
 
-@dataclass(frozen=True, slots=True)
-class _Word:
-    """One piece of text: where its baseline starts, its letters and ink."""
-
-    text: str
-    pen: tuple[int, int]
-    letters: Letters
-    ink: int = 255
-
-
 def _written(setter: Typesetter, table: _Table, size: int) -> Pixels:
     """The table's ink on nothing: uint8 (height, width), both even."""
     words, width, height = _laid_out(setter, table, size)
-    coverage = np.zeros((height + height % 2, width + width % 2), np.uint8)
-    for word in words:
-        setter.write(coverage, word.text, word.pen, word.letters, word.ink)
-    return coverage
+    return written(setter, words, width, height)
 
 
-def _laid_out(setter: Typesetter, table: _Table, size: int) -> tuple[list[_Word], int, int]:
+def _laid_out(setter: Typesetter, table: _Table, size: int) -> tuple[list[Word], int, int]:
     """Every word in its place, and the table's width and height in pixels."""
     big, name, value = Letters(round(size * 1.9), _BOLD), Letters(size, _REGULAR), Letters(size, _BOLD)
     note = Letters(max(10, round(size * 0.85)), _REGULAR)
@@ -173,17 +138,17 @@ def _laid_out(setter: Typesetter, table: _Table, size: int) -> tuple[list[_Word]
     inner = max(_inner_width(setter, table, name, value), rate + setter.width(" FPS", value))
     inner = max([inner, *(setter.width(text, note) for text in table.notes)])
     pen = edge + round(big.size * CAPITAL)
-    words = [_Word(table.rate, (edge, pen), big), _Word(" FPS", (edge + rate, pen), value, _DIM)]
+    words = [Word(table.rate, (edge, pen), big), Word(" FPS", (edge + rate, pen), value, DIM)]
     for group in table.groups:
         pen += gap
         for left, right in group:
             pen += line
-            words.append(_Word(left, (edge, pen), name, _DIM))
-            words.append(_Word(right, (edge + inner - setter.width(right, value), pen), value))
+            words.append(Word(left, (edge, pen), name, DIM))
+            words.append(Word(right, (edge + inner - setter.width(right, value), pen), value))
     pen += gap if table.notes else 0
     for text in table.notes:
         pen += round(note.size * 1.4)
-        words.append(_Word(text, (edge, pen), note, _DIM))
+        words.append(Word(text, (edge, pen), note, DIM))
     return words, inner + 2 * edge, pen + edge
 
 
@@ -194,25 +159,3 @@ def _inner_width(setter: Typesetter, table: _Table, name: Letters, value: Letter
         return 0
     names = max(setter.width(left, name) for left, _ in rows)
     return names + name.size + max(setter.width(text, value) for text in ("00.0 ms", *(right for _, right in rows)))
-
-
-def _finished(ink: Pixels, margin: int, radius: int) -> _Plate:
-    """The words' ink as one blend per plane: first the plate over the picture, then the ink over both."""
-    bare = cv2.bitwise_not(ink)
-    keep = np.asarray(cv2.multiply(bare, _clearness(ink.shape[0], ink.shape[1], radius), scale=1 / 255), np.uint8)
-    add = np.asarray(cv2.addWeighted(ink, _LIGHT / 255, cv2.subtract(bare, keep), _DARK / 255, 0), np.uint8)
-    half = halved(keep)
-    grey = np.asarray(cv2.convertScaleAbs(half, alpha=-128 / 255, beta=128), np.uint8)  # what is not kept loses colour
-    return _Plate(margin, luma=_Blend(keep, add), chroma=_Blend(half, grey))
-
-
-def _clearness(height: int, width: int, radius: int) -> Pixels:
-    """What of the picture shows through the bare plate, of 255: a rectangle with round corners, 255 outside them."""
-    shape = np.ones((height, width), np.float32)
-    distance = radius - 0.5 - np.arange(radius, dtype=np.float32)  # of pixel centres to the corner circle's centre
-    corner = np.clip(radius + 0.5 - np.hypot(distance[:, None], distance[None, :]), 0, 1)
-    shape[:radius, :radius] = corner
-    shape[:radius, -radius:] = corner[:, ::-1]
-    shape[-radius:, :radius] = corner[::-1]
-    shape[-radius:, -radius:] = corner[::-1, ::-1]
-    return np.asarray(cv2.convertScaleAbs(shape, alpha=-255 * _OPACITY, beta=255), np.uint8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import cv2
@@ -11,6 +13,8 @@ from contracts.picture import Pixels
 
 CAPITAL = 0.70
 """Height of the font's capitals and digits for a size of 1 (measured)."""
+DIM = 190
+"""Ink of names and small print, of 255; what matters has all of it."""
 
 
 class Letters(NamedTuple):
@@ -38,6 +42,24 @@ class Typesetter:
     def write(self, coverage: Pixels, text: str, pen: tuple[int, int], letters: Letters, ink: int = 255) -> None:
         """Write on ``coverage`` (uint8, height × width), with the baseline's start at ``pen`` (x, y)."""
         cv2.putText(coverage, text, pen, (ink,), self._face, letters.size, letters.weight)
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One piece of text: where its baseline starts, its letters and ink."""
+
+    text: str
+    pen: tuple[int, int]
+    letters: Letters
+    ink: int = 255
+
+
+def written(setter: Typesetter, words: Iterable[Word], width: int, height: int) -> Pixels:
+    """Words' ink on nothing: uint8 (height, width), each one more where it is odd."""
+    coverage = np.zeros((height + height % 2, width + width % 2), np.uint8)
+    for word in words:
+        setter.write(coverage, word.text, word.pen, word.letters, word.ink)
+    return coverage
 
 
 def printable(text: str, most: int) -> str:

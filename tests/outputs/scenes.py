@@ -73,17 +73,18 @@ def changed(after: Picture, before: Picture) -> NDArray[np.bool_]:
 
 
 def crowded(picture: Picture) -> Prediction:
-    """Something for every layer: two areas, lanes, boxes of two heads, and parts that are not drawn yet."""
+    """Something for every layer: two areas, lanes, boxes of two heads, a class map, a classification."""
     width, height = picture.width, picture.height
     boxes = detections([[width * 0.6, height * 0.5, width * 0.9, height * 0.8], [width * 0.7, 0, width, height * 0.2]])
     more = detections([[width * 0.1, height * 0.7, width * 0.5, height * 0.95]], [3])
     ids = np.zeros((4, 4), np.uint8)
+    ids[3] = 1
     parts: dict[str, Part] = {
         "boxes": boxes,
         "instances": InstanceMasks(more, (np.ones((5, 5), np.uint8),)),
         "road": area(picture, slice(28, 40)),
         "lane": area(picture, slice(34, 36), "lane"),
-        "map": ClassMap(ids, Stretch(width, height, 4, 4), ("sky",), ((1, 2, 3),)),
+        "map": ClassMap(ids, Stretch(width, height, 4, 4), ("background", "sky"), ((1, 2, 3),) * 2),
         "kind": Classification(np.zeros(1, np.int32), np.ones(1, np.float32), ("street",)),
     }
     return Prediction(parts)

@@ -40,7 +40,7 @@ SIZE = (640, 360)
         ("lanes", (0, 302, 640, 328)),
         ("boxes", (64, 0, 640, 344)),
         ("panel", (0, 0, 200, 180)),
-        ("labels", (64, 0, 640, 344)),
+        ("labels", (8, 0, 640, 352)),
     ],
 )
 def test_a_layer_alone_draws_in_its_own_place(layer: Layer, inside: tuple[int, int, int, int]) -> None:

@@ -21,7 +21,7 @@ from contracts.errors import OutputError, SourceError
 from contracts.fit import Letterbox
 from contracts.frame import Frame, SourceInfo
 from contracts.picture import Picture
-from contracts.prediction import Classification, Detections, Mask, Part, Prediction
+from contracts.prediction import Classification, ClassMap, Detections, Mask, Part, Prediction
 from contracts.protocols import Output
 from contracts.result import Result, Timings
 from outputs.events import CSV_COLUMNS, CsvEvents, JsonlEvents
@@ -57,6 +57,14 @@ def mask() -> Mask:
     return Mask(data, Letterbox(1280, 720, 64, 64), "drivable", "drivable")
 
 
+def class_map() -> ClassMap:
+    """1280×720 in 64×64, the padding full of class 3; of 36 rows 9 are road, 18 building in two ids, 9 without name."""
+    ids = np.full((64, 64), 3, np.uint8)
+    ids[14:23], ids[23:32], ids[32:41], ids[41:50] = 1, 2, 0, 7
+    names = ("building", "road", "building", "sky")
+    return ClassMap(ids, Letterbox(1280, 720, 64, 64), names, ((0, 0, 0),) * 4)
+
+
 def written(output: Output, path: Path, *results: Result) -> str:
     output.open([INFO])
     for one in results:
@@ -86,6 +94,7 @@ def test_one_object_per_frame_in_the_documented_schema(tmp_path: Path) -> None:
             }
         ],
         "masks": {"drivable": {"share": 0.5}},
+        "class_maps": {},
         "classification": [
             {"head": "kind", "class": "4", "class_id": 4, "score": 0.6},
             {"head": "kind", "class": "a", "class_id": 0, "score": 0.3, "text": "do this"},
@@ -97,6 +106,7 @@ def test_one_object_per_frame_in_the_documented_schema(tmp_path: Path) -> None:
         "source": "clip",
         "detections": [],
         "masks": {},
+        "class_maps": {},
         "classification": [],
     }
 
@@ -105,6 +115,12 @@ def test_no_track_no_key(tmp_path: Path) -> None:
     path = tmp_path / "out.jsonl"
     (found,) = json.loads(written(JsonlEvents(path), path, result({"boxes": detections()})))["detections"]
     assert "track" not in found
+
+
+def test_a_class_map_is_the_share_of_every_class_that_is_there(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    (line,) = written(JsonlEvents(path), path, result({"scene": class_map()})).splitlines()
+    assert json.loads(line)["class_maps"] == {"scene": {"building": 0.5, "road": 0.25, "7": 0.25}}
 
 
 def test_csv_has_one_row_per_detection(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from contracts.card import Card
 from contracts.config import EngineConfig
 from contracts.errors import EngineError, RoadStreamError, SourceError, UsageError
 from engines.gate import check
+from engines.heads.open import HEADS
 from engines.open import open_engine
 from training import calibration
 from training.pictures import frames_of
@@ -172,6 +173,12 @@ def in_half_precision(source: Path) -> None:
     onnx.save(model, source)
 
 
+@pytest.fixture
+def no_class_maps(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(HEADS, "class_map")
+
+
+@pytest.mark.usefixtures("no_class_maps")
 @pytest.mark.parametrize(
     ("spoil", "frames", "expected"),
     [

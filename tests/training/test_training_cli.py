@@ -241,7 +241,10 @@ def test_an_unclear_network_is_refused_and_its_card_printed_to_be_completed(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_what_a_run_does_not_decode_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_a_run_does_not_decode_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(HEADS, "class_map")
     head = HeadCard(name="classes", kind="class_map", outputs=("da",), classes=("road", "other"))
     card = Card(name="two", input=InputCard(fit="stretch"), heads=(head, LANE))
     file = two_masks(tmp_path / "two.onnx", card=card)

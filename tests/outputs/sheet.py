@@ -1,0 +1,117 @@
+"""Draws every look of the painter into one picture, small frames on the left, large ones, made smaller, on the right.
+
+``python -m tests.outputs.sheet docs/looks.jpg [FOLDER]``; FOLDER gets each look as a PNG of its own at full size.
+"""
+
+from __future__ import annotations
+
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.config import LAYERS, Layer
+from contracts.fit import Letterbox
+from contracts.picture import Picture, Pixels
+from contracts.prediction import Classification, ClassMap, Detections, Mask, Part, Prediction
+from engines.heads.class_sets import CITYSCAPES, ETRI
+from engines.heads.palette import palette_of
+from sources.synthetic.drive import SyntheticDrive
+from tests.outputs.scenes import FIGURES, painter, result_of
+
+SIZES = ((640, 360), (3840, 2160))
+TILE = (640, 360)
+_QUALITY = 32  # of the JPEG: the file stays below 200 kB
+_ETRI_OF = {"road": "drivable area", "person": "pedestrian", "bicycle": "bicycle/motorcycle", "sky": "other"}
+_ETRI_OF |= {"terrain": "other vertical object", "vegetation": "other vertical object"}
+WASTE = Classification(
+    np.array([1, 0, 3, 2, 4], np.int32),
+    np.array([0.83, 0.09, 0.05, 0.02, 0.01], np.float32),
+    ("paper", "beverage carton", "glass", "light packaging", "residual waste"),
+    ("", "Empty it, press it flat and put it into the yellow bin; caps may stay on. Not into paper: it has a plastic"
+     " and often an aluminium layer.", "", "", ""),
+)  # fmt: skip
+
+
+def looks(picture: Picture, truth: Prediction) -> dict[str, tuple[Prediction, tuple[Layer, ...]]]:
+    """Name → what is predicted and which layers are drawn."""
+    boxes: Part = truth["boxes"]
+    cityscapes = class_map(picture, truth, tuple(CITYSCAPES))
+    areas: dict[str, Part] = {"drivable": truth["drivable"], "lane": truth["lane"]}
+    return {
+        "boxes": (Prediction({"boxes": boxes}), ("boxes", "labels")),
+        "areas": (Prediction(areas), ("drivable", "lanes")),
+        "cityscapes": (Prediction({"scene": cityscapes}), ("drivable", "labels")),
+        "etri": (Prediction({"scene": class_map(picture, truth, tuple(ETRI))}), ("drivable", "labels")),
+        "classification": (Prediction({"waste": WASTE}), ("labels",)),
+        "everything": (
+            Prediction({"boxes": boxes, "lane": areas["lane"], "scene": cityscapes, "waste": WASTE}),
+            LAYERS,
+        ),
+    }
+
+
+def class_map(picture: Picture, truth: Prediction, names: tuple[str, ...]) -> ClassMap:
+    """A map as a network of 640 × 384 might give it: truth where there is one, else by place and colour."""
+    drivable, boxes = truth["drivable"], truth["boxes"]
+    assert isinstance(drivable, Mask)
+    assert isinstance(boxes, Detections)
+    ids = np.full((picture.height, picture.width), _id("building", names), np.uint8)
+    hue, saturation, value = cv2.split(cv2.cvtColor(picture.bgr(), cv2.COLOR_BGR2HSV))
+    horizon = int(np.flatnonzero(drivable.data.any(axis=1))[0])
+    upper = np.arange(picture.height)[:, None] < horizon
+    ids[upper & (value > 150) & (saturation < 140)] = _id("sky", names)
+    ids[(hue > 30) & (hue < 85) & (saturation > 60)] = _id("vegetation", names)
+    ids[~upper & (ids == _id("building", names))] = _id("sidewalk", names)
+    ids[drivable.data == 1] = _id("road", names)
+    for index, (x1, y1, x2, y2) in enumerate(boxes.boxes.astype(int).tolist()):
+        ids[y1:y2, x1:x2] = _id(boxes.name(index), names)
+    fit = Letterbox(picture.width, picture.height, 640, 384)
+    window = fit.content
+    fitted = np.zeros((384, 640), np.uint8)
+    content = cv2.medianBlur(cv2.resize(ids, (window.width, window.height), interpolation=cv2.INTER_NEAREST), 5)
+    fitted[window.top : window.top + window.height, window.left : window.left + window.width] = content
+    return ClassMap(fitted, fit, names, palette_of((), names))
+
+
+def _id(name: str, names: tuple[str, ...]) -> int:
+    name = "bicycle" if name == "two_wheeler" else name
+    known = name if name in names else _ETRI_OF.get(name, "other vehicle")
+    return names.index(known if known in names else "car")
+
+
+def drawn(size: tuple[int, int]) -> dict[str, NDArray[np.uint8]]:
+    """Name of the look → BGR (height, width, 3)."""
+    pixels, truth = SyntheticDrive("city", 1, size, Fraction(30)).render(77)
+    picture = Picture.from_bgr(pixels)
+    return {
+        name: painter(*layers).paint(result_of(picture, prediction), FIGURES).bgr()
+        for name, (prediction, layers) in looks(picture, truth).items()
+    }
+
+
+def sheet(small: dict[str, Pixels], large: dict[str, Pixels]) -> Pixels:
+    """One row per look, both sizes beside each other."""
+    rows = [
+        np.hstack([cv2.resize(of_size[name], TILE, interpolation=cv2.INTER_AREA) for of_size in (small, large)])
+        for name in small
+    ]
+    return np.vstack(rows)
+
+
+def main(target: Path, folder: Path | None) -> None:
+    """Write the sheet, and single looks where a folder is named."""
+    pictures = [drawn(size) for size in SIZES]
+    cv2.imwrite(str(target), sheet(*pictures), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)
+        for of_size in pictures:
+            for name, pixels in of_size.items():
+                cv2.imwrite(str(folder / f"{name}-{pixels.shape[1]}.png"), pixels)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
