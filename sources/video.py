@@ -163,7 +163,8 @@ class VideoFileSource:
             rate=file.rate,
             time_base=file.time_base,
             start=start,
-            rotation=self._shaper.rotation,
+            rotation=self._shaper.orientation.rotation,
+            mirrored=self._shaper.orientation.mirrored,
             frames=self._expected_frames(),
             audio=self._path if file.has_audio and not self._loop else None,
         )
