@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 from av.video.frame import VideoFrame
@@ -35,7 +36,7 @@ class Orientation:
         The matrix (libavutil/display.h: a b u c d v x y w, in 16.16) shows the stored point (p, q) at
         (a p + c q + x, b p + d q + y).
         """
-        data = frame.side_data.get("DISPLAYMATRIX")
+        data: Any = frame.side_data.get("DISPLAYMATRIX")  # the stubs do not know that it is a buffer
         if data is None:
             return cls()
         a, b, _, c, d, *_ = struct.unpack_from("=9i", memoryview(data))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -231,12 +231,12 @@ def test_a_size_that_changes_is_scaled_to_the_first(
     assert source.losses.lost == 0
 
 
-ORIENTATIONS = {
+ORIENTATIONS: dict[tuple[int, int, int, int], tuple[int, bool, Callable[[Any], Any]]] = {
     # what the display matrix holds (a, b, c, d) → degrees clockwise, mirrored before, and the picture upright
     (1, 0, 0, 1): (0, False, lambda stored: stored),
     (0, 1, -1, 0): (90, False, lambda stored: np.rot90(stored, -1)),
     (-1, 0, 0, -1): (180, False, lambda stored: np.rot90(stored, 2)),
-    (0, -1, 1, 0): (270, False, lambda stored: np.rot90(stored)),
+    (0, -1, 1, 0): (270, False, np.rot90),
     (-1, 0, 0, 1): (0, True, lambda stored: stored[:, ::-1]),
     (0, -1, -1, 0): (90, True, lambda stored: np.rot90(stored[:, ::-1], -1)),
     (1, 0, 0, -1): (180, True, lambda stored: stored[::-1]),
