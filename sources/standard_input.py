@@ -31,14 +31,21 @@ class StandardInput:
         self._is_file = stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         self.stopped: Callable[[], bool] = lambda: False
         """Asked while there is nothing to read; once it says so, the input is at its end."""
+        self.interrupted = False
+        """Whether Ctrl-C came while bytes were awaited. PyAV swallows what is no ``Exception``, so it is kept here."""
         self.empty = True
         """Whether not one byte has come."""
 
     def read(self, size: int) -> bytes:
         """Up to ``size`` bytes, as soon as there are some; none at the end."""
-        while not self._is_ready():
-            if self.stopped():
-                return b""
+        try:
+            while not (self.interrupted or self._is_ready()):
+                if self.stopped():
+                    return b""
+        except KeyboardInterrupt:
+            self.interrupted = True
+        if self.interrupted:
+            return b""
         data = os.read(self._descriptor, size)
         self.empty = self.empty and not data
         return data
@@ -59,3 +66,8 @@ class StandardInput:
     def tell(self) -> int:
         """Like ``io.IOBase.tell``."""
         return os.lseek(self._descriptor, 0, os.SEEK_CUR)
+
+    def check_interrupted(self) -> None:
+        """Raises KeyboardInterrupt where one was kept."""
+        if self.interrupted:
+            raise KeyboardInterrupt

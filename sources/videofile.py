@@ -108,7 +108,10 @@ class VideoFile:
     def next(self) -> Decoded | None:
         """The next frame; None at the end, where damage ends the file, or when stopped."""
         decoded, self._put_back = self._put_back, None
-        return decoded or next(self._frames, None)
+        decoded = decoded or next(self._frames, None)
+        if self._piped is not None:
+            self._piped.check_interrupted()
+        return decoded
 
     def rewind(self, first_stamp: int | None) -> None:
         """Back to the beginning; ``first_stamp``: ticks of the file's first frame, None where nobody knows.
@@ -223,13 +226,18 @@ def _open_container(path: Path) -> InputContainer:
 
 def _open_piped(piped: StandardInput) -> InputContainer:
     try:
-        return cast("InputContainer", av.open(piped, options=_ONLY_FILES, metadata_errors="replace"))
+        container = cast("InputContainer", av.open(piped, options=_ONLY_FILES, metadata_errors="replace"))
     except av.FFmpegError as fault:
+        piped.check_interrupted()
         if piped.empty:
             cure = "look at what the program before the pipe says"
             raise SourceError("standard input is empty (0 bytes)", cure) from fault
         message = f"standard input is not a video that can be read: {fault.strerror}"
         raise SourceError(message, CURE_FOR_PIPES) from fault
+    if piped.interrupted:
+        container.close()
+        piped.check_interrupted()
+    return container
 
 
 def _cure_for_unreadable(path: Path) -> str:
