@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import stat
 from pathlib import Path
 
@@ -26,7 +27,8 @@ def check_readable(path: Path, kind: str) -> None:
     except (FileNotFoundError, NotADirectoryError) as fault:
         raise SourceError(f"no such file: {path}", _cure_for_missing(path)) from fault
     except OSError as fault:
-        raise SourceError(f"cannot read {path}: {fault.strerror}", "check the file's permissions") from fault
+        cure = "check the path" if fault.errno == errno.ENAMETOOLONG else "check the file's permissions"
+        raise SourceError(f"cannot read {path}: {fault.strerror}", cure) from fault
 
 
 def _cure_for_missing(path: Path) -> str:

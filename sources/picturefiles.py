@@ -116,6 +116,10 @@ def _counted(name: str) -> tuple[tuple[str, int], ...]:
     return tuple((text, int(digits)) for text, digits in zip(pieces[::2], [*pieces[1::2], "0"], strict=True))
 
 
+# What OpenCV would print on its own about a damaged picture is said by SourceError.
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
 def read_picture(path: Path) -> Pixels:
     """The picture upright, as its EXIF orientation says, as (height, width, 3) uint8 BGR, read-only.
 
