@@ -56,7 +56,7 @@ class PictureAddress:
         """The file's name without its ending, or the name of the folder (of a pattern: the last one it spells out)."""
         path = Path(self.path)
         if not self.is_pattern:
-            return path.stem if not path.is_dir() else path.resolve().name or "pictures"
+            return path.stem if not _is_folder(self.path) else path.resolve().name or "pictures"
         while has_magic(str(path)):
             path = path.parent
         return path.resolve().name or "pictures"
@@ -75,7 +75,7 @@ class PictureAddress:
         try:
             if self.is_pattern:
                 found = [Path(name) for name in glob(self.path, recursive=True)]  # noqa: PTH207 (Path.glob takes no absolute pattern)
-            elif path.is_dir():
+            elif _is_folder(self.path):
                 found = [each for each in path.iterdir() if not each.name.startswith(".")]
             else:
                 return [path]
@@ -91,12 +91,18 @@ class PictureAddress:
 
 
 def _names_pictures(path: str) -> bool:
-    is_folder = os.path.isdir(path)  # noqa: PTH112 (see _exists)
-    return is_folder or Path(path).suffix.lower() in ENDINGS or (has_magic(path) and not _exists(path))
+    return _is_folder(path) or Path(path).suffix.lower() in ENDINGS or (has_magic(path) and not _exists(path))
+
+
+# Path.exists and Path.is_dir raise for a name that is too long.
+
+
+def _is_folder(path: str) -> bool:
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def _exists(path: str) -> bool:
-    return os.path.exists(path)  # noqa: PTH110 (Path.exists raises for a name that is too long)
+    return os.path.exists(path)  # noqa: PTH110
 
 
 def _rate(uri: str, text: str) -> Fraction:
@@ -123,7 +129,7 @@ cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 def read_picture(path: Path) -> Pixels:
     """The picture upright, as its EXIF orientation says, as (height, width, 3) uint8 BGR, read-only.
 
-    Grey becomes colour, 16 bits become the upper 8, alpha is left out. Raises SourceError where it cannot be read.
+    Grey becomes colour, 16 bits become 8, alpha is left out. Raises SourceError where it cannot be read.
     """
     check_readable(path, "picture")
     try:
