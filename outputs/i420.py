@@ -11,15 +11,10 @@ from contracts.picture import Picture
 
 _LIMITED_RANGE, _FULL_RANGE, _BT709 = 1, 2, 1  # FFmpeg's AVCOL_RANGE_MPEG, AVCOL_RANGE_JPEG, AVCOL_SPC_BT709
 
-_LEAST_ROWS = 4
-
 
 def even_size(width: int, height: int) -> tuple[int, int]:
-    """The size in which a picture is encoded: half-resolution chroma needs even sides, an odd one grows by one.
-
-    One or two rows grow to four: swscale, which PyAV asks on the way to the encoder, takes no fewer.
-    """
-    return width + width % 2, max(height + height % 2, _LEAST_ROWS)
+    """The size in which a picture is encoded: half-resolution chroma needs even sides, an odd one grows by one."""
+    return width + width % 2, height + height % 2
 
 
 def encodable(picture: Picture, size: tuple[int, int]) -> av.VideoFrame:
@@ -51,10 +46,14 @@ def _converted(picture: Picture, size: tuple[int, int]) -> av.VideoFrame:
 
 
 def _contiguous(picture: Picture) -> NDArray[np.uint8] | None:
-    """The three planes as one array (height · 3/2, width) where they lie one after the other, else None."""
+    """The three planes as one array (height · 3/2, width) where they lie one after the other, else None.
+
+    None too where the height is no multiple of four: PyAV 18 takes such an array for a lower picture (270 rows for
+    268), with its chroma in the wrong place.
+    """
     luma, *chroma = picture.planes
     height, width = luma.shape
-    if even_size(width, height) != (width, height) or not all(plane.flags.c_contiguous for plane in picture.planes):
+    if width % 2 or height % 4 or not all(plane.flags.c_contiguous for plane in picture.planes):
         return None
     end = luma.ctypes.data + luma.nbytes
     for plane in chroma:
