@@ -83,3 +83,9 @@ def test_a_video_through_a_pipe(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     with av.open(str(saved)) as container:
         assert len(list(container.decode(video=0))) == 20
+
+
+def test_bench_needs_a_source_it_can_read_again() -> None:
+    done = run_stream("bench", "-")
+    assert done.code == 2
+    assert "several times" in done.err
