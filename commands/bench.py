@@ -59,6 +59,8 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError("bench measures full speed: --realtime and --live pace the source", "leave them out")
     if config.loop and config.max_frames is None and config.seconds is None:
         raise UsageError("bench needs an end: --loop has none", "add --max-frames N")
+    if "-" in config.sources:
+        raise UsageError("bench reads its source several times: standard input gives it once", "name a file")
     json_file = getattr(parsed, "json", None)
     if json_file:
         check_targets([Path(json_file)], config.sources, config.overwrite)

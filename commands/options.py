@@ -48,7 +48,11 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
     """Every option that ends in a RunConfig; absent ones stay absent, so that a preset can give them."""
     parser.set_defaults()
     parser.add_argument(
-        "sources", nargs="*", metavar="SOURCE", help="a video file, or synthetic:[LOOK][?seed=1&seconds=20]"
+        "sources",
+        nargs="*",
+        metavar="SOURCE",
+        help="a video file; pictures: a file, a folder or 'shots/*.jpg', ?fps=5 behind it sets their rate; "
+        "- (standard input); synthetic:[LOOK][?seed=1&seconds=20]",
     )
     _source_options(parser.add_argument_group("source"))
     _engine_options(parser.add_argument_group("networks"))

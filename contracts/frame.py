@@ -30,6 +30,8 @@ class SourceInfo:
     """Whether frames come when they come (camera) or when they are read (file)."""
     rotation: int = 0
     """Degrees the stored picture was turned clockwise to be upright; already applied."""
+    mirrored: bool = False
+    """Whether left and right of the stored picture changed places before that turn; already applied."""
     frames: int | None = None
     """How many frames are expected, for progress only; None where nobody knows."""
     audio: Path | None = None

@@ -46,10 +46,14 @@ def _converted(picture: Picture, size: tuple[int, int]) -> av.VideoFrame:
 
 
 def _contiguous(picture: Picture) -> NDArray[np.uint8] | None:
-    """The three planes as one array (height · 3/2, width) where they lie one after the other, else None."""
+    """The three planes as one array (height · 3/2, width) where they lie one after the other, else None.
+
+    None too where the height is no multiple of four: PyAV 18 takes such an array for a lower picture (270 rows for
+    268), with its chroma in the wrong place.
+    """
     luma, *chroma = picture.planes
     height, width = luma.shape
-    if width % 2 or height % 2 or not all(plane.flags.c_contiguous for plane in picture.planes):
+    if width % 2 or height % 4 or not all(plane.flags.c_contiguous for plane in picture.planes):
         return None
     end = luma.ctypes.data + luma.nbytes
     for plane in chroma:

@@ -15,7 +15,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
 
 
 def open_source(uri: str, *, start: float = 0.0, loop: bool = False) -> Source:
-    """Opens what ``uri`` names: a video file or ``synthetic:``.
+    """Opens what ``uri`` names: a video file, pictures (a file, a folder, a pattern), ``-`` or ``synthetic:``.
 
     start: seconds of a recorded source to skip. loop: begin a recorded source again when it ends.
     Raises SourceError when it cannot be read, UsageError when it is no source or cannot do what is asked.
@@ -24,12 +24,35 @@ def open_source(uri: str, *, start: float = 0.0, loop: bool = False) -> Source:
     scheme = match[1].lower() if match else ""
     if scheme in _OPENERS:
         return _OPENERS[scheme](uri, start, loop)
-    if uri in {"", "-"} or (match and not Path(uri).exists()):
+    if uri == "-":
+        return _standard_input(start, loop)
+    if not uri or (match and not Path(uri).exists()):
         # Never the whole URI: it may hold a password.
         meant = nearest(scheme, _OPENERS) if scheme else None
-        cure = f"did you mean '{meant}:'?" if meant else "this version reads video files and synthetic:"
+        cure = (
+            f"did you mean '{meant}:'?"
+            if meant
+            else "this version reads video files, pictures, - (standard input) and synthetic:"
+        )
         raise UsageError(f"cannot read sources of the kind {f'{scheme}:' if scheme else uri!r}", cure)
-    return _video_file(uri, start, loop)
+    return _pictures(uri, start, loop) or _video_file(uri, start, loop)
+
+
+def _pictures(uri: str, start: float, loop: bool) -> Source | None:
+    from sources.picturefiles import PictureAddress
+    from sources.pictures import PictureSource
+
+    address = PictureAddress.parse(uri)
+    return PictureSource(address, uri, start=start, loop=loop) if address is not None else None
+
+
+def _standard_input(start: float, loop: bool) -> Source:
+    from sources.standard_input import StandardInput
+    from sources.video import VideoFileSource
+
+    if loop:
+        raise UsageError("standard input can be read once, not in a loop", "name the file itself")
+    return VideoFileSource(Path("stdin"), start=start, piped=StandardInput())
 
 
 def _video_file(uri: str, start: float, loop: bool) -> Source:

@@ -2,31 +2,82 @@
 
 from __future__ import annotations
 
+import struct
+from dataclasses import dataclass
+from typing import Any
+
 import cv2
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
-from contracts.picture import Picture
+from contracts.picture import Picture, Pixels
 
-_TURNS = {90: cv2.ROTATE_90_CLOCKWISE, 180: cv2.ROTATE_180, 270: cv2.ROTATE_90_COUNTERCLOCKWISE}
-"""Clockwise degrees → what OpenCV calls them."""
 _FULL_RANGE = 2
 """AVCOL_RANGE_JPEG (libavutil/pixfmt.h)."""
+_SLACK = 0.02
+"""How far, of its largest part, a matrix may be from one of the eight orientations: about one degree."""
+
+
+@dataclass(frozen=True, slots=True)
+class Orientation:
+    """One of the eight ways a camera may have stored an upright picture, as the steps back to it, in this order.
+
+    transposed: rows become columns. across: left and right change places. down: top and bottom do.
+    """
+
+    transposed: bool = False
+    across: bool = False
+    down: bool = False
+
+    @classmethod
+    def of(cls, frame: VideoFrame) -> Orientation:
+        """What a frame's display matrix asks for; none, and any other matrix (slanted, sheared), leave it as stored.
+
+        The matrix (libavutil/display.h: a b u c d v x y w, in 16.16) shows the stored point (p, q) at
+        (a p + c q + x, b p + d q + y).
+        """
+        data: Any = frame.side_data.get("DISPLAYMATRIX")  # the stubs do not know that it is a buffer
+        if data is None:
+            return cls()
+        a, b, _, c, d, *_ = struct.unpack_from("=9i", memoryview(data))
+        straight, crossed = (abs(a), abs(d)), (abs(b), abs(c))
+        if max(crossed) <= _SLACK * min(straight) and min(straight):
+            return cls(across=a < 0, down=d < 0)
+        if max(straight) <= _SLACK * min(crossed) and min(crossed):
+            return cls(transposed=True, across=c < 0, down=b < 0)
+        return cls()
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether left and right have to change places, before the turn by ``rotation``."""
+        return self.transposed ^ self.across ^ self.down
+
+    @property
+    def rotation(self) -> int:
+        """Degrees clockwise: 0, 90, 180 or 270."""
+        if self.transposed:
+            return 90 if self.across else 270
+        return 180 if self.down else 0
+
+    def turn(self, plane: Pixels, into: Pixels) -> None:
+        """Writes ``plane`` (height, width[, channels]) upright; exact, without resampling."""
+        if self.transposed:
+            plane = cv2.transpose(plane, dst=into)  # type: ignore[assignment]
+        if self.across or self.down:
+            cv2.flip(plane, -1 if self.across and self.down else int(self.across), dst=into)
 
 
 class Shaper:
     """Brings decoded frames to the first one's size, and turns them as the container's display matrix says.
 
     width, height: pixels of a picture as given out (upright).
-    rotation: degrees clockwise, 0, 90, 180 or 270; other angles and mirrored pictures are left as they are stored.
+    orientation: how the first frame asked to be turned; all are turned like it.
     """
 
     def __init__(self, first: VideoFrame) -> None:
         self._stored = (first.width, first.height)
-        # FFmpeg counts counter-clockwise: a display matrix of 90° asks for a quarter turn to the left.
-        angle = -first.rotation % 360
-        self.rotation = angle if angle in _TURNS else 0
-        self.width, self.height = reversed(self._stored) if self.rotation in {90, 270} else self._stored
+        self.orientation = Orientation.of(first)
+        self.width, self.height = reversed(self._stored) if self.orientation.transposed else self._stored
         self._scaler = VideoReformatter()
 
     def fits(self, frame: VideoFrame) -> bool:
@@ -37,7 +88,7 @@ class Shaper:
         """The frame's picture; without copying where it needs neither scaling nor turning."""
         if not self.fits(frame):
             frame = self._scaler.reformat(frame, *self._stored)
-        if not self.rotation:
+        if self.orientation == Orientation():
             return Picture.from_av(frame)
         if self.width % 2 or self.height % 2:
             frame = frame.reformat(format="bgr24")  # half a chroma sample at one edge would land at the other
@@ -51,6 +102,6 @@ class Shaper:
         turned = Picture.from_av(target)
         for source, view in zip(picture.planes, turned.planes, strict=True):
             view.flags.writeable = True
-            cv2.rotate(source, _TURNS[self.rotation], dst=view)
+            self.orientation.turn(source, view)
             view.flags.writeable = False
         return turned

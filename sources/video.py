@@ -16,8 +16,9 @@ from contracts.frame import Frame, SourceInfo
 from contracts.protocols import Losses
 from sources.decoding import Decoded
 from sources.shaping import Shaper
+from sources.standard_input import StandardInput
 from sources.timeline import Timeline
-from sources.videofile import VideoFile
+from sources.videofile import CURE_FOR_PIPES, VideoFile
 
 log = logging.getLogger(__name__)
 
@@ -28,22 +29,27 @@ class VideoFileSource:
     path: any file FFmpeg reads.
     start: seconds after the file's first frame; the first frame at or after that is given out first.
     loop: starts over when the file ends; time and index go on, without sound.
+    piped: where the bytes come from instead of ``path``, which is then only a name; not with ``loop``, without sound.
 
     Frames that damage has cost are counted in ``losses`` and leave gaps in ``Frame.index``. Raises SourceError when
     nothing can be read, UsageError for a start that is no time.
     """
 
-    def __init__(self, path: Path, *, start: float = 0.0, loop: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, start: float = 0.0, loop: bool = False, piped: StandardInput | None = None
+    ) -> None:
         if not math.isfinite(start) or start < 0:
             raise UsageError(f"cannot start at {start} s", "give 0 or more seconds, or h:mm:ss")
-        self._path, self._start, self._loop = path, Fraction(str(start)), loop
+        self._path, self._start, self._loop, self._piped = path, Fraction(str(start)), loop, piped
         self._stopping = threading.Event()
         self._using = threading.Lock()
         """Held by the thread that works on the open file: PyAV's objects bear one thread at a time."""
         self._lost = 0
         self._given, self._gaps, self._index = 0, 0, -1
         self._warned: set[str] = set()
-        self._file = VideoFile(path, stopped=self._stopping.is_set)
+        if piped is not None:
+            piped.stopped = self._stopping.is_set
+        self._file = VideoFile(path, stopped=self._stopping.is_set, piped=piped)
         with ExitStack() as undo:
             undo.callback(self._file.close)
             self._next_decoded: Decoded | None = self._first_of_pass()
@@ -111,7 +117,8 @@ class VideoFileSource:
         """The first frame to be given out; what was lost on the way to ``start`` does not count."""
         first = self._file.next()
         if first is None:
-            raise SourceError(f"{self._path}: not one frame can be decoded", "copy or record it again")
+            cure = "copy or record it again" if self._piped is None else CURE_FOR_PIPES
+            raise SourceError(f"{self._path}: not one frame can be decoded", cure)
         self._first_stamp = first.frame.pts
         if not self._start:
             return first
@@ -157,15 +164,16 @@ class VideoFileSource:
             start = math.ceil(self._start * file.rate) / file.rate if file.rate else Fraction(0)
         return SourceInfo(
             id=self._path.stem,
-            uri=str(self._path),
+            uri=str(self._path) if self._piped is None else "-",
             width=self._shaper.width,
             height=self._shaper.height,
             rate=file.rate,
             time_base=file.time_base,
             start=start,
-            rotation=self._shaper.rotation,
+            rotation=self._shaper.orientation.rotation,
+            mirrored=self._shaper.orientation.mirrored,
             frames=self._expected_frames(),
-            audio=self._path if file.has_audio and not self._loop else None,
+            audio=self._path if file.has_audio and not self._loop and self._piped is None else None,
         )
 
     def _expected_frames(self) -> int | None:

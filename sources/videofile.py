@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import stat
 from collections.abc import Callable, Generator
 from fractions import Fraction
 from math import ceil
 from pathlib import Path
+from typing import cast
 
 import av
 from av.container import InputContainer
@@ -14,13 +14,17 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from contracts.errors import SourceError
-from contracts.text import nearest
 from sources.decoding import Decoded, PacketDecoder
+from sources.files import check_readable
+from sources.standard_input import StandardInput
 
 _LISTS_EVERY_PACKET = ("mov", "avi")
 """Containers whose index lists every packet, so that packets after a cut can be counted."""
 _STEPS_BACK_S = (0, 5)
 """Seconds before the wanted position at which seeking is tried before the file is read from its beginning."""
+CURE_FOR_PIPES = "look at what is piped in; an MP4 with its index at the end has to be named as a file"
+_ONLY_FILES = {"protocol_whitelist": "file"}
+"""So that playlists reach no network."""
 _HIGHEST_RATE = 1000
 """Frames per second above which a stated rate is a time base in disguise."""
 
@@ -30,11 +34,19 @@ class VideoFile:
 
     careful: without frame threads, for files known to be damaged.
     stopped: asked between packets; ``next`` gives None soon after it says so.
+    piped: where the bytes come from instead of ``path``, which is then only a name; such a file cannot be rewound.
     Raises SourceError with the cure when there is no video to be read.
     """
 
-    def __init__(self, path: Path, *, careful: bool = False, stopped: Callable[[], bool] = lambda: False) -> None:
-        self._path = path
+    def __init__(
+        self,
+        path: Path,
+        *,
+        careful: bool = False,
+        stopped: Callable[[], bool] = lambda: False,
+        piped: StandardInput | None = None,
+    ) -> None:
+        self._path, self._piped = path, piped
         self._stopped = stopped
         self._put_back: Decoded | None = None
         self.lost_at_end = 0
@@ -42,7 +54,7 @@ class VideoFile:
         self._open(careful)
 
     def _open(self, careful: bool) -> None:
-        self._container = _open_container(self._path)
+        self._container = _open_container(self._path) if self._piped is None else _open_piped(self._piped)
         try:
             self._stream = _video_stream(self._container, self._path)
         except SourceError:
@@ -96,7 +108,10 @@ class VideoFile:
     def next(self) -> Decoded | None:
         """The next frame; None at the end, where damage ends the file, or when stopped."""
         decoded, self._put_back = self._put_back, None
-        return decoded or next(self._frames, None)
+        decoded = decoded or next(self._frames, None)
+        if self._piped is not None:
+            self._piped.check_interrupted()
+        return decoded
 
     def rewind(self, first_stamp: int | None) -> None:
         """Back to the beginning; ``first_stamp``: ticks of the file's first frame, None where nobody knows.
@@ -122,7 +137,8 @@ class VideoFile:
     def skip(self, first: Decoded, start: Fraction) -> Decoded | None:
         """From the file's ``first`` frame to the first one ``start`` seconds (> 0) or more after it; None: no such."""
         if first.frame.pts is not None:
-            return self._seek(first.frame.pts + ceil(start / self.time_base))
+            target = first.frame.pts + ceil(start / self.time_base)
+            return self._first_from(target, self._decode_from_before(target) if self._piped is None else first)
         decoded: Decoded | None = first
         for _ in range(ceil(start * self.rate) if self.rate else 0):
             decoded = self.next()
@@ -136,9 +152,8 @@ class VideoFile:
             self._container.close()
             del self._frames, self._decoder, self._stream, self._container  # the last references: frees them now
 
-    def _seek(self, target: int) -> Decoded | None:
-        """The first frame at ``target`` ticks or later, decoded from the keyframe before it."""
-        decoded = self._decode_from_before(target)
+    def _first_from(self, target: int, decoded: Decoded | None) -> Decoded | None:
+        """The first frame at ``target`` ticks or later, starting with ``decoded``."""
         while decoded is not None and decoded.frame.pts is not None and decoded.frame.pts < target:
             decoded = self.next()
         return decoded
@@ -200,38 +215,29 @@ class VideoFile:
 
 
 def _open_container(path: Path) -> InputContainer:
-    _check_is_readable_file(path)
+    check_readable(path, "video")
     try:
-        # file: so that names with a colon are no protocols; the list so that playlists reach no network;
-        # and titles need not be UTF-8.
-        return av.open(f"file:{path}", options={"protocol_whitelist": "file"}, metadata_errors="replace")
+        # file: so that names with a colon are no protocols; and titles need not be UTF-8.
+        return av.open(f"file:{path}", options=_ONLY_FILES, metadata_errors="replace")
     except av.FFmpegError as fault:
         message = f"{path} is not a video that can be read: {fault.strerror}"
         raise SourceError(message, _cure_for_unreadable(path)) from fault
 
 
-def _check_is_readable_file(path: Path) -> None:
+def _open_piped(piped: StandardInput) -> InputContainer:
     try:
-        status = path.stat()
-        if stat.S_ISDIR(status.st_mode):
-            raise SourceError(f"{path} is a folder, not a video", "name one of the files in it")
-        if not stat.S_ISREG(status.st_mode):
-            raise SourceError(f"{path} is not a file on disk", "name a video file")
-        if status.st_size == 0:
-            raise SourceError(f"{path} is empty (0 bytes)", "copy or record it again")
-        path.open("rb").close()
-    except (FileNotFoundError, NotADirectoryError) as fault:
-        raise SourceError(f"no such file: {path}", _cure_for_missing(path)) from fault
-    except OSError as fault:
-        raise SourceError(f"cannot read {path}: {fault.strerror}", "check the file's permissions") from fault
-
-
-def _cure_for_missing(path: Path) -> str:
-    folder = path.parent
-    if not folder.is_dir():
-        return f"there is no folder {folder}"
-    match = nearest(path.name, (each.name for each in folder.iterdir() if each.is_file()))
-    return f"did you mean {str(folder / match)!r}?" if match else "check the path"
+        container = cast("InputContainer", av.open(piped, options=_ONLY_FILES, metadata_errors="replace"))
+    except av.FFmpegError as fault:
+        piped.check_interrupted()
+        if piped.empty:
+            cure = "look at what the program before the pipe says"
+            raise SourceError("standard input is empty (0 bytes)", cure) from fault
+        message = f"standard input is not a video that can be read: {fault.strerror}"
+        raise SourceError(message, CURE_FOR_PIPES) from fault
+    if piped.interrupted:
+        container.close()
+        piped.check_interrupted()
+    return container
 
 
 def _cure_for_unreadable(path: Path) -> str:

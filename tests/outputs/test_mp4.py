@@ -252,6 +252,16 @@ def test_contiguous_planes_are_not_copied_and_others_are() -> None:
         assert luma(frame)[1, 1] == 77
 
 
+@pytest.mark.parametrize("height", [2, 4, 6, 96, 98, 270])
+def test_every_plane_reaches_the_encoder_whatever_the_height(height: int) -> None:
+    buffer = np.random.default_rng(height).integers(0, 256, (height * 3 // 2, 64), np.uint8)
+    shown = Picture("yuv420p", planes(buffer))
+    frame = encodable(shown, (64, height))
+    assert (frame.width, frame.height) == (64, height)
+    for plane, found in zip(shown.planes, Picture.from_av(frame).planes, strict=True):
+        assert np.array_equal(plane, found)
+
+
 def test_a_decoders_frame_is_left_alone(tmp_path: Path) -> None:
     """Others look at the same frame: its pts and picture type stay what they were."""
     record(tmp_path / "in.mp4", rates(Fraction(30), 3), source_info())

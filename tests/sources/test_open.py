@@ -15,9 +15,8 @@ from tests.sources.making_videos import make_video
 @pytest.mark.parametrize(
     ("uri", "words"),
     [
-        ("-", "this version reads video files and synthetic:"),
-        ("", "this version reads video files and synthetic:"),
-        ("rtsp://camera/1", "kind .rtsp:.*this version reads video files and synthetic:"),
+        ("", "this version reads video files, pictures"),
+        ("rtsp://camera/1", "kind .rtsp:.*this version reads video files, pictures"),
         ("https://host/clip.mp4", "kind .https:"),
         ("camera:0", "kind .camera:"),
         ("youtube:abc", "kind .youtube:"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -231,42 +231,92 @@ def test_a_size_that_changes_is_scaled_to_the_first(
     assert source.losses.lost == 0
 
 
-def _tagged_with_rotation(path: Path, degrees: int) -> None:
-    """Writes the rotation into the MP4's track header: a 3x3 matrix, 16.16 fixed point (ISO 14496-12, 8.3.2)."""
-    cosine, sine = {0: (1, 0), 90: (0, 1), 180: (-1, 0), 270: (0, -1)}[degrees]
+ORIENTATIONS: dict[tuple[int, int, int, int], tuple[int, bool, Callable[[Any], Any]]] = {
+    # what the display matrix holds (a, b, c, d) → degrees clockwise, mirrored before, and the picture upright
+    (1, 0, 0, 1): (0, False, lambda stored: stored),
+    (0, 1, -1, 0): (90, False, lambda stored: np.rot90(stored, -1)),
+    (-1, 0, 0, -1): (180, False, lambda stored: np.rot90(stored, 2)),
+    (0, -1, 1, 0): (270, False, np.rot90),
+    (-1, 0, 0, 1): (0, True, lambda stored: stored[:, ::-1]),
+    (0, -1, -1, 0): (90, True, lambda stored: np.rot90(stored[:, ::-1], -1)),
+    (1, 0, 0, -1): (180, True, lambda stored: stored[::-1]),
+    (0, 1, 1, 0): (270, True, lambda stored: np.swapaxes(stored, 0, 1)),
+}
+"""np.rot90 counts to the left."""
+
+
+def _tagged(path: Path, matrix: tuple[float, float, float, float]) -> None:
+    """Writes (a, b, c, d) into the MP4's track header: a 3x3 matrix, 16.16 fixed point (ISO 14496-12, 8.3.2)."""
     content = bytearray(path.read_bytes())
     header = content.index(b"tkhd") + 4
-    matrix = header + 4 + 20 + 8 + 8  # version and flags; times, id, duration; reserved; layer, group, volume
-    for place, value in enumerate([cosine, sine, 0, -sine, cosine]):
-        position = matrix + 4 * place
-        content[position : position + 4] = (value * 65536).to_bytes(4, "big", signed=True)
+    first = header + 4 + 20 + 8 + 8  # version and flags; times, id, duration; reserved; layer, group, volume
+    a, b, c, d = matrix
+    for place, value in enumerate([a, b, 0, c, d]):
+        position = first + 4 * place
+        content[position : position + 4] = round(value * 65536).to_bytes(4, "big", signed=True)
     path.write_bytes(content)
 
 
 @pytest.mark.parametrize("pixel_format", ["yuv420p", "yuv420p10le"])
-@pytest.mark.parametrize(("degrees", "turns"), [(0, 0), (90, -1), (180, 2), (270, 1)])
-def test_pictures_stand_upright(tmp_path: Path, degrees: int, turns: int, pixel_format: str) -> None:
-    """``degrees``: clockwise, as cameras write it; ``turns``: the same for np.rot90, which counts to the left."""
+@pytest.mark.parametrize("matrix", ORIENTATIONS)
+def test_pictures_stand_upright(tmp_path: Path, matrix: tuple[int, int, int, int], pixel_format: str) -> None:
     clip = make_video(tmp_path / "clip.mp4", 5, size=(96, 64), pixel_format=pixel_format)
     _, stored = read(clip)
-    _tagged_with_rotation(clip, degrees)
+    _tagged(clip, matrix)
     source, upright = read(clip)
+    degrees, mirrored, turn = ORIENTATIONS[matrix]
     size = (96, 64) if degrees % 180 == 0 else (64, 96)
     assert (source.info.width, source.info.height) == size
-    assert source.info.rotation == degrees
+    assert (source.info.rotation, source.info.mirrored) == (degrees, mirrored)
     for one, other in zip(stored, upright, strict=True):
         for plane, turned in zip(one.picture.planes, other.picture.planes, strict=True):
-            assert np.array_equal(np.rot90(plane, turns), turned)
+            assert np.array_equal(turn(plane), turned)
             assert not turned.flags.writeable
         assert other.picture.bgr().shape == (size[1], size[0], 3)
         assert (one.picture.matrix, one.picture.full_range) == (other.picture.matrix, other.picture.full_range)
+
+
+@pytest.mark.parametrize("matrix", ORIENTATIONS)
+def test_a_scene_stored_turned_is_seen_as_it_was(tmp_path: Path, matrix: tuple[int, int, int, int]) -> None:
+    """The camera's way and back: four coloured corners moved point by point as the inverse of the matrix says."""
+    scene = np.zeros((64, 96, 3), np.uint8)
+    scene[:32, :48], scene[:32, 48:], scene[32:, :48] = (0, 0, 255), (0, 255, 0), (255, 0, 0)  # and black
+    a, b, c, d = matrix
+    stored = np.zeros_like(scene if a else np.swapaxes(scene, 0, 1))
+    height, width = stored.shape[:2]
+    for q, p in itertools.product(range(height), range(width)):
+        x, y = a * p + c * q, b * p + d * q
+        stored[q, p] = scene[(y - (b + d < 0)) % 64, (x - (a + c < 0)) % 96]
+    with av.open(str(tmp_path / "clip.mp4"), "w") as container:
+        stream: Any = container.add_stream("libx264", rate=25, options={"crf": "10"})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(stored, "bgr24")))
+        container.mux(stream.encode())
+    _tagged(tmp_path / "clip.mp4", matrix)
+    _, frames = read(tmp_path / "clip.mp4")
+    seen = frames[0].picture.bgr()
+    assert seen.shape == scene.shape
+    for y, x in itertools.product((8, 56), (8, 88)):
+        assert np.abs(seen[y, x].astype(int) - scene[y, x]).max() < 20
+
+
+@pytest.mark.parametrize("matrix", [(0.7, 0.7, -0.7, 0.7), (1, 0.5, 0, 1), (0, 0, 0, 0)])
+def test_other_matrices_leave_pictures_as_they_are_stored(
+    tmp_path: Path, matrix: tuple[float, float, float, float]
+) -> None:
+    clip = make_video(tmp_path / "clip.mp4", 2)
+    _, stored = read(clip)
+    _tagged(clip, matrix)
+    source, frames = read(clip)
+    assert (source.info.rotation, source.info.mirrored) == (0, False)
+    assert np.array_equal(stored[0].picture.planes[0], frames[0].picture.planes[0])
 
 
 def test_an_odd_sized_picture_is_turned_with_its_colours(tmp_path: Path) -> None:
     """Half a chroma sample hangs over the edge, so turning plane by plane would shift the colours."""
     clip = make_video(tmp_path / "clip.mp4", 3, size=(95, 63), codec="libvpx-vp9", options={"cpu-used": "8"})
     _, stored = read(clip)
-    _tagged_with_rotation(clip, 180)
+    _tagged(clip, (-1, 0, 0, -1))
     _, upright = read(clip)
     for one, other in zip(stored, upright, strict=True):
         assert np.array_equal(np.rot90(one.picture.bgr(), 2), other.picture.bgr())

@@ -91,7 +91,7 @@ CASES: list[tuple[str, Make, str, str]] = [
     ("misspelt", _misspelt, "no such file", "did you mean '.*motorway.mp4'"),
     ("no folder", lambda folder: folder / "no" / "clip.mp4", "no such file", "there is no folder .*no"),
     ("below a file", _below_a_file, "no such file", "there is no folder .*clip.mp4"),
-    ("folder", _subfolder, "is a folder", "name one of the files"),
+    ("folder", _subfolder, "no picture in the folder", "a video is named by itself"),
     ("pipe", _pipe, "not a file", "name a video file"),
     ("endless name", lambda folder: folder / ("x" * 300 + ".mp4"), "name too long", "check"),
     ("unreadable", _unreadable, "cannot read", "permissions"),
