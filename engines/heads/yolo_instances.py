@@ -8,6 +8,8 @@ pixels are those above 0, which is a sigmoid above ½.
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -89,51 +91,76 @@ def _masks(
 
     coefficients: (n, M). prototypes: (M, h, w). boxes: (n, 4) in frame pixels.
     """
-    height, width = prototypes.shape[1:]
-    across, down = _places(fit, width, axis=0), _places(fit, height, axis=1)
+    of_x, of_y = _axes(fit, prototypes.shape[1:])
     masks = []
     for weights, box in zip(coefficients, boxes, strict=True):
         window = box_window(box)
-        columns, of_x = _weights(across[window.left : window.left + window.width])
-        rows, of_y = _weights(down[window.top : window.top + window.height])
+        columns, across = of_x.piece(window.left, window.width)
+        rows, down = of_y.piece(window.top, window.height)
         piece = prototypes[:, rows, columns]
         with np.errstate(over="ignore", invalid="ignore"):  # strange files have strange numbers
             logits = (weights @ piece.reshape(len(weights), -1)).reshape(piece.shape[1:])
-        wide = np.nan_to_num(logits, copy=False, nan=0, posinf=_CEILING, neginf=-_CEILING) @ of_x.T
+        wide = np.nan_to_num(logits, copy=False, nan=0, posinf=_CEILING, neginf=-_CEILING) @ across.T
         mask = np.empty((window.height, window.width), np.bool_)
         for start in range(0, window.height, _ROWS):
             block = slice(start, start + _ROWS)
-            np.greater(of_y[block] @ wide, 0, out=mask[block])
+            np.greater(down[block] @ wide, 0, out=mask[block])
         masks.append(mask.view(np.uint8))
     return tuple(masks)
 
 
-@lru_cache(maxsize=16)
-def _places(fit: Fit, count: int, axis: int) -> NDArray[np.float64]:
-    """Where the centres of a frame's columns (axis 0) or rows (1) lie among ``count`` centres of prototype pixels.
+@dataclass(frozen=True, slots=True, eq=False)
+class _Axis:
+    """How the frame's pixels of one axis come from the prototypes': weights (frame pixels, prototype pixels).
 
-    Prototype pixels that show nothing but padding are out of reach.
+    first, last: (frame pixels,), rising: the prototype pixels of each that weigh anything.
     """
-    window = fit.content
-    length, size, first, content = (
-        (fit.frame_width, fit.network_width, window.left, window.width),
-        (fit.frame_height, fit.network_height, window.top, window.height),
-    )[axis]
-    centres = np.repeat((np.arange(length) + 0.5)[:, None], 2, axis=1)
-    places = fit.to_network(centres)[:, axis] * (count / size) - 0.5
-    lowest, highest = first * count // size, -(-(first + content) * count // size) - 1
-    clipped = np.clip(places, lowest, highest)
-    clipped.flags.writeable = False
-    return clipped
+
+    weights: NDArray[np.float32]
+    first: NDArray[np.intp]
+    last: NDArray[np.intp]
+
+    def piece(self, start: int, length: int) -> tuple[slice, NDArray[np.float32]]:
+        """The prototype pixels that ``length`` frame pixels from ``start`` on need, and the weights of these."""
+        needed = slice(int(self.first[start]), int(self.last[start + length - 1]) + 1)
+        return needed, self.weights[start : start + length, needed]
 
 
-def _weights(places: NDArray[np.float64]) -> tuple[slice, NDArray[np.float32]]:
-    """The prototype pixels that ``places`` (rising) lie among, and linear weights of each: (places, pixels)."""
+@lru_cache(maxsize=16)
+def _axes(fit: Fit, shape: tuple[int, int]) -> tuple[_Axis, _Axis]:
+    """Both axes, x and y, for prototypes of ``shape`` (height, width).
+
+    Prototypes are enlarged until the padding ends where a pixel does (at most to the network's input), it is cut off,
+    and the rest scaled to the frame, bilinearly both times. Three of four letterboxes need it; ultralytics does the
+    same (utils/ops.py, process_mask_native).
+    """
+    content, height, width = fit.content, *shape
+    right = fit.network_width - content.left - content.width
+    bottom = fit.network_height - content.top - content.height
+    ratio = fit.network_width // width
+    if (fit.network_width, fit.network_height) == (ratio * width, ratio * height):
+        left_over = math.gcd(ratio, content.left, content.top, right, bottom)
+    else:
+        left_over = 1
+    return (
+        _axis(width, fit.network_width // left_over, content.left // left_over, right // left_over, fit.frame_width),
+        _axis(height, fit.network_height // left_over, content.top // left_over, bottom // left_over, fit.frame_height),
+    )
+
+
+def _axis(count: int, enlarged: int, before: int, behind: int, target: int) -> _Axis:
+    """``count`` prototype pixels to ``enlarged`` ones, of which ``before`` and ``behind`` are cut, to ``target``."""
+    weights = _linear(enlarged - before - behind, target) @ _linear(count, enlarged)[before : enlarged - behind]
+    used = weights > 0
+    last = count - 1 - used[:, ::-1].argmax(axis=1)
+    return _Axis(weights.astype(np.float32), used.argmax(axis=1), last)
+
+
+def _linear(source: int, target: int) -> NDArray[np.float64]:
+    """Weights (target, source) that scale a row of pixels linearly; beyond its outer centres it goes on as it ends."""
+    places = np.clip((np.arange(target) + 0.5) * (source / target) - 0.5, 0, source - 1)
     low = np.floor(places).astype(np.intp)
-    first, last = int(low[0]), int(np.ceil(places[-1]))
-    weights = np.zeros((len(places), last - first + 1), np.float32)
-    index, share = np.arange(len(places)), places - low
-    weights[index, low - first] = 1 - share
-    between = np.flatnonzero(share)
-    weights[between, low[between] + 1 - first] = share[between]
-    return slice(first, last + 1), weights
+    weights = np.zeros((target, source))
+    weights[np.arange(target), low] = 1 - (places - low)
+    weights[np.arange(target), np.minimum(low + 1, source - 1)] += places - low
+    return weights
