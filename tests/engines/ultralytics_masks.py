@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 import numpy as np
+import torch
 from ultralytics import YOLO
 from ultralytics.utils.nms import TorchNMS
 
@@ -18,6 +19,7 @@ from ultralytics.utils.nms import TorchNMS
 def main(network: str, frames: str, out: str, score: str, iou: str) -> None:
     """See the module."""
     _have_torchvision()
+    torch.Tensor.argsort = _argsort  # type: ignore[method-assign]
     model = YOLO(network, task="segment")
     found: dict[str, Any] = {}
     with np.load(frames) as pictures:
@@ -31,6 +33,13 @@ def main(network: str, frames: str, out: str, score: str, iou: str) -> None:
             shape = (0, *frame.shape[:2])
             found[f"masks {name}"] = np.zeros(shape, bool) if masks is None else masks.data.numpy().astype(bool)
     np.savez(out, **found)
+
+
+_ARGSORT = torch.Tensor.argsort
+
+
+def _argsort(values: torch.Tensor, dim: int = -1, descending: bool = False) -> torch.Tensor:  # noqa: FBT001, FBT002
+    return _ARGSORT(values, stable=True, dim=dim, descending=descending)
 
 
 def _have_torchvision() -> None:
