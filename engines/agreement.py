@@ -94,9 +94,7 @@ def _shared(candidate: InstanceMasks, one: int, reference: InstanceMasks, other:
     right = max(first.left + first.width, second.left + second.width)
     bottom = max(first.top + first.height, second.top + second.height)
     both = np.zeros((2, bottom - top, right - left), np.uint8)
-    for layer, window, mask in zip(
-        both, (first, second), (candidate.masks[one], reference.masks[other]), strict=True
-    ):
+    for layer, window, mask in zip(both, (first, second), (candidate.masks[one], reference.masks[other]), strict=True):
         layer[window.top - top :, window.left - left :][: window.height, : window.width] = mask
     union = np.count_nonzero(both[0] | both[1])
     return float(np.count_nonzero(both[0] & both[1]) / union) if union else 1.0

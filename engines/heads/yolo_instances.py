@@ -21,12 +21,12 @@ from contracts.fit import Fit, box_window
 from contracts.prediction import InstanceMasks
 from contracts.protocols import Tensors, Thresholds
 from engines.heads import yolo_boxes, yolo_boxes_end2end
-from engines.heads.candidates import Candidates, choose
+from engines.heads.candidates import choose
 from engines.heads.tensors import as_float, misfit
 
 _ROWS = 128
 """Rows of a mask computed at once: their sums stay in the cache, and no float array is as large as a frame."""
-_CEILING = np.float32(1e30)
+_CEILING = 1e30
 """Stands for infinity: weights may multiply it."""
 
 
@@ -41,9 +41,7 @@ class YoloInstances:
     def __init__(self, head: HeadCard) -> None:
         self._head = head
 
-    def decode(
-        self, outputs: Tensors, fit: Fit, frame_size: tuple[int, int], thresholds: Thresholds
-    ) -> InstanceMasks:
+    def decode(self, outputs: Tensors, fit: Fit, frame_size: tuple[int, int], thresholds: Thresholds) -> InstanceMasks:
         """Outputs of one frame → InstanceMasks. Raises EngineError on a misfit.
 
         Rows with NaN or infinity are no boxes; in prototypes NaN counts as 0.
@@ -56,7 +54,7 @@ class YoloInstances:
             rows = rows.T
         else:
             found = yolo_boxes.candidates_of(rows[:-basis], thresholds.score)
-        found = found[np.isfinite(rows[-basis:, found.columns]).all(axis=0)]
+        found = found[np.flatnonzero(np.isfinite(rows[-basis:, found.columns]).all(axis=0))]
         kept, part = choose(found, self._head.classes, fit, thresholds, suppressing=not finished)
         masks = _masks(rows[-basis:, kept.columns].T, prototypes, part.boxes, fit)
         return InstanceMasks(part, masks)

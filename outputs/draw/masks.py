@@ -71,11 +71,12 @@ class MaskBrush:
             for plane, value in planes:
                 self._blend(plane[down.first : down.last, across.first : across.last], stencil, value, alpha)
 
-    def paint_instance(self, canvas: Canvas, mask: Pixels, left: int, top: int, colour: Yuv, alpha: float) -> None:
-        """Blend ``colour`` into the canvas where ``mask`` (0 and 1) is set, its corner at ``left``, ``top``.
+    def paint_instance(self, canvas: Canvas, mask: Pixels, corner: tuple[int, int], colour: Yuv, alpha: float) -> None:
+        """Blend ``colour`` into the canvas where ``mask`` (0 and 1) is set; ``corner``: left, top.
 
         A chroma pixel is painted where at least two of its four luma pixels are.
         """
+        left, top = corner
         mask = mask[: max(canvas.frame_height - top, 0), : max(canvas.frame_width - left, 0)]
         if not mask.any() or alpha <= 0:
             return

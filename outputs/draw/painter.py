@@ -70,10 +70,11 @@ class Painter:
             for part in prediction.instances().values()
             for index in range(len(part.masks))
         ]
-        for _, part, index in sorted(reversed(found), key=lambda scored: scored[0]):
+        found.sort(key=lambda scored: -scored[0])
+        for _, part, index in reversed(found):
             window = part.window(index)
             colour = to_yuv(class_colour(part.detections.name(index), self._palette), canvas.matrix)
-            self._brush.paint_instance(canvas, part.masks[index], window.left, window.top, colour, self._alpha)
+            self._brush.paint_instance(canvas, part.masks[index], (window.left, window.top), colour, self._alpha)
 
     def _area_colour(self, mask: Mask) -> Rgb:
         return self._palette.drivable if mask.role == "drivable" else class_colour(mask.name, self._palette)

@@ -44,7 +44,8 @@ def decode(
     assert isinstance(part, InstanceMasks)
     for index, mask in enumerate(part.masks):
         window = part.window(index)
-        assert (mask.dtype, mask.max(initial=0) <= 1) == (np.uint8, True)
+        assert mask.dtype == np.uint8
+        assert mask.max(initial=0) <= 1
         assert 0 <= window.left < window.left + window.width <= fit.frame_width
         assert 0 <= window.top < window.top + window.height <= fit.frame_height
     assert len(part.masks) == len(part.detections)
@@ -79,23 +80,16 @@ def stretched(pixels: NDArray[np.float64], length: int) -> NDArray[np.float64]:
 
 def slow_logits(prototypes: NDArray[Any], weights: NDArray[Any], fit: Fit) -> NDArray[np.float64]:
     """The whole frame, in double precision: enlarged to the network's input, padding cut, scaled to the frame."""
-    small = np.zeros(prototypes.shape[1:])
+    small: NDArray[np.float64] = np.zeros(prototypes.shape[1:])
     for prototype, weight in zip(prototypes.astype(np.float64), weights.astype(np.float64), strict=True):
         small += prototype * weight
     content = fit.content
-    factor = min(
-        f
-        for f in (1, 2, 4)
-        if all(
-            edge * f % 4 == 0
-            for edge in (content.left, content.top, content.left + content.width, content.top + content.height)
-        )
-    )
+    left, top, width, height = content.left, content.top, content.width, content.height
+    edges = np.array([left, left + width, top, top + height])
+    factor = min(f for f in (1, 2, 4) if not (edges * f % 4).any())
     grown = stretched(stretched(small, small.shape[1] * factor).T, small.shape[0] * factor).T
-    left, top, width, height = (
-        edge * factor // 4 for edge in (content.left, content.top, content.width, content.height)
-    )
-    grown = grown[top : top + height, left : left + width]
+    left, right, top, bottom = (edges * factor // 4).tolist()
+    grown = grown[top:bottom, left:right]
     return stretched(stretched(grown, fit.frame_width).T, fit.frame_height).T
 
 
@@ -166,14 +160,20 @@ def test_padding_shows_nothing() -> None:
     prototypes[0, 0, :3] = prototypes[0, 0, 13:] = 1e6
     part = decode(raw((32, 32, 64, 64, 0.9, 0, 1, 0, 0, 0)), prototypes, fit)
     assert part.masks[0].shape == (360, 640)
-    rows = part.masks[0].any(axis=1)  # at the edges half a prototype pixel is the road's, half the padding's
-    assert part.masks[0].all(axis=1).tolist() == rows.tolist()
+    rows = np.asarray(
+        part.masks[0].any(axis=1)
+    )  # at the edges half a prototype pixel is the road's, half the padding's
+    np.testing.assert_array_equal(part.masks[0].all(axis=1), rows)
     assert not rows[40:320].any()
     assert not decode(raw((32, 32, 64, 64, 0.9, 0, 1, 0, 0, 0)), prototypes, Letterbox(640, 320, 64, 64)).area(0)
 
 
 def test_nothing_found_is_an_empty_part() -> None:
-    for boxes in (raw((9, 9, 9, 9, 0, 0, 1, 0, 0, 0)), np.zeros((1, 10, 0), np.float32), np.zeros((1, 0, 10), np.float32)):
+    for boxes in (
+        raw((9, 9, 9, 9, 0, 0, 1, 0, 0, 0)),
+        np.zeros((1, 10, 0), np.float32),
+        np.zeros((1, 0, 10), np.float32),
+    ):
         part = decode(boxes, ones())
         assert (len(part.detections), part.masks, part.detections.names) == (0, (), CLASSES)
 
@@ -236,7 +236,11 @@ def test_outputs_that_do_not_fit_are_refused(outputs: dict[str, NDArray[Any]], m
 def test_half_precision_and_the_other_order_are_read() -> None:
     boxes, prototypes = raw((20, 20, 12, 8, 0.9, 0, 1, 0, 0, 0)), ones()
     head = open_head(HeadCard(name="boxes", kind="yolo_instances", outputs=("p", "o"), classes=CLASSES))
-    outputs = {"o": boxes.astype(np.float16), "p": prototypes.astype(np.float16), "more": boxes}
+    outputs: dict[str, NDArray[Any]] = {
+        "o": boxes.astype(np.float16),
+        "p": prototypes.astype(np.float16),
+        "more": boxes,
+    }
     part = head.decode(outputs, SAME, (64, 64), Thresholds())
     assert isinstance(part, InstanceMasks)
     assert part.area(0) == 96
@@ -280,7 +284,7 @@ def test_ultralytics_own_predictor_sees_the_same(
     """Frames at most twice as large as the input: larger ones are averaged here and sampled (INTER_LINEAR) there."""
     frames, thresholds = frames_of(shared / "clips" / clip, 16, 10, size), Thresholds(score=0.25, iou=0.5)
     network = shared / "weights" / NETWORK
-    np.savez(tmp_path / "frames.npz", **{str(index): frame for index, frame in enumerate(frames)})
+    np.savez(tmp_path / "frames.npz", *frames)
     arguments = [network, tmp_path / "frames.npz", tmp_path / "out.npz", thresholds.score, thresholds.iou]
     command = [sys.executable, "-m", "tests.engines.ultralytics_masks", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
@@ -288,7 +292,7 @@ def test_ultralytics_own_predictor_sees_the_same(
     theirs, total = np.load(tmp_path / "out.npz"), 0
     for index, part in enumerate(seen(network, "onnxruntime", frames, thresholds)):
         height, width = frames[index].shape[:2]
-        boxes, masks, ours = theirs[f"boxes {index}"], theirs[f"masks {index}"], part.detections
+        boxes, masks, ours = theirs[f"boxes arr_{index}"], theirs[f"masks arr_{index}"], part.detections
         shown = [place for place in range(len(ours)) if part.area(place)]  # they drop boxes with an empty mask
         assert len(shown) == len(boxes)
         total += len(boxes)
@@ -306,7 +310,9 @@ def test_openvino_and_onnx_runtime_agree_on_the_int8_file(shared: Path) -> None:
     found = total = 0
     for clip in ("city_seattle_a.mp4", "city_ringroad_8fps.mp4"):
         frames, low = frames_of(shared / "clips" / clip, 12, 10), Thresholds(score=0.2)
-        one, other = (seen(shared / "weights" / NETWORK, backend, frames, low) for backend in ("openvino", "onnxruntime"))
+        one, other = (
+            seen(shared / "weights" / NETWORK, backend, frames, low) for backend in ("openvino", "onnxruntime")
+        )
         for candidate, reference in zip(one, other, strict=True):
             sure = reference.detections.scores > 0.3
             boxes = reference.detections.boxes[sure].astype(np.float64)

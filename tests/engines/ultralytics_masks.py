@@ -6,6 +6,7 @@ file, ``boxes NAME`` (n, 6) and ``masks NAME`` bool (n, height, width), at the f
 
 from __future__ import annotations
 
+import importlib
 import sys
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,7 @@ from ultralytics.utils.nms import TorchNMS
 def main(network: str, frames: str, out: str, score: str, iou: str) -> None:
     """See the module."""
     _have_torchvision()
-    torch.Tensor.argsort = _argsort  # type: ignore[method-assign]
+    torch.Tensor.argsort = _argsort  # type: ignore[method-assign,assignment]
     model = YOLO(network, task="segment")
     found: dict[str, Any] = {}
     with np.load(frames) as pictures:
@@ -38,14 +39,14 @@ def main(network: str, frames: str, out: str, score: str, iou: str) -> None:
 _ARGSORT = torch.Tensor.argsort
 
 
-def _argsort(values: torch.Tensor, dim: int = -1, descending: bool = False) -> torch.Tensor:  # noqa: FBT001, FBT002
+def _argsort(values: torch.Tensor, dim: int = -1, descending: bool = False) -> torch.Tensor:
     return _ARGSORT(values, stable=True, dim=dim, descending=descending)
 
 
 def _have_torchvision() -> None:
     """Where torchvision was built for another torch, ultralytics' own suppression, which is the same, stands in."""
     try:
-        import torchvision  # noqa: F401
+        importlib.import_module("torchvision")
     except (ImportError, RuntimeError):
         for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
             del sys.modules[name]
