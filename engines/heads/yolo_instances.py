@@ -24,8 +24,9 @@ from engines.heads import yolo_boxes, yolo_boxes_end2end
 from engines.heads.candidates import choose
 from engines.heads.tensors import as_float, misfit
 
-_ROWS = 128
-"""Rows of a mask computed at once: their sums stay in the cache, and no float array is as large as a frame."""
+_BLOCK = 1 << 17
+"""Multiplications at once: their sums stay in the cache, and no float array is as large as a frame. Above twice as
+many NumPy's BLAS works with several threads; on cores that are busy it then waits for the slowest."""
 _CEILING = 1e30
 """Stands for infinity: weights may multiply it."""
 
@@ -100,8 +101,9 @@ def _masks(
             logits = (weights @ piece.reshape(len(weights), -1)).reshape(piece.shape[1:])
         wide = np.nan_to_num(logits, copy=False, nan=0, posinf=_CEILING, neginf=-_CEILING) @ across.T
         mask = np.empty((window.height, window.width), np.bool_)
-        for start in range(0, window.height, _ROWS):
-            block = slice(start, start + _ROWS)
+        step = max(_BLOCK // wide.size, 1)
+        for start in range(0, window.height, step):
+            block = slice(start, start + step)
             np.greater(down[block] @ wide, 0, out=mask[block])
         masks.append(mask.view(np.uint8))
     return tuple(masks)
