@@ -7,6 +7,7 @@ and boxes and masks go back through the same numbers.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any
@@ -26,6 +27,16 @@ class Window:
     top: int
     width: int
     height: int
+
+
+def box_window(box: NDArray[Any]) -> Window:
+    """The pixels of a box x1 y1 x2 y2 (x1 < x2, y1 < y2): those i with x1 ≤ i < x2, at least one each way.
+
+    This is how ultralytics crops instance masks (utils/ops.py, crop_mask). Inside a frame whose edges clip the box.
+    """
+    x1, y1, x2, y2 = (math.ceil(corner) for corner in box.tolist())
+    left, top = min(x1, x2 - 1), min(y1, y2 - 1)
+    return Window(left, top, x2 - left, y2 - top)
 
 
 @dataclass(frozen=True, slots=True)

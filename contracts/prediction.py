@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.fit import Fit
+from contracts.fit import Fit, Window, box_window
 
 if TYPE_CHECKING:
     import supervision
@@ -123,6 +123,16 @@ class InstanceMasks:
     detections: Detections
     masks: tuple[NDArray[np.uint8], ...]
 
+    def window(self, index: int) -> Window:
+        """Where ``masks[index]`` lies on the frame (see ``box_window``)."""
+        height, width = self.masks[index].shape
+        corner = box_window(self.detections.boxes[index])
+        return Window(corner.left, corner.top, width, height)
+
+    def area(self, index: int) -> int:
+        """Pixels of instance ``index``."""
+        return int(np.count_nonzero(self.masks[index]))
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Classification:
@@ -186,6 +196,10 @@ class Prediction(Mapping[str, Part]):
     def classifications(self) -> dict[str, Classification]:
         """The parts that classify the whole frame, by head name."""
         return {head: part for head, part in self.parts.items() if isinstance(part, Classification)}
+
+    def instances(self) -> dict[str, InstanceMasks]:
+        """The parts that are boxes with a mask each, by head name."""
+        return {head: part for head, part in self.parts.items() if isinstance(part, InstanceMasks)}
 
     def to_supervision(self) -> dict[str, Any]:
         """``supervision.Detections`` per head with boxes (needs that library)."""

@@ -7,12 +7,15 @@ from typing import Protocol
 import numpy as np
 
 from contracts.errors import EngineError
-from contracts.prediction import Classification, ClassMap, Detections, Mask, Part
+from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, Part
 from engines.heads.nms import overlaps
 from engines.verdicts import HeadFigures
 
 FOUND_IOU = 0.7
 """A box is found again where one of its class overlaps it at least this much."""
+
+MASK_IOU = 0.7
+"""An instance's mask is found again where it overlaps the reference's at least this much."""
 
 SURE = 0.4
 """A frame counts where the reference gives its best class more than this; below, a breath decides between classes."""
@@ -29,49 +32,72 @@ class Tally(Protocol):
 
 
 def tally_for(head: str, reference: Part) -> Tally:
-    """An empty tally for the kind of part the reference gives. Raises EngineError for a kind without one."""
-    if isinstance(reference, Detections):
+    """An empty tally for the kind of part the reference gives."""
+    if isinstance(reference, Detections | InstanceMasks):
         return _Boxes(head)
     if isinstance(reference, Mask):
         return _Pixels(head, lines=reference.role == "lane")
     if isinstance(reference, ClassMap):
         return _Classes(head)
-    if isinstance(reference, Classification):
-        return _Frames(head)
-    raise EngineError(
-        f"head {head!r}: the accuracy gate cannot compare {type(reference).__name__}", "check a network without it"
-    )
+    return _Frames(head)
 
 
 class _Boxes:
-    """The reference's boxes, and how many the candidate found again; one box answers for one only."""
+    """The reference's boxes, and how many the candidate found again; one box answers for one only.
+
+    An instance is found again where its mask is, too: ``MASK_IOU`` at least.
+    """
 
     def __init__(self, head: str) -> None:
         self._head = head
         self._found = self._total = 0
 
     def add(self, candidate: Part, reference: Part) -> None:
-        if not isinstance(candidate, Detections) or not isinstance(reference, Detections):
+        if isinstance(candidate, InstanceMasks) and isinstance(reference, InstanceMasks):
+            pairs = pairs_of(candidate.detections, reference.detections)
+            found = sum(_shared(candidate, one, reference, other) >= MASK_IOU for one, other in pairs)
+            total = len(reference.detections)
+        elif isinstance(candidate, Detections) and isinstance(reference, Detections):
+            found, total = found_again(candidate, reference), len(reference)
+        else:
             raise _different(self._head, candidate, reference)
-        self._total += len(reference)
-        self._found += found_again(candidate, reference)
+        self._total += total
+        self._found += found
 
     def figures(self) -> HeadFigures:
         return HeadFigures(self._head, "boxes", self._found, self._total)
 
 
 def found_again(candidate: Detections, reference: Detections) -> int:
-    """How many of the reference's boxes have a counterpart: same class name, IoU ≥ 0.7, best score first, one each."""
+    """How many of the reference's boxes have a counterpart; see ``pairs_of``."""
+    return len(pairs_of(candidate, reference))
+
+
+def pairs_of(candidate: Detections, reference: Detections) -> list[tuple[int, int]]:
+    """(candidate's, reference's) boxes that are the same: one class name, IoU ≥ 0.7, best score first, one each."""
     names = np.array([candidate.name(index) for index in range(len(candidate))], dtype=str)
     ious = overlaps(reference.boxes.astype(np.float64), candidate.boxes.astype(np.float64))
-    found = 0
+    found = []
     for index, row in enumerate(ious):
         row[names != reference.name(index)] = 0
         best = int(row.argmax()) if len(row) else -1
         if best >= 0 and row[best] >= FOUND_IOU:
             ious[:, best] = 0  # taken
-            found += 1
+            found.append((best, index))
     return found
+
+
+def _shared(candidate: InstanceMasks, one: int, reference: InstanceMasks, other: int) -> float:
+    """Intersection over union of two masks on the frame; 1 where both are empty."""
+    first, second = candidate.window(one), reference.window(other)
+    left, top = min(first.left, second.left), min(first.top, second.top)
+    right = max(first.left + first.width, second.left + second.width)
+    bottom = max(first.top + first.height, second.top + second.height)
+    both = np.zeros((2, bottom - top, right - left), np.uint8)
+    for layer, window, mask in zip(both, (first, second), (candidate.masks[one], reference.masks[other]), strict=True):
+        layer[window.top - top :, window.left - left :][: window.height, : window.width] = mask
+    union = np.count_nonzero(both[0] | both[1])
+    return float(np.count_nonzero(both[0] & both[1]) / union) if union else 1.0
 
 
 class _Pixels:

@@ -143,6 +143,17 @@ def _check_anchor_boxes(head: HeadCard, specs: tuple[TensorSpec, ...]) -> None:
         raise _contradiction(head, spec, f"decoded boxes {wants} (raw levels with anchors are not read)")
 
 
+def _check_instances(head: HeadCard, specs: tuple[TensorSpec, ...]) -> None:
+    boxes, prototypes = sorted(specs, key=lambda spec: len(spec.shape))
+    if not _fits(prototypes.shape, (1, None, None, None)):
+        raise _contradiction(head, prototypes, "prototypes [1,M,H,W]")
+    basis = prototypes.shape[1]
+    channels = 4 + len(head.classes) + basis if head.classes and basis >= 0 else None
+    columns = _fits(boxes.shape, (1, channels, None)) and not 0 <= boxes.shape[1] < 5 + max(basis, 1)
+    if not columns and not _fits(boxes.shape, (1, None, 6 + basis if basis >= 0 else None)):
+        raise _contradiction(head, boxes, f"[1,{channels or '4+classes+M'},N] or [1,K,6+M] beside {prototypes}")
+
+
 def _check_two_class(head: HeadCard, specs: tuple[TensorSpec, ...]) -> None:
     shape = specs[0].shape
     if not (_fits(shape, (1, 2, None, None)) or _fits(shape, (1, 1, None, None))):
@@ -165,6 +176,7 @@ _RULES: dict[HeadKind, Callable[[HeadCard, tuple[TensorSpec, ...]], None]] = {
     "yolo_boxes": _check_boxes,
     "yolo_boxes_end2end": _check_end2end,
     "anchor_boxes": _check_anchor_boxes,
+    "yolo_instances": _check_instances,
     "two_class_mask": _check_two_class,
     "mask_ids": _check_ids,
     "classification": _check_classification,

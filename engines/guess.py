@@ -147,15 +147,19 @@ def _heads(outputs: Sequence[TensorSpec], size: tuple[int, int] | None) -> tuple
 
 
 def _instances(outputs: Sequence[TensorSpec], size: tuple[int, int] | None) -> HeadCard | None:
-    """Boxes with coefficients [B, 4 + C + M, N] and their prototypes [B, M, h, w]."""
+    """Boxes with coefficients [B, 4 + C + M, N], or finished [B, K, 6 + M], and their prototypes [B, M, h, w]."""
     for prototypes in outputs:
         for boxes in outputs:
             if len(prototypes.shape) != 4 or len(boxes.shape) != 3:
                 continue
-            classes = boxes.shape[1] - 4 - prototypes.shape[1]
-            if prototypes.shape[1] > 2 and classes >= 1 and _is_per_cell(boxes.shape[2], size, 1):
-                names = (boxes.name, prototypes.name)
-                return HeadCard(name="boxes", kind="yolo_instances", outputs=names, classes=usual_names(classes))
+            basis = prototypes.shape[1]
+            if basis <= 2:
+                continue
+            classes = boxes.shape[1] - 4 - basis
+            finished = boxes.shape[2] == 6 + basis and boxes.shape[1] <= _MOST_FINISHED
+            if finished or (classes >= 1 and _is_per_cell(boxes.shape[2], size, 1)):
+                names, known = (boxes.name, prototypes.name), () if finished else usual_names(classes)
+                return HeadCard(name="boxes", kind="yolo_instances", outputs=names, classes=known)
     return None
 
 
@@ -235,7 +239,7 @@ def _doubts(head: HeadCard) -> Iterator[str]:
         yield f"head {head.name}: this version does not decode {head.kind}"
     if head.kind in _TWO_CLASSES and not head.role:
         yield f"head {head.name}: `role: drivable` or `role: lane` if it shows that; its classes' names"
-    elif head.kind == "yolo_boxes_end2end":
+    elif head.kind == "yolo_boxes_end2end" or (head.kind == "yolo_instances" and not head.classes):
         yield f"head {head.name}: its classes' names, in the order of their numbers"
     elif head.kind not in _TWO_CLASSES:
         whose = {80: "COCO's", 19: "Cityscapes'"}.get(len(head.classes), "invented")

@@ -58,6 +58,7 @@ def _kind(name: str, task: str, metadata: Mapping[str, str]) -> HeadKind:
         ("detect", False): "yolo_boxes",
         ("detect", True): "yolo_boxes_end2end",
         ("segment", False): "yolo_instances",
+        ("segment", True): "yolo_instances",
         ("classify", False): "classification",
     }
     kind = kinds.get((task, finished))

@@ -21,15 +21,16 @@ from typing import Any
 
 from contracts.errors import OutputError
 from contracts.frame import SourceInfo
-from contracts.prediction import Classification, ClassMap, Detections, Prediction
+from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Prediction
 from contracts.result import Result
 from outputs.paths import Target, cure, reason
 
 log = logging.getLogger(__name__)
 
 _PTS_DIGITS, _BOX_DIGITS, _SCORE_DIGITS, _SHARE_DIGITS = 6, 2, 4, 6  # µs, 1/100 pixel, …
-CSV_COLUMNS = ("index", "pts", "source", "head", "class", "class_id", "score", "x1", "y1", "x2", "y2", "track")
-"""Columns of the CSV: one row per detection; ``track`` is empty where no tracker ran or is not sure yet."""
+CSV_COLUMNS = ("index", "pts", "source", "head", "class", "class_id", "score", "x1", "y1", "x2", "y2", "track", "area")
+"""Columns of the CSV: one row per detection; ``track`` is empty where no tracker ran or is not sure yet, ``area``
+without a mask."""
 
 
 class _LinesOutput(ABC):
@@ -103,8 +104,10 @@ class _LinesOutput(ABC):
 
     def _seen(self, prediction: Prediction) -> Iterator[_Seen]:
         """Every detection of every head."""
+        instances = prediction.instances()
         for head, found in prediction.detections().items():
-            yield from (one for one in _of_head(head, found) if self._finite(one.score, *one.box))
+            seen = _of_head(head, found, instances.get(head))
+            yield from (one for one in seen if self._finite(one.score, *one.box))
 
 
 class JsonlEvents(_LinesOutput):
@@ -112,7 +115,8 @@ class JsonlEvents(_LinesOutput):
 
     ``pts``: seconds since the source's first frame. Boxes: pixels of the frame. ``share``, and the number of each
     class that a class map has in this frame: of the frame's pixels.
-    ``track`` is there only where a tracker ran and is sure.
+    ``track`` is there only where a tracker ran and is sure, ``area`` (pixels of its mask) only where a detection has a
+    mask.
     """
 
     def _text(self, result: Result) -> str:
@@ -155,6 +159,7 @@ class _Seen:
     score: float
     box: tuple[float, ...]
     track: int | None
+    area: int | None
 
     def as_json(self) -> dict[str, Any]:
         record: dict[str, Any] = {
@@ -166,20 +171,24 @@ class _Seen:
         }
         if self.track is not None:
             record["track"] = self.track
+        if self.area is not None:
+            record["area"] = self.area
         return record
 
     def as_row(self) -> tuple[object, ...]:
-        return (self.head, self.name, self.class_id, self.score, *self.box, "" if self.track is None else self.track)
+        rest = ("" if value is None else value for value in (self.track, self.area))
+        return (self.head, self.name, self.class_id, self.score, *self.box, *rest)
 
 
-def _of_head(head: str, found: Detections) -> Iterator[_Seen]:
+def _of_head(head: str, found: Detections, instances: InstanceMasks | None) -> Iterator[_Seen]:
     tracks = found.track_ids.tolist() if found.track_ids is not None else [-1] * len(found)
     for index, (box, score, class_id, track) in enumerate(
         zip(found.boxes.tolist(), found.scores.tolist(), found.class_ids.tolist(), tracks, strict=True)
     ):
         corners = tuple(round(corner, _BOX_DIGITS) for corner in box)
         sure = track if track >= 0 else None
-        yield _Seen(head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, sure)
+        area = None if instances is None else instances.area(index)
+        yield _Seen(head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, sure, area)
 
 
 def _shares(part: ClassMap) -> dict[str, float]:

@@ -35,7 +35,7 @@ program that wrote the file is needed, and nothing inside the file is run.
   python -m training import net.onnx --output road.onnx a copy with the card inside
 
 The file written is compared with the PyTorch network on frames first; one that gives something else is not written.
-Heads that a run of this version does not decode (road agents, instances) are written all the same;
+Heads that a run of this version does not decode (road agents) are written all the same;
 the report says which they are, and a run refuses them.
 """
 _EXPORT = """\

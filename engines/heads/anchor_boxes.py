@@ -42,10 +42,12 @@ def _candidates(rows: NDArray[np.float32], score: float) -> Candidates:
     A class score is at most 1, so no row passes whose objectness does not: one number per row is all that is looked
     at of most rows (8.6 MB for 80 classes and 25,200 boxes).
     """
-    passed = rows[np.flatnonzero(rows[:, 4] > score)]
-    passed = passed[np.isfinite(passed).all(axis=1)]
+    places = np.flatnonzero(rows[:, 4] > score)
+    places = places[np.isfinite(rows[places]).all(axis=1)]
+    passed = rows[places]
     scores = passed[:, 5:] * passed[:, 4:5]
     best = scores.max(axis=1, initial=0)
     chosen = np.flatnonzero(best > score)
     centre, half = passed[chosen, :2].astype(np.float64), passed[chosen, 2:4].astype(np.float64) / 2
-    return Candidates(np.hstack([centre - half, centre + half]), best[chosen], scores[chosen].argmax(axis=1))
+    class_ids = scores[chosen].argmax(axis=1)
+    return Candidates(np.hstack([centre - half, centre + half]), best[chosen], class_ids, places[chosen])

@@ -20,14 +20,18 @@ has every anchor, and suppression takes the square of their number: 4096 are 0.2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Candidates:
-    """Boxes above the score: float64 (n, 4) x1 y1 x2 y2 in network pixels, scores (n,), class ids (n,)."""
+    """Boxes above the score: float64 (n, 4) x1 y1 x2 y2 in network pixels, scores (n,), class ids (n,).
+
+    columns: (n,), where each lies in the network's output, for heads that read more of it.
+    """
 
     boxes: NDArray[np.float64]
     scores: NDArray[np.float32]
     class_ids: NDArray[np.intp]
+    columns: NDArray[np.intp]
 
     def __getitem__(self, chosen: NDArray[Any]) -> Candidates:
-        return Candidates(self.boxes[chosen], self.scores[chosen], self.class_ids[chosen])
+        return Candidates(self.boxes[chosen], self.scores[chosen], self.class_ids[chosen], self.columns[chosen])
 
     def best(self, names: tuple[str, ...], wanted: frozenset[str] | None) -> Candidates:
         """Those of the wanted classes, best score first (ties in the network's order), MAX_CANDIDATES at most."""
@@ -38,7 +42,14 @@ class Candidates:
 def detections(
     found: Candidates, names: tuple[str, ...], fit: Fit, thresholds: Thresholds, *, suppressing: bool
 ) -> Detections:
-    """Detections of one frame: wanted classes, then suppression, then ``max_detections``.
+    """Detections of one frame, best score first; see ``choose``."""
+    return choose(found, names, fit, thresholds, suppressing=suppressing)[1]
+
+
+def choose(
+    found: Candidates, names: tuple[str, ...], fit: Fit, thresholds: Thresholds, *, suppressing: bool
+) -> tuple[Candidates, Detections]:
+    """Wanted classes, then suppression, then ``max_detections``: those left, and the same as Detections.
 
     Boxes that show nothing of the frame (no area, or only padding) are gone before they could suppress another.
     Overlap is measured in network pixels, before clipping.
@@ -50,11 +61,9 @@ def detections(
         groups = None if thresholds.class_agnostic else found.class_ids[seen]
         seen = seen[suppress(found.boxes[seen], groups, thresholds.iou, thresholds.max_detections)]
     seen = seen[: thresholds.max_detections]
-    return Detections(
-        boxes=on_frame[seen],
-        scores=found.scores[seen],
-        class_ids=found.class_ids[seen].astype(np.int32),
-        names=names,
+    kept = found[seen]
+    return kept, Detections(
+        boxes=on_frame[seen], scores=kept.scores, class_ids=kept.class_ids.astype(np.int32), names=names
     )
 
 

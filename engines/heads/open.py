@@ -13,11 +13,13 @@ from engines.heads.classification import TopFive
 from engines.heads.masks import MaskIds, TwoClassMask
 from engines.heads.yolo_boxes import YoloBoxes
 from engines.heads.yolo_boxes_end2end import YoloBoxesEnd2End
+from engines.heads.yolo_instances import YoloInstances
 
 HEADS: Mapping[HeadKind, Callable[[HeadCard], Head]] = {
     "yolo_boxes": YoloBoxes,
     "yolo_boxes_end2end": YoloBoxesEnd2End,
     "anchor_boxes": AnchorBoxes,
+    "yolo_instances": YoloInstances,
     "two_class_mask": TwoClassMask,
     "mask_ids": MaskIds,
     "class_map": ClassScores,

@@ -30,7 +30,11 @@ def only_output(head: HeadCard, outputs: Tensors) -> NDArray[Any]:
 
 def float_output(head: HeadCard, outputs: Tensors, wanted: str) -> NDArray[np.float32]:
     """The one output as float32; float16, which NumPy computes slowly, is converted. Raises EngineError."""
-    tensor = only_output(head, outputs)
+    return as_float(head, only_output(head, outputs), wanted)
+
+
+def as_float(head: HeadCard, tensor: NDArray[Any], wanted: str) -> NDArray[np.float32]:
+    """As ``float_output``, for one of several outputs."""
     if tensor.dtype not in (np.float32, np.float16):
         raise misfit(head, tensor, wanted)
     return tensor.astype(np.float32, copy=False)

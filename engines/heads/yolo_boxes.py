@@ -28,20 +28,20 @@ class YoloBoxes:
         tensor = float_output(self._head, outputs, wanted)
         if tensor.ndim != 3 or tensor.shape[0] != 1 or tensor.shape[1] < 5 or classes not in (0, tensor.shape[1] - 4):
             raise misfit(self._head, tensor, wanted)
-        found = _candidates(tensor[0], thresholds.score)
+        found = candidates_of(tensor[0], thresholds.score)
         return detections(found, self._head.classes, fit, thresholds, suppressing=True)
 
 
-def _candidates(rows: NDArray[np.float32], score: float) -> Candidates:
+def candidates_of(rows: NDArray[np.float32], score: float) -> Candidates:
     """Columns of (4 + C, N) whose best class scores more than ``score``.
 
     The maximum over classes runs along contiguous rows and is the only pass over the whole tensor (2.7 MB for 80
     classes and 8400 boxes); everything else is done for the columns it leaves over.
     """
     passed = np.flatnonzero(rows[4:].max(axis=0) > score)
+    passed = passed[np.isfinite(rows[:, passed]).all(axis=0)]
     columns = rows[:, passed]
-    columns = columns[:, np.isfinite(columns).all(axis=0)]
     centre, half = columns[:2].T.astype(np.float64), columns[2:4].T.astype(np.float64) / 2
     scores = columns[4:]
     class_ids = scores.argmax(axis=0)
-    return Candidates(np.hstack([centre - half, centre + half]), scores.max(axis=0), class_ids)
+    return Candidates(np.hstack([centre - half, centre + half]), scores.max(axis=0), class_ids, passed)

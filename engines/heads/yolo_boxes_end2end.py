@@ -30,13 +30,15 @@ class YoloBoxesEnd2End:
         tensor = float_output(self._head, outputs, wanted)
         if tensor.ndim != 3 or tensor.shape[0] != 1 or tensor.shape[2] != 6:
             raise misfit(self._head, tensor, wanted)
-        found = _candidates(tensor[0], thresholds.score)
+        found = candidates_of(tensor[0], thresholds.score)
         return detections(found, self._head.classes, fit, thresholds, suppressing=False)
 
 
-def _candidates(rows: NDArray[np.float32], score: float) -> Candidates:
+def candidates_of(rows: NDArray[np.float32], score: float) -> Candidates:
     """Rows (N, 6) with more than ``score`` whose numbers are finite and whose class is one."""
     classes = rows[:, 5]
     sound = np.isfinite(rows).all(axis=1) & (classes >= 0) & (classes < _MAX_CLASSES)
-    chosen = rows[sound & (rows[:, 4] > score)]
-    return Candidates(chosen[:, :4].astype(np.float64), chosen[:, 4], np.rint(chosen[:, 5]).astype(np.intp))
+    places = np.flatnonzero(sound & (rows[:, 4] > score))
+    chosen = rows[places]
+    class_ids = np.rint(chosen[:, 5]).astype(np.intp)
+    return Candidates(chosen[:, :4].astype(np.float64), chosen[:, 4], class_ids, places)

@@ -4,7 +4,7 @@ Blending with a colour is linear, so it may be done on luma and chroma as they a
 
 A mask is smoothed before it grows, or its pixels would show as steps: a 1-2-1 filter each way at the network's
 resolution, bilinear growth, and a cut at ``CUT``. Edges stay within one pixel of the network's; specks of a single
-pixel vanish.
+pixel vanish. Masks of instances come at the frame's resolution, smooth already; they are painted as they are.
 """
 
 from __future__ import annotations
@@ -70,6 +70,29 @@ class MaskBrush:
             stencil = self._stencil_of(content, across, down)
             for plane, value in planes:
                 self._blend(plane[down.first : down.last, across.first : across.last], stencil, value, alpha)
+
+    def paint_instance(self, canvas: Canvas, mask: Pixels, corner: tuple[int, int], colour: Yuv, alpha: float) -> None:
+        """Blend ``colour`` into the canvas where ``mask`` (0 and 1) is set; ``corner``: left, top.
+
+        A chroma pixel is painted where at least two of its four luma pixels are.
+        """
+        left, top = corner
+        mask = mask[: max(canvas.frame_height - top, 0), : max(canvas.frame_width - left, 0)]
+        if not mask.any() or alpha <= 0:
+            return
+        height, width = mask.shape
+        column, row = left // 2, top // 2  # the chroma pixel of the corner
+        down, across = -(-(top + height) // 2) - row, -(-(left + width) // 2) - column
+        even = self._content.of((2 * down, 2 * across))
+        even[:] = 0
+        np.multiply(mask, 255, out=even[top % 2 : top % 2 + height, left % 2 : left % 2 + width])
+        y, x = 2 * row, 2 * column
+        self._blend(canvas.y[y : y + 2 * down, x : x + 2 * across], even, colour.y, alpha)
+        half = self._stencil.of((down, across))
+        cv2.resize(even, (across, down), half, interpolation=cv2.INTER_AREA)
+        cv2.threshold(half, 126, 255, cv2.THRESH_BINARY, half)
+        for plane, value in ((canvas.u, colour.u), (canvas.v, colour.v)):
+            self._blend(plane[row : row + down, column : column + across], half, value, alpha)
 
     def _blend(self, region: Pixels, stencil: Pixels, value: int, alpha: float) -> None:
         blended = self._blended.of(region.shape)

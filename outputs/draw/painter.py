@@ -39,13 +39,14 @@ class Painter:
     def paint(self, result: Result, figures: PanelFigures | None) -> Picture:
         """The annotated picture: limited-range yuv420p of even size, in memory of its own (see ``Canvas``).
 
-        From the bottom: class maps, areas, lane lines, boxes (best score on top), panel, legend, classifications,
-        labels. figures: None for no panel.
+        From the bottom: class maps, areas, lane lines, masks of instances, boxes (of both the best score on top),
+        panel, legend, classifications, labels. figures: None for no panel.
         """
         canvas = self._canvases.of(result.frame.picture)
         self._paint_masks(canvas, result.prediction)
         boxes = self._boxes(canvas, result.prediction)
         if "boxes" in self._layers:
+            self._paint_instances(canvas, result.prediction)
             line = line_width(canvas)
             for corners, colour, _ in reversed(boxes):
                 draw_box(canvas, corners, to_yuv(colour, canvas.matrix), line)
@@ -70,6 +71,18 @@ class Painter:
             for mask in masks:
                 if mask.role == "lane":
                     self._brush.paint(canvas, mask, to_yuv(self._palette.lane, canvas.matrix), self._lane_alpha)
+
+    def _paint_instances(self, canvas: Canvas, prediction: Prediction) -> None:
+        found = [
+            (float(part.detections.scores[index]), part, index)
+            for part in prediction.instances().values()
+            for index in range(len(part.masks))
+        ]
+        found.sort(key=lambda scored: -scored[0])
+        for _, part, index in reversed(found):
+            window = part.window(index)
+            colour = to_yuv(class_colour(part.detections.name(index), self._palette), canvas.matrix)
+            self._brush.paint_instance(canvas, part.masks[index], (window.left, window.top), colour, self._alpha)
 
     def _area_colour(self, mask: Mask) -> Rgb:
         return self._palette.drivable if mask.role == "drivable" else class_colour(mask.name, self._palette)

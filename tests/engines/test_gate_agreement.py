@@ -171,7 +171,16 @@ def test_classifications_are_compared_by_name() -> None:
     assert counted((classified(0.1, 0.9, names=("person", "car")), CAR)).agreed == 1
 
 
-def test_a_part_without_a_tally_is_an_error() -> None:
-    part = InstanceMasks(detections([]), ())
-    with pytest.raises(EngineError, match="cannot compare InstanceMasks"):
-        tally_for("scene", part)
+def instances(shift: int) -> InstanceMasks:
+    """A car of 10 × 10 pixels whose mask has six full columns from ``shift`` on."""
+    mask = np.zeros((10, 10), np.uint8)
+    mask[:, shift : shift + 6] = 1
+    return InstanceMasks(detections([(20, 20, 10, 10, 0)]), (mask,))
+
+
+def test_instances_are_found_again_by_box_and_mask() -> None:
+    pairs = (instances(0), instances(0)), (instances(1), instances(0)), (instances(4), instances(0))
+    assert counted(*pairs) == HeadFigures("road", "boxes", agreed=2, total=3)
+    boxes_only = instances(0).detections
+    with pytest.raises(EngineError, match="gives Detections, the reference InstanceMasks"):
+        counted((boxes_only, instances(0)))

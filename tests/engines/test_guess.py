@@ -45,6 +45,11 @@ def heads(guess: Guess) -> list[tuple[str, str, tuple[str, ...], int]]:
             [("boxes", "yolo_instances", ("output0", "output1"), 80)],
         ),
         (
+            SMALL,
+            [spec("prototypes", 1, 32, 80, 80), spec("rows", 1, 300, 38)],
+            [("boxes", "yolo_instances", ("rows", "prototypes"), 0)],
+        ),
+        (
             spec("x", 1, 3, 384, 640),
             [spec("drivable", 1, 2, 384, 640), spec("lane_out", 1, 1, 384, 640)],
             [("drivable", "two_class_mask", ("drivable",), 2), ("lane", "two_class_mask", ("lane_out",), 2)],

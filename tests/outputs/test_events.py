@@ -21,7 +21,7 @@ from contracts.errors import OutputError, SourceError
 from contracts.fit import Letterbox
 from contracts.frame import Frame, SourceInfo
 from contracts.picture import Picture
-from contracts.prediction import Classification, ClassMap, Detections, Mask, Part, Prediction
+from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, Part, Prediction
 from contracts.protocols import Output
 from contracts.result import Result, Timings
 from outputs.events import CSV_COLUMNS, CsvEvents, JsonlEvents
@@ -131,10 +131,24 @@ def test_csv_has_one_row_per_detection(tmp_path: Path) -> None:
     box = ["0.87", "10.12", "20.0", "110.5", "220.13"]
     assert rows == [
         list(CSV_COLUMNS),
-        ["12", "0.48", "clip", "boxes", "car", "2", *box, "3"],
-        ["12", "0.48", "clip", "boxes", "car", "2", *box, "4"],
-        ["12", "0.48", "clip", "more", "car", "2", *box, ""],
+        ["12", "0.48", "clip", "boxes", "car", "2", *box, "3", ""],
+        ["12", "0.48", "clip", "boxes", "car", "2", *box, "4", ""],
+        ["12", "0.48", "clip", "more", "car", "2", *box, "", ""],
     ]
+
+
+def test_instances_say_the_area_of_their_masks(tmp_path: Path) -> None:
+    masks = np.zeros((2, 3), np.uint8), np.eye(4, dtype=np.uint8)
+    parts: dict[str, Part] = {"boxes": detections(), "seg": InstanceMasks(detections(2, tracks=True), masks)}
+    jsonl, table = tmp_path / "out.jsonl", tmp_path / "out.csv"
+    found = json.loads(written(JsonlEvents(jsonl), jsonl, result(parts)))["detections"]
+    assert [(one["head"], one.get("track"), one.get("area")) for one in found] == [
+        ("boxes", None, None),
+        ("seg", 3, 0),
+        ("seg", 4, 4),
+    ]
+    rows = list(csv.DictReader(written(CsvEvents(table), table, result(parts)).splitlines()))
+    assert [(row["track"], row["area"]) for row in rows] == [("", ""), ("3", "0"), ("4", "4")]
 
 
 @pytest.mark.parametrize("name", ['car, "big"', "two\nlines", "道路", "\udce9 not UTF-8"])
