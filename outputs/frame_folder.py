@@ -51,7 +51,7 @@ class FrameFolder:
         self.left_alone = 0
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
-        """Makes the folder, locks it, and looks what it holds. Raises OutputError."""
+        """Makes the folder, locks it, and looks what it holds. Raises OutputError; then it is free again."""
         try:
             self.path.mkdir(exist_ok=True)
             self._lock = lock_folder(self.path)
@@ -61,7 +61,11 @@ class FrameFolder:
             self._sources[_safe(source.id)] = _facts(source)
             if source.live:
                 self._first[_safe(source.id)] = self._behind(_safe(source.id))
-        self._check(self._memory())
+        try:
+            self._check(self._memory())
+        except OutputError:
+            self.close()
+            raise
 
     def agree(self, **facts: Any) -> None:
         """Holds ``facts`` (as JSON has them) of this run against those of the folder, then remembers them; once.

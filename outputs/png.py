@@ -21,7 +21,7 @@ def png(pixels: NDArray[np.uint8], palette: Sequence[tuple[int, int, int]] = ())
     rows[:, 1:] = pixels
     header = struct.pack(">IIBBBBB", width, height, 8, _INDEXED if palette else _GREY, 0, 0, 0)
     colours = b"".join(bytes((red, green, blue)) for blue, green, red in palette)
-    chunks = [_chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(rows, _LEVEL)), _chunk(b"IEND", b"")]
+    chunks = [_chunk(b"IHDR", header), _chunk(b"IDAT", zlib.compress(rows.data, _LEVEL)), _chunk(b"IEND", b"")]
     if colours:
         chunks.insert(1, _chunk(b"PLTE", colours))
     return _SIGNATURE + b"".join(chunks)
