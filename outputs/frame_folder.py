@@ -23,6 +23,7 @@ import numpy as np
 from contracts.errors import OutputError
 from contracts.frame import Frame, SourceInfo
 from contracts.picture import Pixels
+from contracts.text import counted
 from outputs.paths import cure, lock_folder, reason
 
 log = logging.getLogger(__name__)
@@ -132,7 +133,7 @@ class FrameFolder:
         os.close(self._lock)
         self._lock = None
         if self.left_alone:
-            log.warning("%s: %d files were there already and were left alone", self.path, self.left_alone)
+            log.warning("%s: left alone what was there already: %s", self.path, counted(self.left_alone, "file"))
         with suppress(OSError):  # not empty
             self.path.rmdir()
 

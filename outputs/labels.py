@@ -210,7 +210,8 @@ def _traced(mask: NDArray[np.uint8] | None, box: _Box) -> tuple[tuple[Ring, ...]
     x1, y1, x2, y2 = box
     if mask is None:
         return (), (x2 - x1) * (y2 - y1)
-    corner = (math.floor(x1), math.floor(y1))
+    # A box has the pixels i with x1 ≤ i < x2, at least one: so ultralytics crops masks (utils/ops.py, crop_mask).
+    corner = (min(math.ceil(x1), math.ceil(x2) - 1), min(math.ceil(y1), math.ceil(y2) - 1))
     rings = tuple(ring + corner for ring in rings_of(mask))
     return (rings, float(np.count_nonzero(mask))) if rings else ((_around(box),), (x2 - x1) * (y2 - y1))
 

@@ -246,7 +246,7 @@ def instances(
     mask = small[top : top + height, left : left + width]
     whole = np.zeros((150, 200), np.uint8)
     whole[top + 20 : top + 20 + height, left + 30 : left + 30 + width] = mask
-    found = boxes((left + 30.4, top + 20.3, left + 30 + width - 0.2, top + 20 + height - 0.1))
+    found = boxes((left + 29.4, top + 19.3, left + 30 + width - 0.2, top + 20 + height - 0.1))
     assert isinstance(found, Detections)
     return InstanceMasks(found, (mask,)), whole
 

@@ -73,7 +73,7 @@ def test_what_exists_is_left_alone_unless_overwritten(tmp_path: Path, caplog: py
     before = {file: file.read_bytes() for file in (tmp_path / "out").iterdir()}
     with caplog.at_level(logging.WARNING):
         pictures(tmp_path / "out", result(0, grey=20), result(1, grey=20), result(2, grey=20))
-    assert "2 files were there already and were left alone" in caplog.text
+    assert "left alone what was there already: 2 files" in caplog.text
     assert {file: file.read_bytes() for file in before} == before
     assert (tmp_path / "out" / "clip-000002.jpg").exists()
     pictures(tmp_path / "out", result(0, grey=20), overwrite=True)

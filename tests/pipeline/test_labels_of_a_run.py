@@ -81,7 +81,7 @@ def test_our_own_judge_finds_the_run_perfect(run: Callable[[str], Labelled], lay
     from training.metrics.judge import Judge
 
     labels = run(layout)
-    data = open_set(SetConfig(layout=layout, path=str(labels.folder), split="train"))  # type: ignore[arg-type]
+    data = open_set(SetConfig.model_validate({"layout": layout, "path": str(labels.folder)}))
     judge = Judge(data.classes, [HeadCard(name="boxes", kind="yolo_boxes", classes=NAMES)])
     for index in range(len(data)):
         sample = data[index]
