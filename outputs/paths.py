@@ -116,10 +116,12 @@ def check_folders(folders: Sequence[Path], inputs: Sequence[str]) -> None:
     """
     sources = list(_local_files(inputs))
     for position, folder in enumerate(folders):
-        if any(_same(folder, source) or _same(folder / "images", source) for source in sources):
+        places = (folder, folder / "images")  # labels put pictures there
+        if any(_same(place, source) for place in places for source in sources):
             raise UsageError(f"the output {folder} is an input", "choose another folder")
-        if any(_same(folder, other) for other in folders[:position]):
-            raise UsageError(f"two outputs have the same name: {folder}", "give each its own")
+        earlier = [place for other in folders[:position] for place in (other, other / "images")]
+        if any(_same(place, other) for place in places for other in earlier):
+            raise UsageError(f"two outputs would write into {folder}", "give each its own folder")
         if os.path.lexists(folder) and not folder.is_dir():
             raise OutputError(f"cannot write into {folder}: it is a file, not a folder", "give the name of a folder")
         try:

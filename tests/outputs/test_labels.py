@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -20,6 +21,7 @@ from contracts.result import Result, Timings
 from outputs.labels import LabelsOutput, YoloLabels
 from outputs.labels_coco import CocoLabels
 from tests.outputs.test_polygons import as_ultralytics_fills, blob, iou
+from tests.support.disks import small_disk
 
 INFO = SourceInfo("clip", "clip.mp4", 200, 150, Fraction(25), Fraction(1, 25))
 SHOWN = Picture.from_bgr(np.full((150, 200, 3), 90, np.uint8))
@@ -227,6 +229,22 @@ def test_lines_of_a_killed_run_become_part_of_the_json(tmp_path: Path) -> None:
     assert [image["file_name"] for image in data["images"]] == [f"clip-00000{index}.jpg" for index in range(3)]
     assert [each["bbox"][2] for each in data["annotations"]] == [50, 90, 90]
     assert not part.exists()
+
+
+def test_a_full_disk_keeps_whole_lines_and_another_run_goes_on(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 96 * 1024) as disk:
+        output = CocoLabels(disk / "out")
+        with pytest.raises(OutputError, match="disk full; the files so far are whole"):
+            write(output, *(result(index, boxes(*[(0, 0, 50, 50)] * 20)) for index in range(200)))
+        lines = (disk / "out" / "annotations" / "instances.part.jsonl").read_text().splitlines()
+        labelled = [json.loads(line)["image"]["file_name"] for line in lines]
+        assert labelled
+        assert not list(disk.rglob("*.part"))
+        shutil.copytree(disk / "out", tmp_path / "out")  # to a larger disk
+    write(CocoLabels(tmp_path / "out"), *(result(index, boxes()) for index in range(len(labelled) + 3)))
+    data = json.loads((tmp_path / "out" / "annotations" / "instances.json").read_text())
+    assert len(data["images"]) == len(labelled) + 3
+    assert len(data["annotations"]) == 20 * len(labelled)
 
 
 def test_no_boxes_or_no_names_are_errors(tmp_path: Path) -> None:

@@ -152,8 +152,10 @@ def test_a_place_that_cannot_be_is_said_before_the_run(tmp_path: Path, option: s
 
 
 def test_outputs_that_would_mix_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="two outputs have the same name"):
-        stream(DRIVE, labels=tmp_path / "out", pictures=tmp_path / "out")
+    (tmp_path / "out").mkdir()
+    for pictures in (tmp_path / "out", tmp_path / "out" / "images"):
+        with pytest.raises(UsageError, match="two outputs would write into"):
+            stream(DRIVE, labels=tmp_path / "out", pictures=pictures)
     with pytest.raises(UsageError, match="is an input"):
         stream(str(tmp_path), pictures=tmp_path)
 
