@@ -203,11 +203,12 @@ def _facts(source: SourceInfo) -> dict[str, Any]:
     """What tells clips of the same name apart, wherever they lie. Of a live source every run is new."""
     if source.live:
         return {"live": True}
+    facts = {"start": str(source.start), "size": f"{source.width}x{source.height}"}
     file = Path(source.uri)
-    size = f"{source.width}x{source.height}"
-    if file.is_file():
-        return {"file": file.name, "bytes": file.stat().st_size, "start": str(source.start), "size": size}
-    return {"uri": source.uri, "start": str(source.start), "size": size}
+    with suppress(OSError, ValueError):  # not a file's name at all
+        if file.is_file():
+            return {"file": file.name, "bytes": file.stat().st_size, **facts}
+    return {"uri": source.uri, **facts}
 
 
 def _short(value: object) -> str:

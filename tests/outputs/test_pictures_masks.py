@@ -107,6 +107,20 @@ def test_any_id_is_a_file_name(tmp_path: Path, name: str) -> None:
     assert file.stat().st_size > 0
 
 
+def test_a_clip_may_move_but_not_change(tmp_path: Path) -> None:
+    def of(folder: str, data: bytes) -> Result:
+        file = tmp_path / folder / "clip.mp4"
+        file.parent.mkdir(exist_ok=True)
+        file.write_bytes(data)
+        return result(0, info=replace(INFO, uri=str(file)))
+
+    pictures(tmp_path / "out", of("here", b"1234"))
+    pictures(tmp_path / "out", of("there", b"1234"))
+    with pytest.raises(OutputError, match=r"another 'clip' \(another bytes\)"):
+        pictures(tmp_path / "out", of("monday", b"12345"))
+    pictures(tmp_path / "far", result(0, info=replace(INFO, uri="https://host/" + "x" * 3000)))
+
+
 def test_no_frames_no_folder(tmp_path: Path) -> None:
     pictures(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
