@@ -117,6 +117,26 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--no-audio", action="store_false", dest="audio", help="leave the source's sound out")
     group.add_argument("--events", metavar="FILE", help="one object per frame: .jsonl or .csv")
     group.add_argument("--stats", metavar="FILE.json", help="figures of the run")
+    group.add_argument(
+        "--pictures", metavar="DIR", help="annotated pictures, DIR/SOURCE-000012.jpg, a JPEG (quality 95) per frame"
+    )
+    group.add_argument(
+        "--masks",
+        metavar="DIR",
+        help="masks at the frame's size, DIR/HEAD/SOURCE-000012.png: areas 0 and 255, class maps as class ids",
+    )
+    group.add_argument(
+        "--labels",
+        metavar="DIR",
+        help="what was found, as labels for training: the frames themselves in DIR/images (JPEG, quality 95), boxes or"
+        " polygons beside them. A run started again into the same DIR goes on behind what is there, as --pictures and"
+        " --masks do; labels of other classes or of another hand, and another clip of the same name, are refused",
+    )
+    group.add_argument(
+        "--labels-format",
+        metavar="NAME",
+        help="yolo (DIR/labels/*.txt, data.yaml) or coco (DIR/annotations/instances.json) (yolo)",
+    )
     group.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
 
 

@@ -73,10 +73,13 @@ def main(arguments: Sequence[str]) -> int:
 
 def _graph(config: RunConfig) -> str:
     """What would run, as a line: ``clip.mp4 → prepare → twinlitenet, yolov8n → heads → draw → mp4, events``."""
+    from outputs.open import outputs_of
+
     engines = ", ".join(engine.file.stem for engine in config.engines)
-    outputs = [name for name, path in (("mp4", config.save), ("events", config.events)) if path is not None]
-    drawing = ["draw"] if config.save is not None else []
     tracking = [config.track] if config.track is not None else []
+    made = outputs_of(config)
+    outputs = [output.name for output in made]
+    drawing = ["draw"] if any(output.wants_drawn for output in made) else []
     sources = ", ".join(config.sources) or "no source"
     return " → ".join([sources, "prepare", engines, "heads", *tracking, *drawing, ", ".join(outputs) or "the summary"])
 
@@ -99,7 +102,7 @@ def _run(config: RunConfig, *, quiet: bool) -> int:
     figures = run.statistics()
     if not quiet and figures:
         say(summary_text(figures))
-        for path in (config.save, config.events, config.stats):
+        for path in (config.save, config.events, config.pictures, config.masks, config.labels, config.stats):
             if path is not None and path.exists():
                 say(f"written     {path}")
     lost = figures.get("frames", {}).get("lost", 0)

@@ -132,6 +132,10 @@ class RunConfig(_Frozen):
     overwrite: bool = Field(False, description="replace outputs that exist")
     events: Path | None = Field(None, description="one object per frame: .jsonl or .csv")
     stats: Path | None = Field(None, description="figures of the run, JSON")
+    pictures: Path | None = Field(None, description="folder for annotated pictures, a JPEG per frame")
+    masks: Path | None = Field(None, description="folder for masks, a PNG per frame and head")
+    labels: Path | None = Field(None, description="folder for what was found, as labelled pictures; goes on behind old")
+    labels_format: Literal["yolo", "coco"] = Field("yolo", description="layout of the labels")
     # how it looks
     layers: Annotated[tuple[Layer, ...], BeforeValidator(_parts, json_schema_input_type=list[Layer] | str)] = Field(
         LAYERS, description="what is drawn"

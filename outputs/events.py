@@ -15,7 +15,6 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from contracts.frame import SourceInfo
 from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Prediction
 from contracts.result import Result
 from outputs.paths import Target, cure, reason
+from outputs.whole_lines import WholeLines
 
 log = logging.getLogger(__name__)
 
@@ -41,13 +41,13 @@ class _LinesOutput(ABC):
 
     def __init__(self, path: Path) -> None:
         self._target = Target(path)
-        self._lines: _WholeLines | None = None
+        self._lines: WholeLines | None = None
         self._frames = 0
         self._warned = False
 
     def open(self, sources: Sequence[SourceInfo]) -> None:  # noqa: ARG002 (every frame names its source)
         """Makes the file. Raises OutputError."""
-        self._lines = _WholeLines(self._target.claim())
+        self._lines = WholeLines(self._target.claim())
         try:
             self._lines.append(self._heading())
         except OSError as fault:
@@ -207,29 +207,6 @@ def _classes(head: str, part: Classification) -> Iterator[dict[str, Any]]:
         if class_id < len(part.texts):
             record["text"] = part.texts[class_id]
         yield record
-
-
-class _WholeLines:
-    """A file that grows by whole blocks of lines: what was cut off by a full disk is taken back."""
-
-    def __init__(self, file: FileIO) -> None:
-        self._file = file
-        self._length = 0
-
-    def append(self, text: str) -> None:
-        """Writes all of ``text`` or nothing of it. Raises OSError."""
-        left = memoryview(text.encode("utf-8", "backslashreplace"))
-        length = self._length + len(left)
-        try:
-            while left:  # a raw file may take less than it is given
-                left = left[self._file.write(left) :]
-        except OSError:
-            self._file.truncate(self._length)
-            raise
-        self._length = length
-
-    def close(self) -> None:
-        self._file.close()
 
 
 def _csv(rows: Any) -> str:

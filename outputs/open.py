@@ -10,11 +10,16 @@ from contracts.errors import UsageError
 from contracts.protocols import Output
 from outputs.encoder import VideoSettings
 from outputs.events import CsvEvents, JsonlEvents
+from outputs.labels import LabelsOutput, YoloLabels
+from outputs.labels_coco import CocoLabels
+from outputs.masks import MasksOutput
 from outputs.mp4 import Mp4Output
-from outputs.paths import check_targets
+from outputs.paths import check_folders, check_targets
+from outputs.pictures import PicturesOutput
 
 _VIDEOS = (".mp4",)
 _STATISTICS = (".json",)
+_LABELS: dict[str, type[LabelsOutput]] = {"yolo": YoloLabels, "coco": CocoLabels}
 _EVENTS: dict[str, Callable[[Path], Output]] = {".jsonl": JsonlEvents, ".csv": CsvEvents}
 
 
@@ -27,6 +32,12 @@ def outputs_of(config: RunConfig) -> list[Output]:
     if config.events is not None:
         _check_ending(config.events, _EVENTS, "events")
         outputs.append(_EVENTS[config.events.suffix.lower()](config.events))
+    if config.pictures is not None:
+        outputs.append(PicturesOutput(config.pictures, overwrite=config.overwrite))
+    if config.masks is not None:
+        outputs.append(MasksOutput(config.masks, overwrite=config.overwrite))
+    if config.labels is not None:
+        outputs.append(_LABELS[config.labels_format](config.labels, overwrite=config.overwrite))
     return outputs
 
 
@@ -40,6 +51,8 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     outputs_of(config)
     paths = [path for path in (config.save, config.events, config.stats) if path is not None]
     check_targets(paths, inputs, config.overwrite)
+    folders = [path for path in (config.pictures, config.masks, config.labels) if path is not None]
+    check_folders(folders, inputs)
     if config.stats is not None:
         _check_ending(config.stats, _STATISTICS, "stats")
 

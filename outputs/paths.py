@@ -84,7 +84,7 @@ class Target:
         whole.replace(self.path)
 
 
-def _lock(file: FileIO) -> bool:
+def _lock(file: FileIO | int) -> bool:
     """Locks an open file for this process; False where another one holds it. A disk without locks: True."""
     if sys.platform == "win32":
         return True
@@ -93,8 +93,41 @@ def _lock(file: FileIO) -> bool:
     except BlockingIOError:
         return False
     except OSError as fault:  # a network disk may know no locks
-        log.debug("no lock on %s: %s", file.name, fault)
+        log.debug("no lock on %s: %s", file, fault)
     return True
+
+
+def lock_folder(folder: Path) -> int:
+    """A descriptor that keeps the folder locked until it is closed.
+
+    Raises OutputError where another run has it, and OSError.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    if not _lock(descriptor):
+        os.close(descriptor)
+        raise OutputError(f"another run is writing into {folder}", "wait for its end or give another folder")
+    return descriptor
+
+
+def check_folders(folders: Sequence[Path], inputs: Sequence[str]) -> None:
+    """Fails where files could not be written into a folder (made later), or where it is an input.
+
+    ``inputs``: as for ``check_targets``. Raises UsageError and OutputError; nothing stays behind.
+    """
+    sources = list(_local_files(inputs))
+    for position, folder in enumerate(folders):
+        places = (folder, folder / "images")  # labels put pictures there
+        if any(_same(place, source) for place in places for source in sources):
+            raise UsageError(f"the output {folder} is an input", "choose another folder")
+        earlier = [place for other in folders[:position] for place in (other, other / "images")]
+        if any(_same(place, other) for place in places for other in earlier):
+            raise UsageError(f"two outputs would write into {folder}", "give each its own folder")
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise OutputError(f"cannot write into {folder}: it is a file, not a folder", "give the name of a folder")
+        try:
+            _probe(folder / "probe" if folder.is_dir() else folder)
+        except OSError as fault:
+            raise _cannot_write(folder, fault) from fault
 
 
 def is_full(fault: BaseException) -> bool:

@@ -10,8 +10,12 @@ from contracts.config import RunConfig
 from contracts.errors import UsageError
 from contracts.protocols import Output
 from outputs.events import CsvEvents, JsonlEvents
+from outputs.labels import YoloLabels
+from outputs.labels_coco import CocoLabels
+from outputs.masks import MasksOutput
 from outputs.mp4 import Mp4Output
 from outputs.open import outputs_of
+from outputs.pictures import PicturesOutput
 
 
 @pytest.mark.parametrize(
@@ -22,6 +26,8 @@ from outputs.open import outputs_of
         ({"save": "OUT.MP4"}, [Mp4Output]),
         ({"events": "out.jsonl"}, [JsonlEvents]),
         ({"events": "a.b.CSV"}, [CsvEvents]),
+        ({"pictures": "a", "masks": "b", "labels": "c"}, [PicturesOutput, MasksOutput, YoloLabels]),
+        ({"labels": "c", "labels_format": "coco"}, [CocoLabels]),
         ({"save": "out.mp4", "events": "out.csv", "stats": "out.json"}, [Mp4Output, CsvEvents]),
     ],
 )

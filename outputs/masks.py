@@ -1,0 +1,62 @@
+"""Masks as pictures: a PNG per frame and head, at the frame's size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from contracts.errors import OutputError
+from contracts.frame import SourceInfo
+from contracts.prediction import ClassMap, Mask
+from contracts.result import Result
+from outputs.frame_folder import FrameFolder, safe_name
+from outputs.png import png
+
+
+class MasksOutput:
+    """``DIR/HEAD/clip-000012.png``: a Mask in grey, 0 and 255; a ClassMap as class ids with the head's palette.
+
+    Those that exist are left alone unless ``overwrite``.
+    """
+
+    name = "masks"
+    wants_drawn = False
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self._folder = FrameFolder(path, "masks", overwrite=overwrite)
+
+    def open(self, sources: Sequence[SourceInfo]) -> None:
+        """Makes the folder. Raises OutputError."""
+        self._folder.open(sources)
+
+    def write(self, result: Result) -> None:
+        """Writes the masks of one frame. Raises OutputError, also where no head of the run gives any."""
+        parts = {head: part for head, part in result.prediction.items() if isinstance(part, (Mask, ClassMap))}
+        if not parts:
+            raise OutputError("no network of this run gives masks", "leave --masks out, or name one with --engine")
+        self._folder.agree()
+        name = self._folder.name(result.frame)
+        for head, part in parts.items():
+            file = self._folder.path / safe_name(head) / f"{name}.png"
+            if self._folder.wants(file):
+                self._folder.put(file, _png(part))
+
+    def close(self, error: BaseException | None) -> None:  # noqa: ARG002 (whatever ended the run, the files are whole)
+        """Gives the folder free."""
+        self._folder.close()
+
+
+def _png(part: Mask | ClassMap) -> bytes:
+    if isinstance(part, Mask):
+        return png(part.on_frame() * np.uint8(255))
+    return png(_on_frame(part), part.palette)
+
+
+def _on_frame(part: ClassMap) -> NDArray[np.uint8]:
+    """Class ids at the frame's size, each pixel that of the nearest one of the map."""
+    size = (part.fit.frame_width, part.fit.frame_height)
+    return np.asarray(cv2.resize(part.content(), size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)

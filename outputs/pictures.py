@@ -1,0 +1,38 @@
+"""Annotated pictures: a JPEG per frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from contracts.frame import SourceInfo
+from contracts.result import Result
+from outputs.frame_folder import FrameFolder, jpeg
+
+
+class PicturesOutput:
+    """``DIR/clip-000012.jpg``, at the frame's size. Those that exist are left alone unless ``overwrite``."""
+
+    name = "pictures"
+    wants_drawn = True
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self._folder = FrameFolder(path, "annotated pictures", overwrite=overwrite)
+
+    def open(self, sources: Sequence[SourceInfo]) -> None:
+        """Makes the folder. Raises OutputError."""
+        self._folder.open(sources)
+
+    def write(self, result: Result) -> None:
+        """Writes one picture. Raises OutputError."""
+        self._folder.agree()
+        file = self._folder.path / f"{self._folder.name(result.frame)}.jpg"
+        if not self._folder.wants(file):
+            return
+        frame = result.frame.picture
+        pixels = result.drawn().bgr()[: frame.height, : frame.width]  # what is drawn on has even sides
+        self._folder.put(file, jpeg(pixels))
+
+    def close(self, error: BaseException | None) -> None:  # noqa: ARG002 (whatever ended the run, the files are whole)
+        """Gives the folder free."""
+        self._folder.close()
