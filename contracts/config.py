@@ -72,6 +72,7 @@ class EngineConfig(_Frozen):
     threads: Positive | None = None
     score: Share | None = None
     iou: Share | None = None
+    every: Positive = Field(1, description="look at every N-th frame only; its last result is carried on between")
 
     @classmethod
     def parse(cls, text: str) -> EngineConfig:
