@@ -45,7 +45,7 @@ CSV_COLUMNS = (
     "carried",
 )
 """Columns of the CSV: one row per detection; ``track`` is empty where no tracker ran or is not sure yet, ``area``
-without a mask, ``carried`` where the head looked at this very frame, else it says how many frames before (Prediction)."""
+without a mask, ``carried`` where the head looked at this very frame (else: how many frames before, see Prediction)."""
 
 
 class _LinesOutput(ABC):

@@ -131,9 +131,9 @@ def test_csv_has_one_row_per_detection(tmp_path: Path) -> None:
     box = ["0.87", "10.12", "20.0", "110.5", "220.13"]
     assert rows == [
         list(CSV_COLUMNS),
-        ["12", "0.48", "clip", "boxes", "car", "2", *box, "3", ""],
-        ["12", "0.48", "clip", "boxes", "car", "2", *box, "4", ""],
-        ["12", "0.48", "clip", "more", "car", "2", *box, "", ""],
+        ["12", "0.48", "clip", "boxes", "car", "2", *box, "3", "", ""],
+        ["12", "0.48", "clip", "boxes", "car", "2", *box, "4", "", ""],
+        ["12", "0.48", "clip", "more", "car", "2", *box, "", "", ""],
     ]
 
 
