@@ -78,7 +78,8 @@ def _engine_options(group: argparse._ArgumentGroup) -> None:
         metavar="FILE[?KEY=VALUE&…]",
         help="network file (.onnx or OpenVINO .xml); repeat for several on one stream; none: the one in"
         " the box, int8 where that is good on this CPU (checked once), else its float file, which is said;"
-        " keys: card, backend, device, precision, threads, score, iou",
+        " keys: card, backend, device, precision, threads, score, iou; every=N: look at every N-th frame only and"
+        " carry the last result on, marked as such (for a slow second network)",
     )
     group.add_argument("--card", metavar="FILE", help="what the file cannot say itself (YAML); see configs/networks/")
     group.add_argument("--backend", metavar="NAME", help="auto, openvino or onnxruntime (auto: openvino)")

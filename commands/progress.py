@@ -101,6 +101,7 @@ def summary_text(statistics: dict[str, Any]) -> str:
         lines.append(f"age         p50 {_ms(statistics['age_ms']['p50'])}, p95 {_ms(statistics['age_ms']['p95'])}")
     lines += [
         f"engine      {engine['name']}: {engine['backend']}, {engine['device']}, {engine['precision']}"
+        + (f", looked at {engine['inferred']} frames" if engine["inferred"] < frames["inferred"] else "")
         for engine in statistics["engines"]
     ]
     heading = "stage         p50     p95     p99   own CPU   (ms per frame; CPU of the stage's own thread)"

@@ -62,7 +62,10 @@ class _Frozen(BaseModel):
 
 
 class EngineConfig(_Frozen):
-    """One network file and its own options; what is None comes from the run."""
+    """One network file and its own options; what is None comes from the run.
+
+    every: it looks at every so many-th frame only, the first one always; its last result is carried on between them.
+    """
 
     file: Path
     card: Path | None = None
@@ -72,6 +75,7 @@ class EngineConfig(_Frozen):
     threads: Positive | None = None
     score: Share | None = None
     iou: Share | None = None
+    every: Positive = 1
 
     @classmethod
     def parse(cls, text: str) -> EngineConfig:

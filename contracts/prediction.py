@@ -162,9 +162,14 @@ Part = Detections | Mask | ClassMap | InstanceMasks | Classification
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction(Mapping[str, Part]):
-    """Head name → part, for one frame. ``prediction["boxes"]`` or, by type, ``prediction.detections()``."""
+    """Head name → part, for one frame. ``prediction["boxes"]`` or, by type, ``prediction.detections()``.
+
+    carried: heads whose network did not look at this frame (``every`` of EngineConfig) → how many frames before it
+    their part was seen in, by ``Frame.index``, so 1 and more; heads that looked are not in it.
+    """
 
     parts: Mapping[str, Part] = field(default_factory=dict)
+    carried: Mapping[str, int] = field(default_factory=dict)
 
     def __getitem__(self, head: str) -> Part:
         return self.parts[head]
@@ -174,6 +179,14 @@ class Prediction(Mapping[str, Part]):
 
     def __len__(self) -> int:
         return len(self.parts)
+
+    def followed_by(self, seen: Mapping[str, Part], frames: int) -> Prediction:
+        """The prediction ``frames`` (1 and more) frames later: what was ``seen`` there, all else carried on from here.
+
+        Parts are carried on as they are, the same objects; heads keep their order.
+        """
+        carried = {head: self.carried.get(head, 0) + frames for head in self.parts if head not in seen}
+        return Prediction({**self.parts, **seen}, carried)
 
     def detections(self) -> dict[str, Detections]:
         """The parts that are boxes (those of instance masks included), by head name."""

@@ -28,9 +28,24 @@ from outputs.whole_lines import WholeLines
 log = logging.getLogger(__name__)
 
 _PTS_DIGITS, _BOX_DIGITS, _SCORE_DIGITS, _SHARE_DIGITS = 6, 2, 4, 6  # µs, 1/100 pixel, …
-CSV_COLUMNS = ("index", "pts", "source", "head", "class", "class_id", "score", "x1", "y1", "x2", "y2", "track", "area")
+CSV_COLUMNS = (
+    "index",
+    "pts",
+    "source",
+    "head",
+    "class",
+    "class_id",
+    "score",
+    "x1",
+    "y1",
+    "x2",
+    "y2",
+    "track",
+    "area",
+    "carried",
+)
 """Columns of the CSV: one row per detection; ``track`` is empty where no tracker ran or is not sure yet, ``area``
-without a mask."""
+without a mask, ``carried`` where the head looked at this very frame (else: how many frames before, see Prediction)."""
 
 
 class _LinesOutput(ABC):
@@ -116,7 +131,8 @@ class JsonlEvents(_LinesOutput):
     ``pts``: seconds since the source's first frame. Boxes: pixels of the frame. ``share``, and the number of each
     class that a class map has in this frame: of the frame's pixels.
     ``track`` is there only where a tracker ran and is sure, ``area`` (pixels of its mask) only where a detection has a
-    mask.
+    mask. ``carried`` is there only where a network did not look at this frame: head → how many frames before this one
+    what is said of it was seen.
     """
 
     def _text(self, result: Result) -> str:
@@ -130,6 +146,8 @@ class JsonlEvents(_LinesOutput):
             "class_maps": {head: _shares(part) for head, part in prediction.class_maps().items()},
             "classification": list(self._classified(prediction)),
         }
+        if prediction.carried:
+            record["carried"] = dict(prediction.carried)
         return json.dumps(record, allow_nan=False) + "\n"
 
     def _classified(self, prediction: Prediction) -> Iterator[dict[str, Any]]:
@@ -146,7 +164,8 @@ class CsvEvents(_LinesOutput):
     def _text(self, result: Result) -> str:
         frame = result.frame
         where = (frame.index, round(float(frame.pts), _PTS_DIGITS), frame.source.id)
-        return _csv((*where, *one.as_row()) for one in self._seen(result.prediction))
+        carried = result.prediction.carried
+        return _csv((*where, *one.as_row(), carried.get(one.head, "")) for one in self._seen(result.prediction))
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,10 +71,14 @@ class LabelsOutput(ABC):
             )
 
     def write(self, result: Result) -> None:
-        """Writes the picture and the labels of one frame, unless they are there. Raises OutputError."""
+        """Writes the picture and the labels of one frame, unless they are there. Raises OutputError.
+
+        A frame that not every head with classes looked at (``every``) is left out: what another frame shows is no
+        label of this one, and without it the frame would teach that nothing is there.
+        """
         classes = self._classes_of(result.prediction)
         name = self.folder.name(result.frame)
-        if not self.wants(name):
+        if not self.wants(name) or classes.first.keys() & result.prediction.carried.keys():
             return
         picture = result.frame.picture
         self.folder.put(self.folder.path / "images" / f"{name}.jpg", jpeg(picture.bgr()))

@@ -20,7 +20,8 @@ from outputs.png import png
 class MasksOutput:
     """``DIR/HEAD/clip-000012.png``: a Mask in grey, 0 and 255; a ClassMap as class ids with the head's palette.
 
-    Those that exist are left alone unless ``overwrite``.
+    Those that exist are left alone unless ``overwrite``; of a head that did not look at a frame (``every``) there is
+    none.
     """
 
     name = "masks"
@@ -42,7 +43,7 @@ class MasksOutput:
         name = self._folder.name(result.frame)
         for head, part in parts.items():
             file = self._folder.path / safe_name(head) / f"{name}.png"
-            if self._folder.wants(file):
+            if head not in result.prediction.carried and self._folder.wants(file):
                 self._folder.put(file, _png(part))
 
     def close(self, error: BaseException | None) -> None:  # noqa: ARG002 (whatever ended the run, the files are whole)

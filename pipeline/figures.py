@@ -63,6 +63,8 @@ class Figures:
         self.meters = Meters()
         self.latency, self.age = Histogram(), Histogram()
         self.read = self.inferred = 0
+        self.looked = [0] * len(engines)
+        """Frames each engine has looked at: fewer than ``inferred`` where it skips some."""
         self._names = _stage_names(outputs)
         self.writes: dict[str, int] = dict.fromkeys(self._names.values(), 0)
         self._source: Source | None = None

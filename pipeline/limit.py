@@ -210,8 +210,14 @@ class _Parts:
             source.close()
 
     def infer_ms(self) -> float:
-        """CPU ms per frame of the networks with ready tensors, as many on their way as in a run."""
-        return sum(_infer_ms(session, tensors) for session, tensors in zip(self.sessions, self.prepared, strict=True))
+        """CPU ms per frame of the networks with ready tensors, as many on their way as in a run.
+
+        Per frame of the run: a network that looks at every N-th one counts for an N-th.
+        """
+        return sum(
+            _infer_ms(session, tensors) / session.config.every
+            for session, tensors in zip(self.sessions, self.prepared, strict=True)
+        )
 
     def encode_ms(self) -> float:
         """CPU ms per frame of the encoder with pictures that are already drawn; 0 when the run saves nothing."""

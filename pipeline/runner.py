@@ -80,6 +80,8 @@ class Run:
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
         self._age = AgeEstimate() if self.live else None
+        self._offered = 0  # frames that came as far as the networks; counts in the thread of "prepare"
+        self._last = (0, Prediction())  # Frame.index and what was seen there; of the thread of "heads"
         self._frames: BoundedQueue[Frame] = BoundedQueue(_FRAMES_WAITING, drop_oldest=self.live)
         self._caller: BoundedQueue[Result] = BoundedQueue(_RESULTS_WAITING, drop_oldest=self.live)
         self._stages: list[Stage[Any, Any]] = []
@@ -248,29 +250,33 @@ class Run:
 
     def _prepare(self, frame: Frame) -> _InFlight:
         age = self._age.on_arrival_ms(frame.arrival, frame.pts) if self._age else None
+        looking = [session for session in self._sessions if self._offered % session.config.every == 0]
+        self._offered += 1
         with timed("prepare") as watch:
-            prepared = [session.prepare(frame.picture) for session in self._sessions]
+            prepared = [session.prepare(frame.picture) for session in looking]
         assert watch.span is not None
         self.figures.meters.add(watch.span)
         with ExitStack() as undo:  # when a later engine refuses, the earlier ones get their places back
             pending: list[Pending] = []
-            for session, tensors in zip(self._sessions, prepared, strict=True):
+            for session, tensors in zip(looking, prepared, strict=True):
                 pending.append(session.submit(tensors))
                 undo.callback(pending[-1].ticket.close)
             undo.pop_all()
         return _InFlight(frame, Timings(frame.arrival, (watch.span,), age), tuple(pending))
 
     def _decode(self, item: _InFlight) -> Result:
-        parts: dict[str, Part] = {}
+        seen: dict[str, Part] = {}
         timings = item.timings
         with closing(item):
             with timed("infer") as waiting:
                 outputs = [pending.ticket.result(INFERENCE_TIMEOUT_S) for pending in item.pending]
             with timed("heads") as decoding:
                 for pending, tensors in zip(item.pending, outputs, strict=True):
-                    parts.update(pending.session.decode(tensors, pending.fit, item.frame))
-                if self._tracking is not None:
-                    parts = self._tracking.follow(parts, item.frame)
+                    parts = pending.session.decode(tensors, pending.fit, item.frame)
+                    if self._tracking is not None:
+                        parts = self._tracking.follow(parts, item.frame, pending.session.config.every)
+                    seen.update(parts)
+                    self.figures.looked[self._sessions.index(pending.session)] += 1
         assert waiting.span is not None
         assert decoding.span is not None
         # From submission to the answer, not just the wait for it: frames overlap.
@@ -278,7 +284,10 @@ class Run:
         for span in (infer, decoding.span):
             self.figures.meters.add(span)
             timings = timings.and_span(span)
-        result = Result(item.frame, Prediction(parts), timings, self._paint)
+        before, last = self._last
+        prediction = last.followed_by(seen, item.frame.index - before)
+        self._last = (item.frame.index, prediction)
+        result = Result(item.frame, prediction, timings, self._paint)
         self.figures.ready(result)
         return result
 

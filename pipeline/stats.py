@@ -53,8 +53,9 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts],
                 "device": engine.device,
                 "precision": engine.precision,
                 "sha256": engine.sha256,
+                "inferred": looked,
             }
-            for engine in engines
+            for engine, looked in zip(engines, figures.looked, strict=True)
         ],
         "frames": frames,
         "outputs": {

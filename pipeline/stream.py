@@ -146,7 +146,7 @@ class Stream:
             raise
         self._source = source
         self._engines = tuple(session.engine.facts for session in sessions)
-        figures = Figures(outputs, [facts.name for facts in self._engines])
+        figures = Figures(outputs, [_shown(session) for session in sessions])
         paint = _painting(config, figures)
         self._run = Run(config, source, sessions, outputs, paint=paint, figures=figures, tracking=tracking)
         if self._stopped.is_set():
@@ -160,6 +160,12 @@ def _files_read(config: RunConfig) -> list[str]:
     files = [path for engine in engines for path in (engine.file, engine.card) if path is not None]
     files += [engine.file.with_suffix(".bin") for engine in engines if engine.file.suffix.lower() == ".xml"]
     return [str(path) for path in files]
+
+
+def _shown(session: Session) -> str:
+    """The engine's line in the panel; its skipping first, because a long name is cut."""
+    every = session.config.every
+    return session.engine.name if every == 1 else f"every {every}: {session.engine.name}"
 
 
 def _painting(config: RunConfig, figures: Figures) -> Any:

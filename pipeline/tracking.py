@@ -26,25 +26,29 @@ class Tracking:
         self._buffer_s = buffer_s
         self._trackers: dict[tuple[str, str], BoxTracker] = {}
 
-    def follow(self, parts: Mapping[str, Part], frame: Frame) -> dict[str, Part]:
-        """The parts with ``track_ids`` in every Detections; boxes, scores and their order as they were."""
-        return {head: self._followed(head, part, frame) for head, part in parts.items()}
+    def follow(self, parts: Mapping[str, Part], frame: Frame, every: int = 1) -> dict[str, Part]:
+        """The parts with ``track_ids`` in every Detections; boxes, scores and their order as they were.
 
-    def _followed(self, head: str, part: Part, frame: Frame) -> Part:
+        every: these heads look at every so many-th frame, the same in each call. Only what they saw is given here: a
+        part that is carried on has its ids, and would be taken for a thing that stood still.
+        """
+        return {head: self._followed(head, part, frame, every) for head, part in parts.items()}
+
+    def _followed(self, head: str, part: Part, frame: Frame, every: int) -> Part:
         if isinstance(part, Detections):
-            ids = self._tracker(head, frame).update(part.boxes, part.scores, float(frame.pts))
+            ids = self._tracker(head, frame, every).update(part.boxes, part.scores, float(frame.pts))
             return replace(part, track_ids=ids)
         if isinstance(part, InstanceMasks):
-            found = self._followed(head, part.detections, frame)
+            found = self._followed(head, part.detections, frame, every)
             assert isinstance(found, Detections)
             return replace(part, detections=found)
         return part
 
-    def _tracker(self, head: str, frame: Frame) -> BoxTracker:
+    def _tracker(self, head: str, frame: Frame, every: int) -> BoxTracker:
         key = (frame.source.id, head)
         if key not in self._trackers:
             rate = frame.source.rate
             # Frames further apart than the buffer could not be joined: neighbours always can.
-            buffer_s = self._buffer_s if not rate else max(self._buffer_s, 1.5 / float(rate))
+            buffer_s = self._buffer_s if not rate else max(self._buffer_s, 1.5 * every / float(rate))
             self._trackers[key] = open_tracker(self._kind, buffer_s, float(rate) if rate else None)
         return self._trackers[key]

@@ -18,12 +18,12 @@ _WEIGHT = 600  # semibold: thin strokes do not survive 4:2:0 and the encoder
 _LONGEST_NAME = 24  # letters
 
 
-def label_text(detections: Detections, index: int) -> str:
-    """The words of one label: "car 0.87", or "car 0.87 #12" where a tracker gave an id."""
+def label_text(detections: Detections, index: int, *, carried: bool = False) -> str:
+    """The words of one label: "car 0.87", "car 0.87 #12" where a tracker gave an id, "~ car 0.87" of an older frame."""
     name = printable(detections.name(index), _LONGEST_NAME)
     tracks = detections.track_ids
     track = f" #{int(tracks[index])}" if tracks is not None and tracks[index] >= 0 else ""
-    return f"{name} {float(detections.scores[index]):.2f}{track}"
+    return f"{'~ ' if carried else ''}{name} {float(detections.scores[index]):.2f}{track}"
 
 
 def text_size(canvas: Canvas) -> int:

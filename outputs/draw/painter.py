@@ -92,11 +92,13 @@ class Painter:
         if not self._layers & {"boxes", "labels"}:
             return []
         found: list[tuple[float, tuple[Rectangle, Rgb, str]]] = []
-        for part in prediction.detections().values():
+        for head, part in prediction.detections().items():
+            carried = head in prediction.carried
             corners = even_corners(part.boxes, canvas).tolist()
             for index, (x1, y1, x2, y2) in enumerate(corners):
                 colour = class_colour(part.name(index), self._palette)
-                found.append((float(part.scores[index]), ((x1, y1, x2, y2), colour, label_text(part, index))))
+                text = label_text(part, index, carried=carried)
+                found.append((float(part.scores[index]), ((x1, y1, x2, y2), colour, text)))
         found.sort(key=lambda scored: -scored[0])
         return [box for _, box in found]
 

@@ -148,10 +148,10 @@ class ListOutput:
             raise RuntimeError("close broke")
 
 
-def session(engine: EchoEngine, head: FirstPixelHead) -> Session:
+def session(engine: EchoEngine, head: FirstPixelHead, *, name: str = "lane", every: int = 1) -> Session:
     """A session around a fake engine, with the real preparer."""
-    config = EngineConfig(file=Path("echo.onnx"))
-    return Session(engine, config, (NamedHead("lane", head, Thresholds()),))
+    config = EngineConfig(file=Path("echo.onnx"), every=every)
+    return Session(engine, config, (NamedHead(name, head, Thresholds()),))
 
 
 def make_run(
@@ -160,16 +160,19 @@ def make_run(
     *,
     engine: EchoEngine | None = None,
     head: FirstPixelHead | None = None,
+    every: int = 1,
+    more: Sequence[Session] = (),
     paint: Callable[[Result], Picture] = lambda result: result.frame.picture,
     **options: Any,
 ) -> Run:
-    """A run of the real runner between fake neighbours."""
+    """A run of the real runner between fake neighbours; ``more``: sessions beside that of ``engine``."""
     config = RunConfig.build({"sources": ["fake"], **options})
-    figures = Figures(outputs, ["echo"])
+    sessions = [session(engine or EchoEngine(), head or FirstPixelHead(), every=every), *more]
+    figures = Figures(outputs, ["echo"] * len(sessions))
     return Run(
         config,
         source,
-        [session(engine or EchoEngine(), head or FirstPixelHead())],
+        sessions,
         outputs,
         paint=paint,
         figures=figures,

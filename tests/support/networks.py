@@ -30,15 +30,19 @@ def mask_network(path: Path, *, card: bool = True) -> Path:
     return path
 
 
-def box_network(path: Path, *, card: bool = True, classes: str = "[car, bus]") -> Path:
-    """[1,3,48,64] → ``boxes`` [1,6,2]: always a car at 16,16,20,12 (score 0.9) and a bus at 48,24,16,16 (0.6)."""
+def box_network(path: Path, *, card: bool = True, classes: str = "[car, bus]", drift: float = 0) -> Path:
+    """[1,3,48,64] → ``boxes`` [1,6,2]: a car at 16,16,20,12 (score 0.9) and a bus at 48,24,16,16 (0.6).
+
+    drift: pixels that both go to the right from a black picture to a white one; 0: they are always there.
+    """
     rows = np.array([[16, 16, 20, 12, 0.9, 0.1], [48, 24, 16, 16, 0.2, 0.6]], np.float32).T[None]
     nodes = [
         helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
-        helper.make_node("Mul", ["mean", "zero"], ["nothing"]),
-        helper.make_node("Add", ["rows", "nothing"], ["boxes"]),
+        helper.make_node("Mul", ["mean", "drift"], ["drifted"]),
+        helper.make_node("Add", ["rows", "drifted"], ["boxes"]),
     ]
-    constants = [numpy_helper.from_array(rows, "rows"), numpy_helper.from_array(np.zeros((), np.float32), "zero")]
+    right = np.array([drift, 0, 0, 0, 0, 0], np.float32)[None, :, None]
+    constants = [numpy_helper.from_array(rows, "rows"), numpy_helper.from_array(right, "drift")]
     _save(path, nodes, constants, {"boxes": [1, 6, 2]})
     if card:
         head = f"{{name: boxes, kind: yolo_boxes, classes: {classes}}}"
