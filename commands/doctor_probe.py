@@ -23,7 +23,7 @@ from typing import Any
 from commands.doctor_finding import one_line
 from contracts.errors import OutputError
 
-_START = (
+_BEGIN = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from commands.doctor_trials import main; "
     "main(*sys.argv[2:])"
 )
@@ -78,7 +78,7 @@ class Probes:
 
     def ask(self, trial: str, *words: str, deadline_s: float) -> Answer:
         """Run one function of ``commands.doctor_trials`` in another Python that finds the same packages as this one."""
-        return self._run([sys.executable, "-c", _START, json.dumps(sys.path)], [trial, *words], deadline_s)
+        return self._run([sys.executable, "-c", _BEGIN, json.dumps(sys.path)], [trial, *words], deadline_s)
 
     def call(self, command: Sequence[str], *, deadline_s: float) -> Answer:
         """Run a program; what it prints is the answer's text."""
@@ -89,29 +89,19 @@ class Probes:
             return self._run_now(command, trial, deadline_s)
 
     def _run_now(self, command: Sequence[str], trial: Sequence[str] | None, deadline_s: float) -> Answer:
-        with self._lock:
+        with self._lock:  # nothing is begun behind the back of the one who leaves
+            if self._left:
+                return Answer(fault="not asked any more")
             self._asked += 1
             folder = Path(self._folder.name) / str(self._asked)
-        folder.mkdir()
-        told, said = folder / "told.json", folder / "said"
-        words = [*command, str(told), *trial] if trial is not None else list(command)
-        # Caches go to the temporary folder: nothing of a doctor's visit stays.
-        environment = os.environ | {"XDG_CACHE_HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
-        try:
-            with said.open("wb") as sink, self._lock:  # nothing is started behind the back of the one who leaves
-                if self._left:
-                    return Answer(fault="not asked any more")
-                process = subprocess.Popen(  # noqa: S603  # this Python, or a program by its full path
-                    words,
-                    stdin=subprocess.DEVNULL,
-                    stdout=sink,
-                    stderr=subprocess.STDOUT,
-                    env=environment,
-                    start_new_session=True,
-                )
-                self._running.add(process)
-        except OSError as fault:
-            return Answer(fault=f"cannot be started: {fault.strerror}")
+            told, said = folder / "told.json", folder / "said"
+            words = [*command, str(told), *trial] if trial is not None else list(command)
+            try:
+                folder.mkdir()
+                process = _start(words, folder, said)
+            except OSError as fault:
+                return Answer(fault=f"cannot be started: {fault.strerror}")
+            self._running.add(process)
         try:
             process.wait(deadline_s)
             late = False
@@ -123,6 +113,20 @@ class Probes:
         text = said.read_text(encoding="utf-8", errors="replace")
         why = f"no answer within {deadline_s:g} s" if late else _fault(process.returncode, text, told, trial)
         return Answer(_facts(told), text, why, late)
+
+
+def _start(words: Sequence[str], folder: Path, said: Path) -> subprocess.Popen[bytes]:
+    """A process that keeps its caches in ``folder``: nothing of a doctor's visit stays. Raises OSError."""
+    environment = os.environ | {"XDG_CACHE_HOME": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    with said.open("wb") as sink:
+        return subprocess.Popen(  # noqa: S603  # this Python, or a program by its full path
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            env=environment,
+            start_new_session=True,
+        )
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

@@ -98,7 +98,7 @@ def test_broken_packages_are_a_line_each_and_hold_nobody_up(tmp_path: Path) -> N
 
 
 def test_without_any_runtime_the_last_line_says_so(tmp_path: Path) -> None:
-    done = _doctor("--json", path=_blocker(tmp_path, "openvino", "onnxruntime"))
+    done = _doctor("--json", path=_blocker(tmp_path, "openvino", "onnxruntime", "torch"))
     checks = _checks(done)
     assert done.returncode == json.loads(done.stdout)["exit_code"] == 4
     for name in ("openvino", "onnxruntime"):
@@ -297,3 +297,14 @@ def test_a_probe_leaves_nothing_running(tmp_path: Path) -> None:
         probes.call([shell, "-c", "sleep 1.7"], deadline_s=10)
     assert late.late
     assert not mark.exists()
+
+
+@pytest.mark.parametrize("words", [(), ("--backend", "openvino")])
+def test_a_run_without_openvino_is_no_traceback(tmp_path: Path, words: tuple[str, ...]) -> None:
+    environment = os.environ | {"PYTHONPATH": f"{_blocker(tmp_path, 'openvino')}{os.pathsep}{ROOT}"}
+    environment["XDG_CACHE_HOME"] = str(tmp_path / "cache")
+    run = command("synthetic:?seconds=0.2&size=320x180", "--events", tmp_path / "out.jsonl", *words)
+    done = subprocess.run(run, capture_output=True, text=True, timeout=_SLOW, env=environment, check=False)
+    assert "Traceback" not in done.stderr
+    assert "openvino cannot be imported: No module named 'openvino'" in done.stderr
+    assert done.returncode == (4 if words else 0), done.stderr
