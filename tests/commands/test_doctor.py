@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -257,6 +258,23 @@ def test_a_network_file_cut_short_is_named(tmp_path: Path, monkeypatch: pytest.M
 )
 def test_versions_against_requirements(found: str, requirement: str, meets: bool) -> None:
     assert doctor_software.satisfies(found, requirement) is meets
+
+
+def test_extras_are_known_from_a_checkout_and_from_an_installed_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed, extras = doctor_software.requirements()
+    assert (needed["openvino"][:10], extras["train"]["torch"][:7]) == ("openvino>=", "torch==")
+    cures = {found.name: found.cure for found in doctor_software.extras()}
+    assert set(cures) == set(extras) - {"dev"}
+    monkeypatch.setattr(doctor_software, "_HOME", tmp_path)
+    texts = ["openvino>=2026.1", 'gone-package>=1; extra == "maps"', 'torch==0.1; extra == "train"']
+    monkeypatch.setattr(metadata, "requires", lambda name: texts)
+    assert doctor_software.requirements()[0] == {"openvino": "openvino>=2026.1"}
+    found = {line.name: line for line in doctor_software.extras()}
+    assert (found["maps"].state, found["maps"].found) == ("missing", "not installed: gone-package")
+    assert found["maps"].cure == 'pip install "roadstream[maps]"'
+    assert found["train"].state in ("warning", "missing")  # another version, or none
 
 
 _WORKING = [
