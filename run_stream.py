@@ -11,6 +11,7 @@ COMMANDS = {
     "bench": "measure a run against what the hardware allows",
     "eval": "judge networks on labelled pictures",
     "models": "networks: which there are, their cards, downloads, checks",
+    "doctor": "what this machine has for RoadStream, and how to get what is missing",
 }
 
 

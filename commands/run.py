@@ -21,7 +21,7 @@ _EPILOG = """examples:
   ssh car cat drive.ts | run_stream.py - --save out.mp4       whatever FFmpeg reads from a pipe
 
 other commands: bench (speed against what the hardware allows), eval (accuracy on labelled pictures),
-models (networks that are known, accuracy of a file); COMMAND --help
+models (networks that are known, accuracy of a file), doctor (what is here and what is missing); COMMAND --help
 exit codes: 0 done, 2 usage, 3 source, 4 network, 5 output, 130 interrupted (outputs finished)
 """
 

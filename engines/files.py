@@ -63,12 +63,16 @@ def _hash(file: Path, _size: int, _mtime_ns: int) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def cache_root() -> Path:
+    """Where everything kept between runs lies, whether it is there yet or not; raises RuntimeError: no home folder."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "roadstream"
+
+
 def cache_folder(name: str) -> Path | None:
     """``$XDG_CACHE_HOME/roadstream/name``, else under ``~/.cache``, made and tried; None where it cannot be written."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        root = Path(base) if Path(base).is_absolute() else Path.home() / ".cache"
-        folder = root / "roadstream" / name
+        folder = cache_root() / name
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):  # permission bits say nothing to root or on a read-only mount
             return folder

@@ -24,5 +24,11 @@ def open_engine(config: EngineConfig, *, live: bool = False) -> Engine:
         raise EngineError(f"device {config.device!r} cannot run networks here", "use --device cpu")
     backend = _DEFAULT if config.backend in (None, "auto") else config.backend
     module, kind = _BACKENDS[str(backend)]
-    engine: Engine = getattr(import_module(module), kind)(config, live=live)
+    try:
+        made = getattr(import_module(module), kind)
+    except (ImportError, OSError) as fault:  # OSError: a library it links to
+        others = " or ".join(f"--backend {name}" for name in _BACKENDS if name != backend)
+        cure = f"run_stream.py doctor says how to get it; or use {others}"
+        raise EngineError(f"{backend} cannot be imported: {fault}", cure) from fault
+    engine: Engine = made(config, live=live)
     return engine
