@@ -230,6 +230,11 @@ def test_the_page_is_whole_by_itself(data: Path, tmp_path: Path) -> None:
         assert word in text
 
 
+def test_a_network_that_skips_frames_is_not_judged(data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="every=2 is for runs"):
+        _eval(data, f"{mask_network(tmp_path / 'red.onnx')}?every=2")
+
+
 @pytest.mark.parametrize(
     ("words", "error", "message"),
     [

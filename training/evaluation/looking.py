@@ -57,12 +57,16 @@ def looking(config: EngineConfig, defaults: RunConfig) -> Iterator[Looker]:
 
 def check_engine(config: EngineConfig) -> None:
     """Fails before the work: EngineError for a file that cannot run, UsageError for what a checkpoint cannot do."""
+    if config.every > 1:
+        raise UsageError(
+            f"{config.file}: every={config.every} is for runs, here each picture is judged", "leave it out"
+        )
     if not _is_checkpoint(config):
         require_readable(config.file)
         return
     if not config.file.is_file():
         raise EngineError(f"there is no checkpoint {config.file}", "check the path")
-    given = config.model_dump(exclude_none=True, exclude={"file", "score", "iou"})
+    given = config.model_dump(exclude_defaults=True, exclude={"file", "score", "iou"})
     if given:
         raise UsageError(
             f"{config.file} is a checkpoint: it runs in torch, without {', '.join(given)}",
