@@ -24,7 +24,7 @@ from pipeline.runner import Run
 from pipeline.session import Session, open_sessions
 from pipeline.stats import statistics, write_statistics
 from pipeline.tracking import Tracking
-from sources.open import open_source
+from sources.open import open_source, places_read
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Stream:
             raise UsageError(
                 f"one source per run, {len(config.sources)} given", "name one file or 'synthetic:' (see --help)"
             )
-        check_paths(config, [*config.sources, *_files_read(config)])
+        check_paths(config, [*config.sources, *_places_read(config)])
 
     def __iter__(self) -> Generator[Result]:
         """Give every result. Raises the run's first error when everything is closed."""
@@ -154,12 +154,12 @@ class Stream:
         return self._run
 
 
-def _files_read(config: RunConfig) -> list[str]:
-    """Files besides the source that an output must not destroy."""
+def _places_read(config: RunConfig) -> list[str]:
+    """Files and folders that no output may be: what the sources read, and the engines'."""
     engines = config.engine_configs()
     files = [path for engine in engines for path in (engine.file, engine.card) if path is not None]
     files += [engine.file.with_suffix(".bin") for engine in engines if engine.file.suffix.lower() == ".xml"]
-    return [str(path) for path in files]
+    return [str(path) for path in (*(place for uri in config.sources for place in places_read(uri)), *files)]
 
 
 def _shown(session: Session) -> str:

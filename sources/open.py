@@ -38,6 +38,17 @@ def open_source(uri: str, *, start: float = 0.0, loop: bool = False) -> Source:
     return _pictures(uri, start, loop) or _video_file(uri, start, loop)
 
 
+def places_read(uri: str) -> list[Path]:
+    """Files and folders here that ``uri`` reads, as far as they exist: no output may be one of them.
+
+    Raises UsageError as ``open_source`` does for the options of pictures.
+    """
+    from sources.picturefiles import places_read as read
+
+    match = _SCHEME.match(uri)
+    return [] if match and match[1].lower() in _OPENERS else read(uri)
+
+
 def _pictures(uri: str, start: float, loop: bool) -> Source | None:
     from sources.picturefiles import PictureAddress
     from sources.pictures import PictureSource

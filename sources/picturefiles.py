@@ -90,6 +90,22 @@ class PictureAddress:
         return sorted(pictures, key=natural_order)
 
 
+def places_read(uri: str) -> list[Path]:
+    """Files and folders here that ``uri`` reads, as far as they exist: no output may be one of them.
+
+    Of several pictures their folders too: what is written there is read by the next run. Raises UsageError.
+    """
+    address = PictureAddress.parse(uri)
+    if address is None:
+        return [Path(uri)] if _exists(uri) else []
+    try:
+        files = address.files()
+    except SourceError:  # who opens it says so
+        return []
+    several = address.is_pattern or _is_folder(address.path)
+    return [*files, *dict.fromkeys(file.parent for file in files if several)]
+
+
 def _names_pictures(path: str) -> bool:
     return _is_folder(path) or Path(path).suffix.lower() in ENDINGS or (has_magic(path) and not _exists(path))
 

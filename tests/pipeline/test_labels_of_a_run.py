@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -158,6 +159,20 @@ def test_outputs_that_would_mix_are_refused(tmp_path: Path) -> None:
             stream(DRIVE, labels=tmp_path / "out", pictures=pictures)
     with pytest.raises(UsageError, match="is an input"):
         stream(str(tmp_path), pictures=tmp_path)
+
+
+@pytest.mark.parametrize("written", ["{0}", "{0}?fps=10", "{0}/*.png", "{0}/*.png?fps=10"])
+def test_a_folder_of_pictures_is_no_output_however_it_is_named(tmp_path: Path, written: str) -> None:
+    shots = tmp_path / "shots"
+    shots.mkdir()
+    cv2.imwrite(str(shots / "a.png"), np.zeros((48, 64, 3), np.uint8))
+    for option in ("labels", "pictures", "masks"):
+        with pytest.raises(UsageError, match="is an input"):
+            stream(written.format(shots), **{option: shots})  # type: ignore[arg-type]
+    (shots / "x.mp4").symlink_to(shots / "a.png")
+    with pytest.raises(UsageError, match="is the input"):
+        stream(written.format(shots), save=shots / "x.mp4", overwrite=True)
+    assert sorted(file.name for file in shots.iterdir()) == ["a.png", "x.mp4"]
 
 
 def test_labels_of_another_hand_survive_a_run(tmp_path: Path) -> None:
