@@ -7,7 +7,7 @@ nobody draws or counts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import cv2
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import supervision
 
 MaskRole = Literal["drivable", "lane", ""]
+Attributes = Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +29,8 @@ class Detections:
 
     boxes: float32 (N, 4), x1 y1 x2 y2 in frame pixels. scores: float32 (N,). class_ids: int32 (N,).
     names: class id → name, as the card has them. track_ids: int64 (N,) where a tracker ran,
-    from 1 on; -1 where it is not sure yet.
+    from 1 on; -1 where it is not sure yet. attributes: N mappings where the head answers more questions about each
+    box (``{"location": ("own lane",), "actions": ("brake", "left")}``): question → its answers, none or several.
     """
 
     boxes: NDArray[np.float32]
@@ -36,9 +38,21 @@ class Detections:
     class_ids: NDArray[np.int32]
     names: tuple[str, ...]
     track_ids: NDArray[np.int64] | None = None
+    attributes: tuple[Attributes, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def chosen(self, indices: NDArray[np.intp]) -> Detections:
+        """Those at ``indices``, in that order, with all that belongs to them."""
+        return replace(
+            self,
+            boxes=self.boxes[indices],
+            scores=self.scores[indices],
+            class_ids=self.class_ids[indices],
+            track_ids=None if self.track_ids is None else self.track_ids[indices],
+            attributes=None if self.attributes is None else tuple(self.attributes[index] for index in indices),
+        )
 
     def name(self, index: int) -> str:
         """The class name of detection ``index``."""
@@ -123,6 +137,10 @@ class InstanceMasks:
     detections: Detections
     masks: tuple[NDArray[np.uint8], ...]
 
+    def chosen(self, indices: NDArray[np.intp]) -> InstanceMasks:
+        """Those at ``indices``, in that order, with their masks."""
+        return InstanceMasks(self.detections.chosen(indices), tuple(self.masks[index] for index in indices))
+
     def window(self, index: int) -> Window:
         """Where ``masks[index]`` lies on the frame (see ``box_window``)."""
         height, width = self.masks[index].shape
@@ -166,10 +184,12 @@ class Prediction(Mapping[str, Part]):
 
     carried: heads whose network did not look at this frame (``every`` of EngineConfig) → how many frames before it
     their part was seen in, by ``Frame.index``, so 1 and more; heads that looked are not in it.
+    regions: name of each region of the run (``--region``) → class name → how many boxes of it are there.
     """
 
     parts: Mapping[str, Part] = field(default_factory=dict)
     carried: Mapping[str, int] = field(default_factory=dict)
+    regions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
 
     def __getitem__(self, head: str) -> Part:
         return self.parts[head]
