@@ -149,7 +149,12 @@ def _drawing_options(group: argparse._ArgumentGroup) -> None:
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """What every run-like command has."""
-    parser.add_argument("--config", metavar="FILE", help="preset (YAML) with these same names; options here win")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="preset (YAML) with these same names, yours or one in the box: dashcam, annotate, webcam, hololens,"
+        " benchmark, crack-inspection, waste-sorting; options here win",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress line, no summary")
     parser.add_argument("--debug", action="store_true", help="log everything, show where an error came from")
 
