@@ -12,7 +12,6 @@ from contracts.prediction import MaskRole
 from contracts.tensor import TensorSpec
 from engines.cards import check_card, check_heads
 from engines.class_names import numbered, usual_names
-from engines.heads.open import HEADS
 from engines.releases import registered_cards
 
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
@@ -234,9 +233,7 @@ def _role(name: str) -> MaskRole:
 
 
 def _doubts(head: HeadCard) -> Iterator[str]:
-    """What the shape of an output cannot say about its head, and whether it can be read at all."""
-    if head.kind not in HEADS:
-        yield f"head {head.name}: this version does not decode {head.kind}"
+    """What the shape of an output cannot say about its head."""
     if head.kind in _TWO_CLASSES and not head.role:
         yield f"head {head.name}: `role: drivable` or `role: lane` if it shows that; its classes' names"
     elif head.kind == "yolo_boxes_end2end" or (head.kind == "yolo_instances" and not head.classes):

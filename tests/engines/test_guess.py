@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from contracts.card import Card
 from contracts.tensor import TensorSpec
-from engines import guess as guess_module
 from engines.cards import check_card
 from engines.guess import Guess, guess_card
 from tests.engines.tiny import spec
@@ -134,11 +133,6 @@ def test_the_way_pictures_are_fed_is_guessed_from_what_comes_out_and_said_to_be_
 )
 def test_names_that_were_made_up_are_told_from_known_ones(outputs: list[TensorSpec], unnamed: tuple[str, ...]) -> None:
     assert guess_card("net", [IMAGES], outputs).unnamed == unnamed
-
-
-def test_a_kind_that_nothing_decodes_here_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guess_module, "HEADS", {})
-    assert any("does not decode yolo_boxes" in doubt for doubt in guess_card("n", [IMAGES], [YOLO]).doubts)
 
 
 def test_an_open_size_is_filled_in_and_said() -> None:
