@@ -50,6 +50,40 @@ def box_network(path: Path, *, card: bool = True, classes: str = "[car, bus]", d
     return path
 
 
+def agents_network(path: Path, *, card: bool = True) -> Path:
+    """[1,3,48,64] → ``agents`` [1,19,63], ``prototypes`` [1,4,12,16], always the same.
+
+    A car at 16,16,20,12 (score 0.9), in the own lane, braking; a bus at 48,24,16,16 (0.6), parked, no light on. Masks
+    are full. Their eleven scores are those that the road-agents network has.
+    """
+    car = [16, 16, 20, 12, 0.9, 0.1, 0.8, 0.1, 0.1, 0.1, 0.1, 0.9, 0.1, 0.2, 0.1, 1, 0, 0, 0]
+    bus = [48, 24, 16, 16, 0.1, 0.6, 0.1, 0.1, 0.2, 0.1, 0.7, 0.1, 0.1, 0.2, 0.1, 1, 0, 0, 0]
+    rows = np.zeros((63, 19), np.float32)  # as many as an input of 64 × 48 has cells
+    rows[[4, 40]] = [car, bus]
+    nodes = [
+        helper.make_node("ReduceMean", ["images"], ["mean"], keepdims=0),
+        helper.make_node("Mul", ["mean", "nothing"], ["none"]),
+        helper.make_node("Add", ["rows", "none"], ["agents"]),
+        helper.make_node("Add", ["ones", "none"], ["prototypes"]),
+    ]
+    constants = [
+        numpy_helper.from_array(np.ascontiguousarray(rows.T[None]), "rows"),
+        numpy_helper.from_array(np.ones((1, 4, 12, 16), np.float32), "ones"),
+        numpy_helper.from_array(np.zeros((), np.float32), "nothing"),
+    ]
+    _save(path, nodes, constants, {"agents": [1, 19, 63], "prototypes": [1, 4, 12, 16]})
+    if card:
+        names = (
+            "classes: [Car, Bus], locations: [VehLane, OutgoLane, IncomLane, Jun, Parking],"
+            " actions: [Brake, IncatLft, IncatRht, HazLit]"
+        )
+        head = f"{{name: agents, kind: road_agents, outputs: [agents, prototypes], {names}}}"
+        path.with_suffix(".card.yaml").write_text(
+            f"name: two-agents\ninput: {{fit: stretch}}\nheads: [{head}]\n", encoding="utf-8"
+        )
+    return path
+
+
 def _save(
     path: Path, nodes: list[onnx.NodeProto], constants: list[onnx.TensorProto], outputs: dict[str, list[int]]
 ) -> None:
