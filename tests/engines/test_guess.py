@@ -44,6 +44,16 @@ def heads(guess: Guess) -> list[tuple[str, str, tuple[str, ...], int]]:
             [("boxes", "yolo_instances", ("output0", "output1"), 80)],
         ),
         (
+            spec("x", 1, 3, 480, 1280),
+            [spec("output0", 1, 47, 12600), spec("output1", 1, 32, 120, 320)],
+            [("agents", "road_agents", ("output0", "output1"), 2)],
+        ),
+        (
+            OPEN,
+            [spec("protos", -1, 32, -1, -1), spec("boxes", -1, 47, -1)],
+            [("agents", "road_agents", ("boxes", "protos"), 2)],
+        ),
+        (
             SMALL,
             [spec("prototypes", 1, 32, 80, 80), spec("rows", 1, 300, 38)],
             [("boxes", "yolo_instances", ("rows", "prototypes"), 0)],
@@ -119,6 +129,9 @@ def test_the_way_pictures_are_fed_is_guessed_from_what_comes_out_and_said_to_be_
         ([spec("o", 1, 19, 80, 80)], ()),
         ([spec("o", 1, 6, 8400)], ("boxes",)),
         ([spec("o", 1, 300, 6)], ("boxes",)),
+        ([spec("o", 1, 47, 8400), spec("p", 1, 32, 160, 160)], ("agents",)),
+        ([spec("o", 1, 39, 8400), spec("p", 1, 32, 160, 160)], ("boxes",)),
+        ([spec("o", 1, 116, 8400), spec("p", 1, 32, 160, 160)], ()),
         ([spec("lane", 1, 2, 640, 640), spec("mask", 1, 2, 640, 640)], ()),
         (
             [
@@ -133,6 +146,16 @@ def test_the_way_pictures_are_fed_is_guessed_from_what_comes_out_and_said_to_be_
 )
 def test_names_that_were_made_up_are_told_from_known_ones(outputs: list[TensorSpec], unnamed: tuple[str, ...]) -> None:
     assert guess_card("net", [IMAGES], outputs).unnamed == unnamed
+
+
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [(11, "if they are 11 classes, it is `kind: yolo_instances`"), (7, "if its 7 scores answer what, where"), (80, "")],
+)
+def test_scores_of_one_question_and_of_three_cannot_be_told_apart_which_is_said(scores: int, told: str) -> None:
+    doubts = guess_card("n", [IMAGES], [spec("o", 1, 36 + scores, 8400), spec("p", 1, 32, 160, 160)]).doubts
+    assert any(told in doubt for doubt in doubts)
+    assert any("road" in doubt for doubt in doubts) == bool(told)
 
 
 def test_an_open_size_is_filled_in_and_said() -> None:
