@@ -1,16 +1,9 @@
-"""yolo_instances: against a slow full-frame reference, ultralytics' own predictor, and at every edge."""
+"""yolo_instances: against a slow full-frame reference, and at every edge. (ultralytics': test_ultralytics.py.)"""
 
 from __future__ import annotations
 
-import itertools
-import subprocess
-import sys
-from contextlib import closing
-from pathlib import Path
 from typing import Any
 
-import av
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,16 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from contracts.card import HeadCard
-from contracts.config import EngineConfig
 from contracts.errors import EngineError
 from contracts.fit import Fit, Letterbox, Stretch
-from contracts.picture import Picture
 from contracts.prediction import InstanceMasks
 from contracts.protocols import Thresholds
-from engines.heads.nms import overlaps
 from engines.heads.open import open_head
-from engines.open import open_engine
-from engines.prepare import Preparer
 
 CLASSES = ("person", "car")
 BASIS = 4
@@ -244,81 +232,3 @@ def test_half_precision_and_the_other_order_are_read() -> None:
     part = head.decode(outputs, SAME, (64, 64), Thresholds())
     assert isinstance(part, InstanceMasks)
     assert part.area(0) == 96
-
-
-NETWORK = "yolov8n-seg-int8-320.onnx"
-
-
-def frames_of(clip: Path, count: int, every: int, size: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
-    """BGR frames; ``size`` shrinks them."""
-    with av.open(str(clip)) as container:
-        chosen = itertools.islice(container.decode(video=0), 0, count * every, every)
-        frames = [np.asarray(frame.to_ndarray(format="bgr24"), np.uint8) for frame in chosen]
-    if size is None:
-        return frames
-    return [np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8) for frame in frames]
-
-
-def seen(file: Path, backend: str, frames: list[NDArray[np.uint8]], thresholds: Thresholds) -> list[InstanceMasks]:
-    """What a run sees, through the whole shipped way."""
-    config = EngineConfig.model_validate({"file": file, "backend": backend, "precision": "fp32"})
-    found = []
-    with closing(open_engine(config)) as engine:
-        preparer, head = Preparer(engine), open_head(engine.card.heads[0])
-        for frame in frames:
-            tensors, fit = preparer.prepare(Picture.from_bgr(frame))
-            with closing(engine.submit(tensors)) as ticket:
-                part = head.decode(ticket.result(60), fit, (frame.shape[1], frame.shape[0]), thresholds)
-            assert isinstance(part, InstanceMasks)
-            found.append(part)
-    return found
-
-
-@pytest.mark.shared
-@pytest.mark.parametrize(
-    ("clip", "size", "least"), [("city_seattle_a.mp4", None, 60), ("highway720_300.mp4", (501, 283), 20)]
-)
-def test_ultralytics_own_predictor_sees_the_same(
-    shared: Path, tmp_path: Path, clip: str, size: tuple[int, int] | None, least: int
-) -> None:
-    """Frames at most twice as large as the input: larger ones are averaged here and sampled (INTER_LINEAR) there."""
-    frames, thresholds = frames_of(shared / "clips" / clip, 16, 10, size), Thresholds(score=0.25, iou=0.5)
-    network = shared / "weights" / NETWORK
-    np.savez(tmp_path / "frames.npz", *frames)
-    arguments = [network, tmp_path / "frames.npz", tmp_path / "out.npz", thresholds.score, thresholds.iou]
-    command = [sys.executable, "-m", "tests.engines.ultralytics_masks", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    theirs, total = np.load(tmp_path / "out.npz"), 0
-    for index, part in enumerate(seen(network, "onnxruntime", frames, thresholds)):
-        height, width = frames[index].shape[:2]
-        boxes, masks, ours = theirs[f"boxes arr_{index}"], theirs[f"masks arr_{index}"], part.detections
-        shown = [place for place in range(len(ours)) if part.area(place)]  # they drop boxes with an empty mask
-        assert len(shown) == len(boxes)
-        total += len(boxes)
-        for place, box, mask in zip(shown, boxes, masks, strict=True):
-            assert ours.class_ids[place] == box[5]
-            assert abs(ours.scores[place] - box[4]) < 1e-3
-            np.testing.assert_allclose(ours.boxes[place], box[:4], atol=1)
-            full = on_frame(part, place, Stretch(width, height, width, height))
-            assert np.count_nonzero(full & mask) >= 0.98 * np.count_nonzero(full | mask)
-    assert total >= least
-
-
-@pytest.mark.shared
-def test_openvino_and_onnx_runtime_agree_on_the_int8_file(shared: Path) -> None:
-    found = total = 0
-    for clip in ("city_seattle_a.mp4", "city_ringroad_8fps.mp4"):
-        frames, low = frames_of(shared / "clips" / clip, 12, 10), Thresholds(score=0.2)
-        one, other = (
-            seen(shared / "weights" / NETWORK, backend, frames, low) for backend in ("openvino", "onnxruntime")
-        )
-        for candidate, reference in zip(one, other, strict=True):
-            sure = reference.detections.scores > 0.3
-            boxes = reference.detections.boxes[sure].astype(np.float64)
-            total += len(boxes)
-            ious = overlaps(boxes, candidate.detections.boxes.astype(np.float64))
-            alike = reference.detections.class_ids[sure][:, None] == candidate.detections.class_ids
-            found += int(((ious >= 0.8) & alike).any(axis=1).sum())
-    assert total >= 60
-    assert found >= 0.9 * total, f"{found} of {total}"
