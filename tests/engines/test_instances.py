@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -140,6 +141,32 @@ def test_the_window_of_a_box(box: tuple[float, ...], window: tuple[int, int, int
     found = part.window(0)
     assert (found.left, found.top, found.width, found.height) == window
     assert part.masks[0].all()
+
+
+def peak_of_decoding(*boxes: tuple[float, ...]) -> tuple[int, InstanceMasks]:
+    """Bytes that decoding of a 3840 × 2160 frame needs at most beside its outputs, once it knows the frame's size."""
+    fit, random = Letterbox(3840, 2160, 640, 640), np.random.default_rng(0)
+    prototypes = random.normal(size=(1, 32, 160, 160)).astype(np.float32)
+    rows = raw(*((*box, 0.9, 0, *random.normal(size=32)) for box in boxes))
+    decode(rows, prototypes, fit)
+    tracemalloc.start()
+    try:
+        part = decode(rows, prototypes, fit)
+        return tracemalloc.get_traced_memory()[1], part
+    finally:
+        tracemalloc.stop()
+
+
+def test_nothing_is_computed_outside_the_boxes() -> None:
+    """A mask of the whole frame has 8.3 MB, its sums as floats four times as many."""
+    frame = 3840 * 2160
+    peak, part = peak_of_decoding(*((40 + 60 * index, 300, 20, 10) for index in range(10)))
+    assert len(part.masks) == 10
+    assert all(mask.size == 120 * 60 for mask in part.masks)
+    assert peak < frame / 10
+    peak, part = peak_of_decoding((320, 320, 640, 360))
+    assert part.masks[0].size == frame
+    assert peak < frame + frame / 2
 
 
 def test_padding_shows_nothing() -> None:
