@@ -131,8 +131,9 @@ def test_labels_without_boxes_and_masks_without_masks_are_errors(tmp_path: Path,
         with pytest.raises(UsageError, match="no network of this run gives boxes, so there are no classes to keep"):
             list(stream(clip, engines=networks, classes=["street"]))
     if kind not in MASKS:
-        with pytest.raises(OutputError, match="no network of this run gives masks"):
+        with pytest.raises(OutputError, match="no network of this run gives masks of the whole picture") as caught:
             list(stream(clip, engines=networks, masks=tmp_path / "masks"))
+        assert ("--labels writes those of instances" in caught.value.cure) == (kind == "yolo_instances")
 
 
 @pytest.mark.parametrize("kind", EVERY_HEAD)
