@@ -154,16 +154,20 @@ class Figures:
         return min(self.writes.values(), default=self.inferred)
 
     def panel(self) -> PanelFigures | None:
-        """Figures for the picture; the same object until half a second has passed. From the drawing thread only."""
+        """Figures for the picture; the same object until half a second has passed. From the drawing thread only.
+
+        Where nothing came in that time (less than two frames a second) the last figures stand: rows do not come and go.
+        """
         now, (then, count) = time.monotonic_ns(), self._panel_at
         if now - then >= _PANEL_EVERY_NS:
-            means = {stage: meter.wall.recent_ms() for stage, meter in self.meters.items()}
-            stages = tuple((stage, means[stage] or 0.0) for stage in _STAGES if means.get(stage) is not None)
+            means, last_latency = (dict(self._panel.stages), self._panel.latency_ms) if self._panel else ({}, 0.0)
+            recent = {stage: meter.wall.recent_ms() for stage, meter in self.meters.items()}
+            means |= {stage: mean for stage, mean in recent.items() if mean is not None}
             latency = self.latency.recent_ms()
             self._panel = PanelFigures(
                 fps=(self.inferred - count) / (now - then) * 1e9,
-                stages=stages,
-                latency_ms=latency if latency is not None else 0.0,
+                stages=tuple((stage, means[stage]) for stage in _STAGES if stage in means),
+                latency_ms=latency if latency is not None else last_latency,
                 age_ms=self._last_age_ms,
                 engines=self._engines,
             )
