@@ -121,9 +121,9 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--show",
         action="store_true",
-        help="a window with the annotated pictures: q ends the run, space pauses it (of a live source only the"
-        " picture), s saves what is seen as SOURCE-000012.png in the current folder, f fills the screen; the newest"
-        " picture is shown, nothing waits for the window; needs the extra 'show'",
+        help="a window with the annotated pictures: q, Esc or closing it ends the run in order (exit code 0), space"
+        " pauses the run (of a live source only the picture), s saves what is seen as SOURCE-000012.png in the current"
+        " folder; the newest picture is shown, the run never waits for the window; needs the extra 'show'",
     )
     group.add_argument(
         "--pictures", metavar="DIR", help="annotated pictures, DIR/SOURCE-000012.jpg, a JPEG (quality 95) per frame"

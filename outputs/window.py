@@ -50,7 +50,9 @@ def check_window() -> None:
             f"show: the package {LIBRARY!r} is not installed", 'pip install "roadstream[show]", or use --save'
         )
     if display() is None:
-        raise OutputError("show: no window without a display: neither DISPLAY nor WAYLAND_DISPLAY is set", _CURE_DISPLAY)
+        raise OutputError(
+            "show: no window without a display: neither DISPLAY nor WAYLAND_DISPLAY is set", _CURE_DISPLAY
+        )
 
 
 def display(environment: Mapping[str, str] = os.environ) -> str | None:
@@ -62,7 +64,7 @@ def display(environment: Mapping[str, str] = os.environ) -> str | None:
 
 
 class WindowOutput:
-    """Shows the newest picture as soon as the window takes it; never waits for the window but while it is paused.
+    """Shows the newest picture as soon as the window takes it; never waits for the window.
 
     control: the run's. live: whether the run drops frames; a pause then stops the picture only.
     """
@@ -99,7 +101,9 @@ class WindowOutput:
                 start_new_session=True,  # Ctrl-C is for the run, which then closes its window
             )
         except OSError as fault:
-            raise OutputError(f"cannot start the process of the window: {fault.strerror}", "free some memory") from fault
+            raise OutputError(
+                f"cannot start the process of the window: {fault.strerror}", "free some memory"
+            ) from fault
         self._listener = threading.Thread(target=self._listen, name="roadstream-window-keys", daemon=True)
         self._listener.start()
         self._wait_for_the_beginning()
@@ -114,12 +118,11 @@ class WindowOutput:
             raise OutputError(f"show: no window on {display()}: {self._failure}", _CURE_DISPLAY)
 
     def write(self, result: Result) -> None:
-        """Hands the picture to the window, and waits while the person there has paused a recorded run."""
+        """Hands the picture to the window, as soon as that has room for it; a newer one takes its place."""
         frame = result.frame
         with self._lock:
             self._newest = (result.drawn(), (frame.picture.width, frame.picture.height), frame_name(frame))
             self._send()
-        self._control.wait_while_paused()
 
     def _send(self) -> None:
         """The newest picture, if there is room for it; under the lock."""

@@ -44,11 +44,8 @@ def main(descriptor: str, width: str, height: str, title: str) -> int:
         except OSError:
             os._exit(0)  # the run is gone
 
-    os.environ.update({name: value for name, value in _SETTINGS.items() if name not in os.environ})
     try:
-        import pygame
-
-        pygame.display.init()
+        pygame = open_display()
         window = Window(pygame, MappedPictures(int(descriptor)), (int(width), int(height)), title, say)
     except (ImportError, RuntimeError) as fault:  # pygame.error is a RuntimeError
         say(Word("failed", " ".join(str(fault).split())[:300]))
@@ -57,6 +54,15 @@ def main(descriptor: str, width: str, height: str, title: str) -> int:
     say(Word("ready"))
     window.run()
     return 0
+
+
+def open_display() -> Any:
+    """The library, with the display open. Raises ImportError, and RuntimeError where the display cannot be used."""
+    os.environ.update({name: value for name, value in _SETTINGS.items() if name not in os.environ})
+    import pygame
+
+    pygame.display.init()
+    return pygame
 
 
 def _receive(window: Window) -> None:
@@ -89,16 +95,15 @@ class Window:
     def __init__(self, pygame: Any, pictures: MappedPictures, size: tuple[int, int], title: str, say: Any) -> None:
         self._pygame, self._pictures, self._say = pygame, pictures, say
         self._title = f"{title} - RoadStream"
-        self._paused = self._filling = False
+        self._paused = False
         self._lock = threading.Lock()
         self._next: Shown | None = None
         self._shown: Shown | None = None
         self.saving = threading.Lock()
         """Held while a file is written."""
         self._news = pygame.event.custom_type()
-        self._size = first_size(size, pygame.display.get_desktop_sizes()[0])
         pygame.display.set_caption(f"{self._title} (loading)")
-        pygame.display.set_mode(self._size, pygame.RESIZABLE)
+        pygame.display.set_mode(first_size(size, pygame.display.get_desktop_sizes()[0]), pygame.RESIZABLE)
         pygame.display.flip()
 
     def offer(self, shown: Shown) -> None:
@@ -135,8 +140,6 @@ class Window:
             self._caption()
         elif event.type == names.KEYDOWN and event.key == names.K_s:
             self._save()
-        elif event.type == names.KEYDOWN and event.key == names.K_f:
-            self._fill_screen()
         elif event.type in (names.WINDOWSIZECHANGED, names.WINDOWEXPOSED):
             self._draw()
         return True
@@ -175,18 +178,6 @@ class Window:
         halves = (slice((height + 1) // 2), slice((width + 1) // 2))
         planes = (picture.planes[0][:height, :width], *(plane[halves] for plane in picture.planes[1:]))
         return Picture(picture.format, planes, picture.matrix, picture.full_range)
-
-    def _fill_screen(self) -> None:
-        """The whole screen, or the window again."""
-        display = self._pygame.display
-        if not self._filling:
-            self._size = display.get_surface().get_size()
-        self._filling = not self._filling
-        if self._filling:
-            display.set_mode((0, 0), self._pygame.FULLSCREEN)
-        else:
-            display.set_mode(self._size, self._pygame.RESIZABLE)
-        self._draw()
 
     def _save(self) -> None:
         """What is shown as a PNG of the frame's own size, under a name that is free."""

@@ -117,6 +117,7 @@ class Run:
                 output.write(result)
             assert watch.span is not None
             self.figures.written(output, result, watch.span)
+            self._control.wait_while_paused()
 
         def close() -> None:
             output.close(self._error)

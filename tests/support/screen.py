@@ -64,7 +64,7 @@ class Screen:
 
     def window(self) -> str | None:
         """The number of RoadStream's window, once it is to be seen."""
-        return next(iter(self.do("search", "--onlyvisible", "--name", "RoadStream").split()), None)
+        return next(iter(self.do("search", "--onlyvisible", "--class", "roadstream").split()), None)
 
     def title(self) -> str:
         """The window's title."""
