@@ -16,7 +16,6 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
-from pathlib import Path
 
 from contracts.control import Control
 from contracts.errors import OutputError, UsageError
@@ -115,7 +114,7 @@ class WindowOutput:
                 self._failure = f"no answer within {_START_S:.0f} s"
                 break
         if self._failure is not None:
-            raise OutputError(f"show: no window on {display()}: {self._failure}", _CURE_DISPLAY)
+            raise OutputError(f"show: no window comes up on {display()} ({self._failure})", _CURE_DISPLAY)
 
     def write(self, result: Result) -> None:
         """Hands the picture to the window, as soon as that has room for it; a newer one takes its place."""

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from contracts.picture import Picture, Pixels
+from outputs.paths import reason
 from outputs.window_wire import MappedPictures, Shown, Word
 
 _SCREEN_SHARE = 0.9  # of the screen for the picture at most: the rest is for bars and borders
@@ -58,7 +59,10 @@ def main(descriptor: str, width: str, height: str, title: str) -> int:
 
 def open_display() -> Any:
     """The library, with the display open. Raises ImportError, and RuntimeError where the display cannot be used."""
-    os.environ.update({name: value for name, value in _SETTINGS.items() if name not in os.environ})
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    if sys.platform.startswith("linux"):  # where neither answers, SDL would take a driver that shows nothing
+        os.environ.setdefault("SDL_VIDEODRIVER", "x11,wayland")
     import pygame
 
     pygame.display.init()
@@ -94,6 +98,7 @@ class Window:
 
     def __init__(self, pygame: Any, pictures: MappedPictures, size: tuple[int, int], title: str, say: Any) -> None:
         self._pygame, self._pictures, self._say = pygame, pictures, say
+        self._folder = Path.cwd()
         self._title = f"{title} - RoadStream"
         self._paused = False
         self._lock = threading.Lock()
@@ -190,15 +195,15 @@ class Window:
         self._pygame.image.save(surface, file, "picture.png")
         try:
             with self.saving:
-                self._say(Word("saved", str(_written(self._shown.name, file.getvalue()))))
+                self._say(Word("saved", str(_written(self._folder, self._shown.name, file.getvalue()))))
         except OSError as fault:
-            self._say(Word("unsaved", f"{Path.cwd() / self._shown.name}.png: {(fault.strerror or str(fault)).lower()}"))
+            self._say(Word("unsaved", f"{self._folder}: {reason(fault)}"))
 
 
-def _written(name: str, data: bytes) -> Path:
-    """A new file in the current folder: ``name.png``, else ``name-2.png`` …; whole or not at all. Raises OSError."""
+def _written(folder: Path, name: str, data: bytes) -> Path:
+    """A new file: ``name.png``, else ``name-2.png`` …; whole or not at all. Raises OSError."""
     for number in count(1):
-        path = Path.cwd() / (f"{name}.png" if number == 1 else f"{name}-{number}.png")
+        path = folder / (f"{name}.png" if number == 1 else f"{name}-{number}.png")
         try:
             file = path.open("xb", buffering=0)
         except FileExistsError:
