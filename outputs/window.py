@@ -44,7 +44,7 @@ def check_window() -> None:
     """Fails where there could be no window: UsageError without the library, OutputError without a display."""
     if sys.platform == "win32":
         raise UsageError("show: there is no window on Windows yet", "use --save, or WSL")
-    if find_spec("pygame") is None:
+    if not _library_there():
         raise UsageError(
             f"show: the package {LIBRARY!r} is not installed", 'pip install "roadstream[show]", or use --save'
         )
@@ -52,6 +52,14 @@ def check_window() -> None:
         raise OutputError(
             "show: no window without a display: neither DISPLAY nor WAYLAND_DISPLAY is set", _CURE_DISPLAY
         )
+
+
+def _library_there() -> bool:
+    """Whether it is installed; it is not loaded here."""
+    try:
+        return find_spec("pygame") is not None
+    except (ImportError, ValueError):  # somebody forbids it
+        return False
 
 
 def display(environment: Mapping[str, str] = os.environ) -> str | None:

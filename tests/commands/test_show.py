@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import av
-import psutil
+import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 
 from roadstream import stream
@@ -67,7 +67,7 @@ def frames(path: Path) -> int:
 
 
 def children(process: subprocess.Popen[str]) -> list[psutil.Process]:
-    found = psutil.Process(process.pid).children()
+    found: list[psutil.Process] = psutil.Process(process.pid).children()
     assert len(found) == 1
     return found
 
@@ -86,7 +86,8 @@ def test_q_finishes_what_is_recorded(display: Screen, job: list[str | Path], tmp
 
 
 def test_alone_it_shows_all_and_prints_the_summary(display: Screen, job: list[str | Path], tmp_path: Path) -> None:
-    done = run_stream(*[word for word in job if word != "--loop"], "--show", environment=display.environment)
+    clip, option, network, _ = job
+    done = run_stream(clip, option, network, "--show", environment=display.environment)
     assert (done.code, done.out) == (0, "")
     assert "frames      40 read, 40 through the networks, 40 written" in done.err
     assert display.window() is None
@@ -120,22 +121,22 @@ def test_a_window_that_is_killed_leaves_the_recording_alone(
     display: Screen, job: list[str | Path], tmp_path: Path
 ) -> None:
     out = tmp_path / "out.mp4"
-    with running(display, tmp_path, *job, "--max-frames", "3000", "--save", out) as process:
+    with running(display, tmp_path, *job, "--max-frames", "1500", "--save", out) as process:
         children(process)[0].kill()
         code, said = ended(process, display)
     assert code == 0
     assert "the window has gone" in said
-    assert frames(out) == 3000
+    assert frames(out) == 1500
 
 
 def test_an_x_server_that_dies_leaves_the_recording_alone(job: list[str | Path], tmp_path: Path) -> None:
     out = tmp_path / "out.mp4"
-    with screen(tmp_path) as own, running(own, tmp_path, *job, "--max-frames", "3000", "--save", out) as process:
+    with screen(tmp_path) as own, running(own, tmp_path, *job, "--max-frames", "1500", "--save", out) as process:
         own.process.kill()
         _, said = process.communicate(timeout=120)
     assert process.returncode == 0, said
     assert "the run goes on without it" in said
-    assert frames(out) == 3000
+    assert frames(out) == 1500
 
 
 def test_a_failing_run_closes_its_window(display: Screen, tmp_path: Path) -> None:
@@ -245,9 +246,7 @@ def test_without_a_display_one_line_says_so(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_the_library_one_line_names_the_extra(
-    display: Screen, job: list[str | Path], tmp_path: Path
-) -> None:
+def test_without_the_library_one_line_names_the_extra(display: Screen, job: list[str | Path], tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(
         "import sys\n"
         "class Absent:\n"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,10 +40,14 @@ def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
 
 @pytest.fixture(autouse=True)
 def _nothing_is_left() -> Iterator[None]:
-    threads, files = set(threading.enumerate()), len(os.listdir("/proc/self/fd")) if Path("/proc/self/fd").is_dir() else 0
+    threads, files = set(threading.enumerate()), _open_files()
     yield
     assert [thread for thread in threading.enumerate() if thread not in threads and thread.is_alive()] == []
-    assert not files or len(os.listdir("/proc/self/fd")) <= files
+    assert _open_files() <= files
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").is_dir() else 0
 
 
 @contextmanager
@@ -82,10 +86,18 @@ def bars(size: tuple[int, int], kind: str = "bt709") -> Picture:
     pixels[height // 2 :] //= 2
     if kind == "bgr24":
         return Picture.from_bgr(pixels)
-    frame = Picture.from_bgr(pixels).av_frame().reformat(
-        format="nv12" if kind == "nv12" else "yuv420p", dst_colorspace=1 if kind == "bt709" else 5
+    frame = (
+        Picture.from_bgr(pixels)
+        .av_frame()
+        .reformat(format="nv12" if kind == "nv12" else "yuv420p", dst_colorspace=1 if kind == "bt709" else 5)
     )
     return Picture.from_av(frame)
+
+
+def read(file: Path) -> NDArray[np.uint8]:
+    pixels = cv2.imread(str(file))
+    assert pixels is not None
+    return np.asarray(pixels, np.uint8)
 
 
 def likeness(seen: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
@@ -113,7 +125,9 @@ def test_a_picture_larger_than_the_screen_is_scaled_and_keeps_its_proportions(
     with shown(display, monkeypatch, (3840, 2160)) as (output, _):
         put(output, picture)
         wanted = cv2.resize(picture.bgr(), (1440, 810), interpolation=cv2.INTER_AREA)  # 0.9 of the screen's 1600
-        until(lambda: likeness(display.inside(), np.asarray(wanted, np.uint8)) > 0.97, "the picture at 0.9 of the width")
+        until(
+            lambda: likeness(display.inside(), np.asarray(wanted, np.uint8)) > 0.97, "the picture at 0.9 of the width"
+        )
         display.do("windowsize", str(display.window()), "800", "800")
         small = cv2.resize(picture.bgr(), (800, 450), interpolation=cv2.INTER_AREA)
         boxed = np.zeros((800, 800, 3), np.uint8)
@@ -139,8 +153,8 @@ def test_the_row_and_column_that_drawing_adds_to_odd_pictures_are_not_shown(
         put(output, picture, (641, 361), 7)
         until(lambda: likeness(display.inside(), picture.bgr()[:361, :641]) > 0.96, "the picture")
         display.press("s")
-        until(lambda: (tmp_path / "clip-000007.png").exists(), "the file")
-    assert np.array_equal(cv2.imread(str(tmp_path / "clip-000007.png")), picture.bgr()[:361, :641])
+        until((tmp_path / "clip-000007.png").exists, "the file")
+    assert np.array_equal(read(tmp_path / "clip-000007.png"), picture.bgr()[:361, :641])
 
 
 def test_pictures_may_grow(display: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -165,7 +179,7 @@ def test_what_is_seen_is_saved_and_nothing_is_overwritten(
             display.press("s")
             saved = tmp_path / f"clip-000003-{number}.png"
             until(lambda saved=saved: f"saved {saved}" in caplog.messages, f"{saved}")  # type: ignore[misc]
-            assert np.array_equal(cv2.imread(str(saved)), picture.bgr())
+            assert np.array_equal(read(saved), picture.bgr())
     assert (tmp_path / "clip-000003.png").read_text() == "somebody's own"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "clip-000003-2.png",
@@ -325,7 +339,7 @@ def test_a_library_that_is_broken_is_a_line(
 
 
 def test_without_the_library_the_cure_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(under_test, "find_spec", lambda _name: None)
+    monkeypatch.setitem(sys.modules, "pygame", None)
     with pytest.raises(UsageError, match=r"roadstream\[show\]"):
         under_test.check_window()
 
