@@ -186,7 +186,7 @@ class WindowOutput:
             case "ready":
                 self._begun.set()
             case "failed":
-                self._failure = word.text
+                self._failure, self._over = word.text, True
                 self._begun.set()
 
     def close(self, error: BaseException | None) -> None:  # noqa: ARG002 (whatever ended the run, the window goes)

@@ -22,6 +22,7 @@ from outputs.window_wire import MappedPictures, Shown, Word
 
 _SCREEN_SHARE = 0.9  # of the screen for the picture at most: the rest is for bars and borders
 _LEAST_SIDE = 320  # pixels of a window's longer side: smaller ones can be neither read nor caught
+_MOST_FPS = 60  # pictures a second: screens show no more, and a fast run needs the CPU itself
 _TURN_MS = 500  # of the loop, when nothing happens
 _SAVING_S = 5.0  # for a picture that is being saved when the run ends
 _SETTINGS = {
@@ -54,7 +55,8 @@ def main(descriptor: str, width: str, height: str, title: str) -> int:
     threading.Thread(target=_receive, args=(window,), name="pictures", daemon=True).start()
     say(Word("ready"))
     window.run()
-    return 0
+    pygame.display.quit()
+    os._exit(0)  # an orderly end would trip over the thread that still reads
 
 
 def open_display() -> Any:
@@ -99,7 +101,8 @@ class Window:
     def __init__(self, pygame: Any, pictures: MappedPictures, size: tuple[int, int], title: str, say: Any) -> None:
         self._pygame, self._pictures, self._say = pygame, pictures, say
         self._folder = Path.cwd()
-        self._title = f"{title} - RoadStream"
+        self._title = f"{title.encode(errors='replace').decode()} - RoadStream"  # names of files may be no text
+        self._beat = pygame.time.Clock()
         self._paused = False
         self._lock = threading.Lock()
         self._next: Shown | None = None
@@ -164,6 +167,7 @@ class Window:
             self._caption()
         else:
             self._say(Word("free", offset=older.offset))
+        self._beat.tick(_MOST_FPS)
 
     def _draw(self) -> None:
         """What is shown, as large as the window allows, in its middle."""

@@ -142,8 +142,7 @@ def test_an_x_server_that_dies_leaves_the_recording_alone(job: list[str | Path],
 def test_a_failing_run_closes_its_window(display: Screen, tmp_path: Path) -> None:
     clip, network = write_clip(tmp_path / "clip.mp4", 40), mask_network(tmp_path / "mask.onnx")
     clip.write_bytes(clip.read_bytes()[: clip.stat().st_size * 2 // 3])
-    words = ["--engine", network, "--strict", "--show"]
-    done = run_stream(clip, *words, environment=display.environment)
+    done = run_stream(clip, "--engine", network, "--strict", "--show", environment=display.environment)
     assert done.code == 3
     assert display.window() is None
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -155,6 +155,23 @@ def test_the_row_and_column_that_drawing_adds_to_odd_pictures_are_not_shown(
         display.press("s")
         until((tmp_path / "clip-000007.png").exists, "the file")
     assert np.array_equal(read(tmp_path / "clip-000007.png"), picture.bgr()[:361, :641])
+
+
+def test_a_name_that_is_no_text_is_a_name(
+    display: Screen, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    monkeypatch.setenv("DISPLAY", display.name)
+    info = replace(source_info((320, 180)), id="caf\udce9")
+    output = WindowOutput(Control())
+    output.open([info])
+    output.write(result_of(bars((320, 180)), Fraction(0), info))
+    until(lambda: display.title() == "caf? - RoadStream", "the title")
+    display.press("s")
+    until(lambda: len(caplog.messages) == 1, "where it was saved")
+    output.close(None)
+    assert len(list(tmp_path.glob("*-000000.png"))) == 1
 
 
 def test_pictures_may_grow(display: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
