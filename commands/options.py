@@ -119,6 +119,13 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--events", metavar="FILE", help="one object per frame: .jsonl or .csv")
     group.add_argument("--stats", metavar="FILE.json", help="figures of the run")
     group.add_argument(
+        "--show",
+        action="store_true",
+        help="a window with the annotated pictures: q, Esc or closing it ends the run in order (exit code 0), space"
+        " pauses the run (of a live source only the picture), s saves what is seen as SOURCE-000012.png in the current"
+        " folder; the newest picture is shown, the run never waits for the window; needs the extra 'show'",
+    )
+    group.add_argument(
         "--pictures", metavar="DIR", help="annotated pictures, DIR/SOURCE-000012.jpg, a JPEG (quality 95) per frame"
     )
     group.add_argument(

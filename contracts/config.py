@@ -148,6 +148,7 @@ class RunConfig(_Frozen):
     overwrite: bool = Field(False, description="replace outputs that exist")
     events: Path | None = Field(None, description="one object per frame: .jsonl or .csv")
     stats: Path | None = Field(None, description="figures of the run, JSON")
+    show: bool = Field(False, description="window with the annotated pictures: q quits, space pauses, s saves one")
     pictures: Path | None = Field(None, description="folder for annotated pictures, a JPEG per frame")
     masks: Path | None = Field(None, description="folder for masks, a PNG per frame and head")
     labels: Path | None = Field(None, description="folder for what was found, as labelled pictures; goes on behind old")

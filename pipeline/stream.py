@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.config import RunConfig
+from contracts.control import Control
 from contracts.errors import UsageError
 from contracts.picture import Picture
 from contracts.protocols import EngineFacts, Output, Source
@@ -43,7 +44,7 @@ class Stream:
         self._run: Run | None = None
         self._source: Source | None = None
         self._engines: tuple[EngineFacts, ...] = ()
-        self._stopped = threading.Event()
+        self._control = Control(self.stop)
         self._used = self._entered = self._finished = False
         self._error: BaseException | None = None
         if len(config.sources) != 1:
@@ -100,7 +101,7 @@ class Stream:
 
     def stop(self) -> None:
         """End the run in order, from any thread or signal handler: frames on their way are finished."""
-        self._stopped.set()
+        self._control.stopping.set()
         if self._run is not None:
             self._run.stop()
 
@@ -132,7 +133,7 @@ class Stream:
         try:
             self.config = config = with_checked_network(self._asked)
             sessions = open_sessions(config, live=source.info.live or config.live)
-            outputs = [*outputs_of(config), *self._extra]
+            outputs = [*outputs_of(config, self._control), *self._extra]
             for output in outputs:
                 opened.append(output)
                 output.open([source.info])
@@ -146,10 +147,19 @@ class Stream:
             raise
         self._source = source
         self._engines = tuple(session.engine.facts for session in sessions)
-        figures = Figures(outputs, [_shown(session) for session in sessions])
+        figures = Figures(outputs, [_shown(session) for session in sessions], self._control.clock_ns)
         paint = _painting(config, figures)
-        self._run = Run(config, source, sessions, outputs, paint=paint, figures=figures, tracking=tracking)
-        if self._stopped.is_set():
+        self._run = Run(
+            config,
+            source,
+            sessions,
+            outputs,
+            paint=paint,
+            figures=figures,
+            tracking=tracking,
+            control=self._control,
+        )
+        if self._control.stopping.is_set():
             self._run.stop()
         return self._run
 
