@@ -14,7 +14,7 @@ from outputs.report.facts import Facts
 from outputs.report.parts import section
 from outputs.report.shapes import Slice, area, bar, grid, line, slices, tips
 from outputs.report.timeline import Numbers, Spread, View
-from outputs.report.words import moment, ms, short
+from outputs.report.words import SPACE, moment, ms, short
 
 _OWN = ("decode", "prepare", "infer", "heads", "draw")
 """Stages that follow one another; all others are outputs, which work side by side."""
@@ -64,14 +64,14 @@ def _range(values: Numbers) -> str:
 
 def _marks(where: Sequence[Slice], counts: Numbers, kind: str, bottom: float) -> str:
     """Small blocks at the foot of the chart where frames went missing, fuller where more did."""
-    most = float(counts.max(initial=0))
+    shade, top = 0.6 / float(counts.max(initial=1)), bottom + 0.035
     return "".join(
         bar(
             each.left,
             each.right,
             bottom=bottom,
-            top=bottom + 0.035,
-            style=f'class="{kind}" opacity="{0.45 + 0.55 * count / most:.2f}"',
+            top=top,
+            style=f'class="{kind}" opacity="{0.4 + shade * count:.2f}"',
         )
         for each, count in zip(where, counts.tolist(), strict=True)
         if count
@@ -131,16 +131,15 @@ def _stage(name: str, stage: Mapping[str, float | None], begin: float, across: A
 
 
 def _figure(value: float | None) -> str:
-    return ms(value).removesuffix(" ms")
+    return ms(value).removesuffix(f"{SPACE}ms")
 
 
 def _latency(latency: Mapping[str, Any], begin: float, across: Axis) -> Row:
+    left, middle, high = (across.place(begin + value) for value in (0.0, latency["p50"], latency["p95"]))
     drawn = (
         grid(across, None)
-        + bar(
-            across.place(begin), across.place(begin + latency["p95"]), bottom=0.38, top=0.62, style='class="whole pale"'
-        )
-        + bar(across.place(begin), across.place(begin + latency["p50"]), bottom=0.38, top=0.62, style='class="whole"')
+        + bar(left, high, bottom=0.38, top=0.62, style='class="whole pale"')
+        + bar(left, middle, bottom=0.38, top=0.62, style='class="whole"')
     )
     note = f"p50 {_figure(latency['p50'])} · p95 {_figure(latency['p95'])}"
     return Row("latency", note, drawn, f"latency: {note} ms, counted from the end of decoding")

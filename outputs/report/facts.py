@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from contracts.frame import SourceInfo
@@ -12,11 +12,15 @@ from outputs.report.axes import Axis, time_axis
 from outputs.report.delays import Delays
 from outputs.report.moments import Moment
 from outputs.report.seen import Seen
+from outputs.report.sight import Named
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One run. palette: name of the drawings' colours; tracked: whether boxes had tracks."""
+    """One run.
+
+    palette: name of the drawings' colours; map_colours: RGB of class maps' classes; tracked: whether boxes had tracks.
+    """
 
     ending: Ending
     sources: Sequence[SourceInfo]
@@ -24,6 +28,7 @@ class Facts:
     delays: Delays
     moments: Sequence[Moment]
     palette: str
+    map_colours: Mapping[Named, tuple[int, int, int]]
     tracked: bool
 
     @property

@@ -7,6 +7,7 @@ the end the best of these are taken, none too close to another.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -14,9 +15,11 @@ from contracts.picture import Picture
 from contracts.text import counted
 from outputs.report.sight import Named, Sight
 from outputs.report.thumbnails import Thumbnail, thumbnail
+from outputs.report.words import percent
 
 SHOWN = 12
 _SLOTS, _FIRST_WIDTH_S = 24, 0.25
+_SETTLED = 5  # frames until it is known what is usual
 _REMEMBERED = 100.0  # frames that "usual" looks back, about
 _BETTER = 0.25  # by so much a frame must beat its slot's, so that a slow rise does not make a picture per frame
 
@@ -28,7 +31,7 @@ class Moment:
     index: int
     seconds: float
     score: float
-    seen: Mapping[Named, int]
+    seen: str
     why: tuple[str, ...]
     picture: Thumbnail
 
@@ -55,7 +58,7 @@ class Eventfulness:
 
     def _crowd(self, sight: Sight) -> list[tuple[float, str]]:
         excess = (sight.total - self._usual_boxes) / math.sqrt(self._usual_boxes + 1)
-        if self._frames < 5 or excess < 1.5:
+        if self._frames < _SETTLED or excess < 1.5:
             return []
         return [(min(excess, 6), f"{counted(sight.total, 'detection')}, {self._usual_boxes:.0f} just before")]
 
@@ -84,15 +87,15 @@ class Eventfulness:
         reasons = []
         for head, share in sight.shares.items():
             usual = self._usual_shares.get(head)
-            if usual is not None and abs(share - usual) > max(0.06, 0.3 * usual):
-                text = f"{head} {share:.0%} of the picture, {usual:.0%} just before"
+            if usual is not None and self._frames >= _SETTLED and abs(share - usual) > max(0.06, 0.3 * usual):
+                text = f"{head} {percent(share)} of the picture, {percent(usual)} just before"
                 reasons.append((min(10 * abs(share - usual), 4), text))
         return reasons
 
     def _scene(self, sight: Sight) -> list[tuple[float, str]]:
         changes = {name: sight.areas.get(name, 0.0) - usual for name, usual in self._usual_areas(sight).items()}
         moved = sum(map(abs, changes.values())) / 2  # the share of the picture that is another class than usual
-        if moved < 0.15:
+        if self._frames < _SETTLED or moved < 0.15:
             return []
         most = max(changes, key=lambda name: abs(changes[name]))
         return [(min(8 * moved, 4), f"{'more' if changes[most] > 0 else 'less'} {most[1]} than just before")]
@@ -134,7 +137,7 @@ class Moments:
         slot = int(seconds / self._width_s)
         best = self._slots.get(slot)
         if best is None or score > best.score + _BETTER:
-            self._slots[slot] = Moment(index, seconds, score, dict(sight.boxes), why, thumbnail(drawn()))
+            self._slots[slot] = Moment(index, seconds, score, sight.words(), why, thumbnail(drawn()))
 
     def _merge(self) -> None:
         self._width_s *= 2
@@ -146,11 +149,16 @@ class Moments:
         self._slots = merged
 
     def chosen(self) -> list[Moment]:
-        """The best ones of the run so far, ``SHOWN`` at most, in the order of time."""
-        kept = list(self._slots.values())
-        apart = max((moment.seconds for moment in kept), default=0.0) / (3 * SHOWN)
+        """The best ones of the run so far, ``SHOWN`` at most, in the order of time.
+
+        None is very near another, and what counts the same is worth less each time.
+        """
+        left = list(self._slots.values())
+        apart = max((moment.seconds for moment in left), default=0.0) / (3 * SHOWN)
         chosen: list[Moment] = []
-        for moment in sorted(kept, key=lambda each: (-each.score, each.seconds)):
-            if all(abs(moment.seconds - other.seconds) >= apart for other in chosen) and len(chosen) < SHOWN:
-                chosen.append(moment)
-        return sorted(chosen, key=lambda each: each.seconds)
+        while left and len(chosen) < SHOWN:
+            told = Counter(moment.why[:1] for moment in chosen)
+            best = max(left, key=lambda moment: (moment.score / (1 + told[moment.why[:1]]), -moment.seconds))
+            chosen.append(best)
+            left = [moment for moment in left if moment is not best and abs(moment.seconds - best.seconds) >= apart]
+        return sorted(chosen, key=lambda moment: moment.seconds)

@@ -62,8 +62,10 @@ class ReportOutput:
         """Writes the page in one piece. Raises OutputError."""
         frames = ending.statistics["frames"]
         self._delays.conclude(frames["dropped"], frames["lost"])
+        looker = self._looker
+        chosen = self._moments.chosen()
         facts = Facts(
-            ending, self._sources, self._seen, self._delays, self._moments.chosen(), self._palette, self._looker.tracked
+            ending, self._sources, self._seen, self._delays, chosen, self._palette, looker.colours, looker.tracked
         )
         try:
             self._target.finishing.write_text(page(facts), encoding="utf-8")

@@ -34,9 +34,9 @@ def page(facts: Facts) -> str:
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{text(name)} · RoadStream report</title>'
         f'<meta http-equiv="Content-Security-Policy" content="{text(_POLICY)}">'
         '<meta name="viewport" content="width=device-width,initial-scale=1">'
-        f"<style>{STYLE}</style></head><body><header>{_heading(facts, name)}{tiles(facts)}</header><main>"
+        f"<style>{STYLE}</style></head><body><header>{_heading(facts, name)}{tiles(facts)}</header><main>{odd(facts)}"
         f"{sheet(facts)}{detections(facts)}{regions(facts)}{areas(facts)}{class_maps(facts)}{classifications(facts)}"
-        f"{delays(facts)}{waterfall(facts)}{odd(facts)}{overview(facts)}{_meanings()}</main></body></html>\n"
+        f"{delays(facts)}{waterfall(facts)}{overview(facts)}{_meanings()}</main></body></html>\n"
     )
 
 

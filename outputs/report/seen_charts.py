@@ -19,7 +19,7 @@ from outputs.report.words import moment, percent, short
 
 _MOST = 8
 _STACK = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#56b4e9", "#cc79a7", "#f0e442", "#5b3f8c")
-"""Okabe and Ito's, their black as a violet that shows on dark pages too; neighbours differ in lightness."""
+"""Okabe and Ito's, their black as a violet that shows on dark pages too: for what has no colour in the pictures."""
 _OTHERS_COLOUR = "#8a9099"
 _TABLE_ROWS = 24
 
@@ -126,9 +126,9 @@ def class_maps(facts: Facts) -> str:
     """What every pixel shows, a stack per head."""
     return "".join(
         section(
-            f"Class map: {head}" if head else "Class map",
-            _stack(facts, shown, "share of the picture"),
-            _mean_table(facts, head, shown, "mean share of the picture"),
+            f"Class map: {head}",
+            _stack(facts, head, shown, "share of the picture"),
+            lead="Beside each class: its mean.",
         )
         for head, shown in _by_head(facts.seen.areas)
     )
@@ -136,12 +136,9 @@ def class_maps(facts: Facts) -> str:
 
 def classifications(facts: Facts) -> str:
     """Which class was the best one, a stack per head."""
+    title = "share of the frames whose best class it is"
     return "".join(
-        section(
-            f"What the frames show: {head}",
-            _stack(facts, shown, "share of the frames whose best class it is"),
-            _mean_table(facts, head, shown, "of the frames"),
-        )
+        section(f"What the frames show: {head}", _stack(facts, head, shown, title), kind="low")
         for head, shown in _by_head(facts.seen.best)
     )
 
@@ -161,27 +158,31 @@ def _by_head(tallies: Tallies) -> list[tuple[str, list[tuple[Named, Tally]]]]:
     return found
 
 
-def _mean_table(facts: Facts, head: str, shown: Sequence[tuple[Named, Tally]], what: str) -> str:
+def _stack(facts: Facts, head: str, shown: Sequence[tuple[Named, Tally]], title: str) -> str:
+    """Shares on top of one another, the greatest below; the legend has their means."""
     looked = max(facts.seen.looked[head], 1)
-    return table(("class", what), [(name[1], percent(tally.total / looked)) for name, tally in shown])
-
-
-def _stack(facts: Facts, shown: Sequence[tuple[Named, Tally]], title: str) -> str:
-    """Shares on top of one another, the greatest below."""
     view, across, up = facts.seen.view(), facts.across, value_axis(1, "%")
     where = slices(view.points, view.width_s, across)
     low: Numbers = np.zeros(view.points)
     drawn, keys, columns = [grid(across, up)], [], []
     for index, (name, tally) in enumerate(shown):
         means = facts.seen.means(tally, view)
-        colour = _OTHERS_COLOUR if name == OTHERS else _STACK[index % len(_STACK)]
+        colour = _stack_colour(facts, name, index)
         drawn.append(area(where, low.tolist(), (low + means).tolist(), f'style="fill:{colour}" class="layer"'))
-        keys.append(Key(name[1], f"background:{colour}"))
+        keys.append(Key(f"{name[1]} {percent(tally.total / looked)}", f"background:{colour}"))
         columns.append((name[1], means))
         low = low + means
     words = [_stack_tip(index, view.width_s, columns) for index in range(view.points)]
     told = f"{title} over stream time, stacked: " + ", ".join(key.label for key in keys)
     return plot(told, "".join(drawn) + tips(where, words), across, up, title=title) + legend(keys)
+
+
+def _stack_colour(facts: Facts, name: Named, index: int) -> str:
+    """A class map's as in the pictures."""
+    if name == OTHERS:
+        return _OTHERS_COLOUR
+    drawn = facts.map_colours.get(name)
+    return css(drawn) if drawn is not None else _STACK[index % len(_STACK)]
 
 
 def _stack_tip(index: int, width_s: float, columns: Sequence[tuple[str, Numbers]]) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from outputs.report.axes import Axis
 from outputs.report.words import text
@@ -29,8 +30,9 @@ class Slice:
 
 
 def slices(points: int, width_s: float, axis: Axis) -> list[Slice]:
-    """Points of equal width from 0 on; the last ends where the axis does."""
-    return [Slice(axis.place(index * width_s), axis.place((index + 1) * width_s)) for index in range(points)]
+    """Points of equal width from 0 on; the last one ends where the axis does."""
+    edges = [axis.place(index * width_s) for index in range(points)] + [1.0]
+    return [Slice(left, right) for left, right in pairwise(edges)]
 
 
 def area(where: Sequence[Slice], low: Sequence[float], high: Sequence[float], style: str) -> str:
@@ -60,11 +62,8 @@ def bar(left: float, right: float, *, bottom: float, top: float, style: str, tip
 
 def tips(where: Sequence[Slice], words: Iterable[str]) -> str:
     """What the pointer reads over each slice."""
-    return "".join(
-        bar(each.left, each.right, bottom=0, top=1, style='class="tip"', tip=said)
-        for each, said in zip(where, words, strict=True)
-        if said
-    )
+    named = ((each, said) for each, said in zip(where, words, strict=True) if said)
+    return "".join(bar(each.left, each.right, bottom=0, top=1, style='class="tip"', tip=said) for each, said in named)
 
 
 def grid(across: Axis | None, up: Axis | None) -> str:

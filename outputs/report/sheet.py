@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from outputs.report.facts import Facts
 from outputs.report.moments import Moment
 from outputs.report.parts import section
@@ -27,16 +25,10 @@ def sheet(facts: Facts) -> str:
 
 def _figure(one: Moment, uri: str) -> str:
     width, height = one.picture.size
-    why = " · ".join(one.why[:_REASONS]) or "nothing new, but the most seen around here"
+    why = " · ".join(one.why[:_REASONS])
+    reasons = f"<span>{text(why)}</span>" if why else ""
     where = f"{moment(one.seconds)} · frame {one.index:,}"
     return (
-        f'<figure><img src="{uri}" width="{width}" height="{height}" alt="{text(f"{where}: {_seen(one)}")}">'
-        f"<figcaption><b>{text(where)}</b><span>{text(why)}</span><small>{text(_seen(one))}</small></figcaption></figure>"
+        f'<figure><img src="{uri}" width="{width}" height="{height}" alt="{text(f"{where}: {one.seen}")}">'
+        f"<figcaption><b>{text(where)}</b>{reasons}<small>{text(one.seen)}</small></figcaption></figure>"
     )
-
-
-def _seen(one: Moment) -> str:
-    counts: Counter[str] = Counter()
-    for (_, name), count in one.seen.items():
-        counts[name] += count
-    return ", ".join(f"{count} {name}" for name, count in counts.most_common()) or "no box"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from contracts.prediction import Detections, Prediction
+from outputs.report.words import percent
 
 Named = tuple[str, str]
 """(head, class), or (region, class)."""
@@ -32,6 +33,17 @@ class Sight:
     heads: frozenset[str]
     boxed: frozenset[str]
 
+    def words(self) -> str:
+        """``5 car, 3 person``; where no head gives boxes, what there is instead."""
+        names: Counter[str] = Counter()
+        for (_, name), count in self.boxes.items():
+            names[name] += count
+        if self.boxed:
+            return ", ".join(f"{count} {name}" for name, count in names.most_common()) or "no box"
+        widest = sorted(self.areas.items(), key=lambda item: -item[1])[:3]
+        shares = [*self.shares.items(), *((name, share) for (_, name), share in widest)]
+        return ", ".join([*self.best.values(), *(f"{name} {percent(share)}" for name, share in shares)])
+
     @property
     def total(self) -> int:
         """Boxes of all heads."""
@@ -45,6 +57,8 @@ class Looker:
         self._known: dict[str, dict[int, None]] = {}
         self.tracked = False
         """Whether any box had a track."""
+        self.colours: dict[Named, tuple[int, int, int]] = {}
+        """RGB of class maps' classes, as they are drawn."""
 
     def look(self, prediction: Prediction) -> Sight:
         """One frame's sight."""
@@ -59,6 +73,9 @@ class Looker:
             for class_id, share in map_.shares().items():
                 name = (head, map_.name(class_id))
                 areas[name] = areas.get(name, 0.0) + share
+                if name not in self.colours and class_id < len(map_.palette):
+                    blue, green, red = map_.palette[class_id]
+                    self.colours[name] = (red, green, blue)
         return Sight(
             boxes,
             started,

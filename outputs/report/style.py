@@ -27,6 +27,7 @@ background:currentColor}
 .tile b{display:block;font-size:1.55rem;font-weight:650;line-height:1.25;font-variant-numeric:tabular-nums}
 .tile small,.lead,.note,figcaption small,.row small{color:var(--soft)}
 .tile small{display:block;font-size:.8rem;line-height:1.35}
+.tile i{font-style:normal;display:inline-block}
 section{background:var(--card);border:1px solid var(--line);border-radius:12px;padding:20px 24px 22px;margin:18px 0 0}
 .lead{margin:0 0 14px;max-width:90ch}
 .sheet{display:grid;grid-template-columns:repeat(auto-fill,minmax(300px,1fr));gap:18px 16px}
@@ -48,6 +49,7 @@ rect.dropped{fill:var(--dropped)}rect.lost{fill:var(--lost)}
 .plot{display:grid;grid-template-columns:3.6em minmax(0,1fr);font-size:.8rem;color:var(--soft)}
 .plot .axis{grid-column:1/-1;margin:0 0 10px}
 .plot .draw{height:210px;position:relative}
+.low .plot .draw{height:90px}
 .y{position:relative}
 .y span{position:absolute;right:8px;transform:translateY(50%);white-space:nowrap}
 .x{position:relative;height:3em;font-size:.8rem;color:var(--soft);grid-column:2}
@@ -57,7 +59,7 @@ rect.dropped{fill:var(--dropped)}rect.lost{fill:var(--lost)}
 .row{display:grid;grid-template-columns:minmax(7em,11em) minmax(0,1fr) minmax(6em,auto);gap:0 14px;align-items:center}
 .rows{display:grid;gap:6px}
 .rows .note{width:9em}
-.waterfall .note{width:15.5em}
+.waterfall .note{width:18em}
 .row .draw{height:38px}
 .row .name{font-weight:600;overflow-wrap:anywhere;line-height:1.25}
 .row .name small{display:block;font-weight:400}
@@ -88,7 +90,10 @@ section{padding:16px 14px 18px}
 .rows .note,.waterfall .note{width:auto;text-align:right}
 .row .draw{margin-top:2px}
 .row.foot .name,.row.foot .note{display:none}
-.sheet.upright{grid-template-columns:1fr 1fr}
+.sheet,.sheet.upright{grid-template-columns:1fr 1fr;gap:14px 10px}
+figcaption{font-size:.8rem}
+th,td{padding-right:14px}
+thead th{white-space:normal;vertical-align:bottom}
 dl{grid-template-columns:minmax(0,1fr)}
 dd{margin-bottom:6px}
 }

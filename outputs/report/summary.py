@@ -30,10 +30,15 @@ def tiles(facts: Facts) -> str:
     """The figures one looks for first."""
     data = facts.ending.statistics
     made = "".join(
-        f'<div class="tile"><span>{text(name)}</span><b>{text(value)}</b><small>{text(more)}</small></div>'
+        f'<div class="tile"><span>{text(name)}</span><b>{text(value)}</b><small>{_lines(more)}</small></div>'
         for name, value, more in _tiles(facts, data)
     )
     return f'<div class="tiles">{made}</div>'
+
+
+def _lines(words: str) -> str:
+    """Parts between dots, none of them broken in itself where there is room."""
+    return " · ".join(f"<i>{text(part)}</i>" for part in words.split(" · "))
 
 
 def _tiles(facts: Facts, data: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -54,7 +59,7 @@ def _percentiles(summary: Mapping[str, float | None]) -> str:
 
 def _real_time(facts: Facts) -> str:
     rate = facts.sources[0].rate if facts.sources else None
-    if not rate or facts.sources[0].live:
+    if not rate or any(source["live"] for source in facts.ending.statistics["sources"]):
         return ""
     return f" · {facts.ending.statistics['throughput_fps'] / float(rate):.2f}× real time"
 
@@ -69,7 +74,7 @@ def overview(facts: Facts) -> str:
     data = facts.ending.statistics
     return section(
         "The run",
-        pairs([*_source(facts), ("frames", _counts(data))]),
+        pairs([*_source(facts), ("frames", _counts(data)), ("odd", _nothing_odd(facts))]),
         "<h3>Networks</h3>",
         table(
             ("network", "runtime", "device", "precision", "file", "SHA-256", "frames looked at"),
@@ -135,10 +140,13 @@ def _machine(machine: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def odd(facts: Facts) -> str:
-    """What was skipped or strange, or that nothing was."""
+    """What was skipped or strange; "" where nothing was."""
     lines = "".join(f"<li>{text(line)}</li>" for line in _odd(facts))
-    nothing = '<p class="lead">Nothing: every frame was read and went all the way.</p>'
-    return section("Skipped or odd", f"<ul>{lines}</ul>" if lines else nothing)
+    return section("Skipped or odd", f"<ul>{lines}</ul>" if lines else "")
+
+
+def _nothing_odd(facts: Facts) -> str:
+    return "nothing: every frame was read and went all the way, no warnings" if not any(_odd(facts)) else ""
 
 
 def _odd(facts: Facts) -> Iterator[str]:

@@ -12,6 +12,8 @@ _USER_INFO = re.compile(r"(?<=://)[^/?#\s@]*@")
 _SECRET = re.compile(r"(?i)([?&;][^=&\s]*(?:token|key|pass|pwd|secret|sig|auth)[^=&\s]*=)[^&#\s]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 NONE = "–"
+SPACE = "\N{NO-BREAK SPACE}"
+"""Between a number and its unit."""
 
 
 def text(value: object) -> str:
@@ -22,7 +24,7 @@ def text(value: object) -> str:
 
 def ms(value: float | None) -> str:
     """``48 ms``, ``6.9 ms``: as the summary rounds a latency, finer where it would be nothing."""
-    return NONE if value is None or math.isnan(value) else f"{short(value)} ms"
+    return NONE if value is None or math.isnan(value) else f"{short(value)}{SPACE}ms"
 
 
 def short(value: float) -> str:
@@ -36,17 +38,17 @@ def percent(share: float) -> str:
     """``0 %``, ``0.4 %``, ``31 %``; never 0 or 100 for what is not."""
     value = 100 * share
     if 0 < value < 0.05:
-        return "< 0.1 %"
+        return f"<{SPACE}0.1{SPACE}%"
     if value < 10 and value != round(value):
-        return f"{value:.1f} %"
-    return "> 99 %" if 99.5 <= value < 100 else f"{value:.0f} %"
+        return f"{value:.1f}{SPACE}%"
+    return f">{SPACE}99{SPACE}%" if 99.5 <= value < 100 else f"{value:.0f}{SPACE}%"
 
 
 def moment(seconds: float) -> str:
     """``7.4 s``, ``2:03.5``, ``1:02:03``: a place in stream time."""
     tenths = round(seconds * 10)
     if tenths < 600:
-        return f"{tenths / 10:.1f} s"
+        return f"{tenths / 10:.1f}{SPACE}s"
     if tenths < 36_000:
         return f"{tenths // 600}:{tenths % 600 / 10:04.1f}"
     whole = tenths // 10
