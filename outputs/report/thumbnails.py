@@ -11,7 +11,7 @@ import numpy as np
 
 from contracts.picture import Picture, Pixels
 
-_LONGEST = 560  # pixels: sharp in a column of a wide page
+_LONGEST = 720  # pixels: sharp in a column of a wide page
 _QUALITIES = (84, 76, 66, 54, 40)
 MOST_BYTES = 1_100_000  # of all JPEGs together; base64 makes 1.5 MB of them
 
@@ -29,19 +29,21 @@ class Thumbnail:
 
 
 def thumbnail(picture: Picture) -> Thumbnail:
-    """Shrunk, plane by plane."""
-    scale = min(1.0, _LONGEST / max(picture.width, picture.height))
-    width, height = (max(2, round(side * scale / 2) * 2) for side in (picture.width, picture.height))
+    """Shrunk by halving, which costs a fortieth of any other factor; up to three columns or rows may be cut."""
+    planes = picture.planes if picture.format == "yuv420p" else (picture.bgr(),)
+    while max(planes[0].shape[:2]) > _LONGEST and min(planes[0].shape[:2]) >= 4:
+        height, width = (side // 4 * 4 for side in planes[0].shape[:2])  # chroma's halves are whole too
+        sizes = ((height, width), (height // 2, width // 2), (height // 2, width // 2))
+        planes = tuple(_halved(plane[:down, :across]) for plane, (down, across) in zip(planes, sizes, strict=False))
+    planes = tuple(plane.copy() for plane in planes)  # nothing of the run's own pictures is held
     if picture.format != "yuv420p":
-        return Thumbnail(Picture.from_bgr(_shrunk(picture.bgr(), width, height)))
-    y, u, v = picture.planes
-    half = width // 2, height // 2
-    planes = (_shrunk(y, width, height), _shrunk(u, *half), _shrunk(v, *half))
+        return Thumbnail(Picture.from_bgr(planes[0]))
     return Thumbnail(Picture("yuv420p", planes, picture.matrix, picture.full_range, picture.tagged))
 
 
-def _shrunk(pixels: Pixels, width: int, height: int) -> Pixels:
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
+def _halved(plane: Pixels) -> Pixels:
+    size = plane.shape[1] // 2, plane.shape[0] // 2
+    return np.asarray(cv2.resize(plane, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def data_uris(pictures: Sequence[Thumbnail]) -> list[str]:
