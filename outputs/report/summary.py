@@ -155,15 +155,19 @@ def _odd(facts: Facts) -> Iterator[str]:
     if kind != "done":
         yield f"The run was {sentence}." if kind == "stopped" else f"The run was {sentence}"
     if frames["lost"]:
-        yield f"{counted(frames['lost'], 'frame')} of the source could not be read (lost)."
+        yield f"{_many(frames['lost'], 'frame')} of the source could not be read (lost)."
     if frames["dropped"]:
-        yield f"{counted(frames['dropped'], 'frame')} came while the networks were busy, and went no further (dropped)."
+        yield f"{_many(frames['dropped'], 'frame')} came while the networks were busy, and went no further (dropped)."
     if frames["reconnects"]:
-        yield f"The source went away and was opened again {counted(frames['reconnects'], 'time')}."
+        yield f"The source went away and was opened again {_many(frames['reconnects'], 'time')}."
     for name, each in data["outputs"].items():
         if each["dropped"]:
-            yield f"The output {name} was too slow for {counted(each['dropped'], 'frame')} and did not get them."
+            yield f"The output {name} was too slow for {_many(each['dropped'], 'frame')} and did not get them."
     if data["caller"]["dropped"]:
-        yield f"The program around the run was too slow for {counted(data['caller']['dropped'], 'frame')}."
+        yield f"The program around the run was too slow for {_many(data['caller']['dropped'], 'frame')}."
     for warning in facts.ending.warnings:
         yield f"Warning: {warning}"
+
+
+def _many(count: int, thing: str) -> str:
+    return counted(count, thing).replace(str(count), f"{count:,}", 1)
