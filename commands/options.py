@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 _NOT_RUN_CONFIG = {"config", "debug", "quiet", "dry_run", "json", "rounds"}
-_OPTION_BY_ENDING = {".mp4": "save", ".jsonl": "events", ".csv": "events", ".json": "stats"}
+_OPTION_BY_ENDING = {".mp4": "save", ".jsonl": "events", ".csv": "events", ".json": "stats", ".html": "report"}
 
 
 class Parser(argparse.ArgumentParser):
@@ -110,7 +110,7 @@ def _engine_options(group: argparse._ArgumentGroup) -> None:
 def _output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--save", metavar="OUT.mp4", help="annotated video; plays everywhere, survives a kill")
     group.add_argument(
-        "-o", dest="out", action="append", metavar="OUT", help="--save, --events or --stats by its ending"
+        "-o", dest="out", action="append", metavar="OUT", help="--save, --events, --stats or --report by its ending"
     )
     group.add_argument("--codec", metavar="NAME", help="h264, hevc or av1 (h264)")
     group.add_argument("--crf", type=int, metavar="N", help="quality, less is better and larger (23)")
@@ -124,6 +124,12 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
         help="a window with the annotated pictures: q, Esc or closing it ends the run in order (exit code 0), space"
         " pauses the run (of a live source only the picture), s saves what is seen as SOURCE-000012.png in the current"
         " folder; the newest picture is shown, the run never waits for the window; needs the extra 'show'",
+    )
+    group.add_argument(
+        "--report",
+        metavar="FILE.html",
+        help="page about the run, one file: figures, latency and detections over time, where a frame's time goes, the"
+        " most eventful frames, what was odd; written too when the run is interrupted or fails",
     )
     group.add_argument(
         "--pictures", metavar="DIR", help="annotated pictures, DIR/SOURCE-000012.jpg, a JPEG (quality 95) per frame"

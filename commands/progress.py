@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from commands.status import rewrite
 from contracts.frame import SourceInfo
+from contracts.text import clock
 from pipeline.figures import Progress
 
 _TERMINAL_EVERY_S = 0.2
@@ -70,16 +71,6 @@ def progress_text(progress: Progress, source: SourceInfo) -> str:
     if progress.age_ms is not None:
         words.append(f"age {progress.age_ms:.0f} ms")
     return " · ".join(words)
-
-
-def clock(seconds: float) -> str:
-    """``42 s``, ``3:05 min``, ``1:02:03 h``."""
-    whole = max(0, round(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60}:{whole % 60:02} min"
-    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02} h"
 
 
 def summary_text(statistics: dict[str, Any]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.options import Parser, add_common_options, add_run_options, run_options
@@ -84,6 +85,18 @@ def _graph(config: RunConfig) -> str:
     return " → ".join([sources, "prepare", engines, "heads", *tracking, *drawing, ", ".join(outputs) or "the summary"])
 
 
+def _written(config: RunConfig) -> tuple[Path | None, ...]:
+    return (
+        config.save,
+        config.events,
+        config.pictures,
+        config.masks,
+        config.labels,
+        config.stats,
+        config.report,
+    )
+
+
 def _run(config: RunConfig, *, quiet: bool) -> int:
     from commands.progress import ProgressLine, summary_text
     from contracts.errors import EXIT_INTERRUPTED, SourceError
@@ -102,7 +115,7 @@ def _run(config: RunConfig, *, quiet: bool) -> int:
     figures = run.statistics()
     if not quiet and figures:
         say(summary_text(figures))
-        for path in (config.save, config.events, config.pictures, config.masks, config.labels, config.stats):
+        for path in _written(config):
             if path is not None and path.exists():
                 say(f"written     {path}")
     lost = figures.get("frames", {}).get("lost", 0)

@@ -6,7 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from commands.progress import StatusLine, clock
+from commands.progress import StatusLine
+from contracts.text import clock
 
 _BAR = 24
 

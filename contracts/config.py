@@ -148,6 +148,7 @@ class RunConfig(_Frozen):
     overwrite: bool = Field(False, description="replace outputs that exist")
     events: Path | None = Field(None, description="one object per frame: .jsonl or .csv")
     stats: Path | None = Field(None, description="figures of the run, JSON")
+    report: Path | None = Field(None, description="page about the run: .html")
     show: bool = Field(False, description="window with the annotated pictures: q quits, space pauses, s saves one")
     pictures: Path | None = Field(None, description="folder for annotated pictures, a JPEG per frame")
     masks: Path | None = Field(None, description="folder for masks, a PNG per frame and head")
@@ -184,7 +185,7 @@ class RunConfig(_Frozen):
             if unknown is not None:
                 raise UsageError(f"{preset}: unknown key {unknown!r}", did_you_mean(unknown, cls.model_fields))
         config = validated(cls, {**data, **options}, "configuration", UsageError)
-        if preset is not None and preset in (config.save, config.events, config.stats):
+        if preset is not None and preset in (config.save, config.events, config.stats, config.report):
             raise UsageError(f"an output would replace the preset {preset}", "choose another name")
         return config
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -140,3 +140,32 @@ class Output(Protocol):
 
     def close(self, error: BaseException | None) -> None:
         """Finishes; ``error`` is why the run ended early, None when it did not. Raises OutputError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run went, once everything is closed.
+
+    statistics: the object of ``--stats``. warnings: what was logged as one while the run lasted, in order, each text
+    once, without secrets that its source knows. error: what ended the run, None when nothing did. stopped: why the
+    run ended before its source did, without an error ("interrupted" …); "" where it went to the end.
+    """
+
+    statistics: Mapping[str, Any]
+    warnings: tuple[str, ...] = ()
+    error: BaseException | None = None
+    stopped: str = ""
+
+
+@runtime_checkable
+class Chronicler(Output, Protocol):
+    """An output that tells of the run itself: it follows every frame to its end, and hears how the run ended."""
+
+    def finished(self, frame: Frame, latency_ns: int, age_ns: int | None, dropped: int, lost: int) -> None:
+        """All outputs have this frame: its latency, its age (live sources), and the run's drops and losses so far.
+
+        Called from the thread of whichever output was last; must be quick.
+        """
+
+    def conclude(self, ending: Ending) -> None:
+        """Called once, after every output (this one too) is closed. Raises OutputError."""

@@ -26,6 +26,16 @@ def counted(number: int, thing: str, things: str = "") -> str:
     return f"{number} {thing}" if number == 1 else f"{number} {things or thing + 's'}"
 
 
+def clock(seconds: float) -> str:
+    """``42 s``, ``3:05 min``, ``1:02:03 h``."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60}:{whole % 60:02} min"
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02} h"
+
+
 def printable(text: str) -> str:
     r"""Text that any UTF-8 stream takes: bytes of a file's name that are no UTF-8 as ``\xe9``."""
     shown = re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", text)

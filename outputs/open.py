@@ -17,10 +17,12 @@ from outputs.masks import MasksOutput
 from outputs.mp4 import Mp4Output
 from outputs.paths import check_folders, check_targets
 from outputs.pictures import PicturesOutput
+from outputs.report.output import ReportOutput
 from outputs.window import WindowOutput, check_window
 
 _VIDEOS = (".mp4",)
 _STATISTICS = (".json",)
+_REPORTS = (".html",)
 _LABELS: dict[str, type[LabelsOutput]] = {"yolo": YoloLabels, "coco": CocoLabels}
 _EVENTS: dict[str, Callable[[Path], Output]] = {".jsonl": JsonlEvents, ".csv": CsvEvents}
 
@@ -43,6 +45,9 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
         outputs.append(MasksOutput(config.masks, overwrite=config.overwrite))
     if config.labels is not None:
         outputs.append(_LABELS[config.labels_format](config.labels, overwrite=config.overwrite))
+    if config.report is not None:
+        _check_ending(config.report, _REPORTS, "report")
+        outputs.append(ReportOutput(config.report, config.palette))
     if config.show:
         outputs.append(WindowOutput(control or Control(), live=config.live))
     return outputs
@@ -56,7 +61,7 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     a missing library) and OutputError (a place that cannot be written, no display).
     """
     outputs_of(config)
-    paths = [path for path in (config.save, config.events, config.stats) if path is not None]
+    paths = [path for path in (config.save, config.events, config.stats, config.report) if path is not None]
     check_targets(paths, inputs, config.overwrite)
     folders = [path for path in (config.pictures, config.masks, config.labels) if path is not None]
     check_folders(folders, inputs)

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from contracts.protocols import Losses, Output, Source
+from contracts.protocols import Chronicler, Losses, Output, Source
 from contracts.result import Result, Span
 from outputs.draw.panel import PanelFigures
 from outputs.mp4 import Mp4Output
@@ -76,6 +76,7 @@ class Figures:
         """Frames each engine has looked at: fewer than ``inferred`` where it skips some."""
         self._names = _stage_names(outputs)
         self.writes: dict[str, int] = dict.fromkeys(self._names.values(), 0)
+        self._chroniclers = [output for output in outputs if isinstance(output, Chronicler)]
         self._source: Source | None = None
         self._caller: _Counting | None = None
         self.seconds = self.cpu_s = 0.0
@@ -129,12 +130,14 @@ class Figures:
 
     def _finished(self, result: Result, now_ns: int) -> None:
         latency = now_ns - result.timings.arrival
+        age = None if result.timings.age_ms is None else latency + int(result.timings.age_ms * 1e6)
         with self._lock:
             self.latency.add(latency)
-            if result.timings.age_ms is not None:
-                age = latency + int(result.timings.age_ms * 1e6)
+            if age is not None:
                 self.age.add(age)
                 self._last_age_ms = age / 1e6
+        for chronicler in self._chroniclers:
+            chronicler.finished(result.frame, latency, age, self.dropped, self.losses.lost)
 
     # -- looked at ---------------------------------------------------------------------------------------------------
 

@@ -14,7 +14,7 @@ from contracts.config import RunConfig
 from contracts.control import Control
 from contracts.errors import UsageError
 from contracts.picture import Picture
-from contracts.protocols import EngineFacts, Output, Source
+from contracts.protocols import Chronicler, Ending, EngineFacts, Output, Source
 from contracts.result import Result
 from outputs.draw.painter import Painter
 from outputs.open import check_paths, outputs_of
@@ -25,6 +25,7 @@ from pipeline.runner import Run
 from pipeline.session import Session, open_sessions
 from pipeline.stats import statistics, write_statistics
 from pipeline.tracking import Tracking
+from pipeline.warning_log import WarningLog
 from sources.open import open_source, places_read
 
 log = logging.getLogger(__name__)
@@ -47,6 +48,9 @@ class Stream:
         self._control = Control(self.stop)
         self._used = self._entered = self._finished = False
         self._error: BaseException | None = None
+        self._chroniclers: list[Chronicler] = []
+        self._warnings = WarningLog()
+        self._ended_early = ""
         if len(config.sources) != 1:
             raise UsageError(
                 f"one source per run, {len(config.sources)} given", "name one file or 'synthetic:' (see --help)"
@@ -62,7 +66,12 @@ class Stream:
         atexit.register(self.close)  # a program that forgets the iterator still gets finished files
         try:
             yield from run.results()
+        except KeyboardInterrupt:
+            self._ended_early = "interrupted"
+            self._finish()
+            raise
         except GeneratorExit:  # the caller left the loop; from here nobody hears an exception
+            self._ended_early = "stopped before the end of its source"
             self._finish()
             if self._error is not None and not self._entered:
                 log.error("%s", self._error)
@@ -96,12 +105,19 @@ class Stream:
         self._finished = True
         steps = Closing()
         steps.step(self._run.close)
-        steps.step(self._write_statistics)
+        self._warnings.stop()
+        data = self.statistics()
+        if self.config.stats is not None:
+            steps.step(partial(write_statistics, self.config.stats, data))
+        ending = Ending(data, self._warnings.texts(), steps.error, self._ended_early)
+        for chronicler in self._chroniclers:
+            steps.step(partial(chronicler.conclude, ending))
         self._error = steps.error
 
     def stop(self) -> None:
         """End the run in order, from any thread or signal handler: frames on their way are finished."""
         self._control.stopping.set()
+        self._ended_early = self._ended_early or "stopped before the end of its source"
         if self._run is not None:
             self._run.stop()
 
@@ -120,13 +136,17 @@ class Stream:
             return {}
         return statistics(self._run.figures, self._source, self._engines, live=self._run.live)
 
-    def _write_statistics(self) -> None:
-        if self.config.stats is not None:
-            write_statistics(self.config.stats, self.statistics())
-
     def _open(self) -> Run:
         config = self.config
         tracking = Tracking(config.track, config.track_buffer) if config.track is not None else None
+        self._warnings.start()
+        try:
+            return self._opened(config, tracking)
+        except BaseException:
+            self._warnings.stop()
+            raise
+
+    def _opened(self, config: RunConfig, tracking: Tracking | None) -> Run:
         source = open_source(config.sources[0], start=config.start, loop=config.loop)
         sessions: list[Session] = []
         opened: list[Output] = []
@@ -145,6 +165,7 @@ class Stream:
             for session in sessions:
                 steps.step(session.engine.close)
             raise
+        self._chroniclers = [output for output in outputs if isinstance(output, Chronicler)]
         self._source = source
         self._engines = tuple(session.engine.facts for session in sessions)
         figures = Figures(outputs, [_shown(session) for session in sessions], self._control.clock_ns)
