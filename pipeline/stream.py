@@ -15,6 +15,7 @@ from contracts.errors import UsageError
 from contracts.picture import Picture
 from contracts.protocols import EngineFacts, Output, Source
 from contracts.result import Result
+from engines.open import open_generator
 from outputs.draw.painter import Painter
 from outputs.open import check_paths, outputs_of
 from pipeline.closing import Closing
@@ -24,7 +25,7 @@ from pipeline.runner import Run
 from pipeline.session import Session, open_sessions
 from pipeline.stats import statistics, write_statistics
 from pipeline.tracking import Tracking
-from sources.open import open_source, places_read
+from sources.open import has_truth, open_source, places_read
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,9 @@ class Stream:
             raise UsageError(
                 f"one source per run, {len(config.sources)} given", "name one file or 'synthetic:' (see --help)"
             )
+        if config.truth and not has_truth(config.sources[0]):
+            cure = "leave --truth out; dataset:FOLDER and synthetic: have it"
+            raise UsageError(f"{config.sources[0]} has no truth to draw", cure)
         check_paths(config, [*config.sources, *_places_read(config)])
 
     def __iter__(self) -> Generator[Result]:
@@ -126,7 +130,7 @@ class Stream:
     def _open(self) -> Run:
         config = self.config
         tracking = Tracking(config.track, config.track_buffer) if config.track is not None else None
-        source = open_source(config.sources[0], start=config.start, loop=config.loop)
+        source = open_source(config.sources[0], start=config.start, loop=config.loop, maker=open_generator)
         sessions: list[Session] = []
         opened: list[Output] = []
         try:
@@ -170,7 +174,7 @@ def _shown(session: Session) -> str:
 
 def _painting(config: RunConfig, figures: Figures) -> Any:
     """Give what ``Result.drawn()`` calls; one painter, so one picture at a time."""
-    painter = Painter(config.layers, config.alpha, config.palette)
+    painter = Painter(config.layers, config.alpha, config.palette, truth=config.truth)
     lock = threading.Lock()
 
     def paint(result: Result) -> Picture:

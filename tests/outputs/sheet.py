@@ -13,12 +13,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.class_sets import CITYSCAPES, ETRI
 from contracts.config import LAYERS, Layer
 from contracts.fit import Letterbox
+from contracts.palette import palette_of
 from contracts.picture import Picture, Pixels
 from contracts.prediction import Classification, ClassMap, Detections, Mask, Part, Prediction
-from engines.heads.class_sets import CITYSCAPES, ETRI
-from engines.heads.palette import palette_of
 from sources.synthetic.drive import SyntheticDrive
 from tests.outputs.scenes import FIGURES, painter, result_of
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from contracts.errors import RoadStreamError, SourceError, UsageError
+from sources.datasets.guess import guessed_layout
 from tests.training.data.folders import (
     SIZE,
     as_pairs,
@@ -23,7 +24,6 @@ from tests.training.data.folders import (
     yolo_lines,
 )
 from training.config import SetConfig
-from training.data.guess import guessed_layout
 from training.data.open import open_set
 from training.data.view import View
 

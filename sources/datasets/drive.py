@@ -15,9 +15,9 @@ import numpy as np
 from contracts.errors import SourceError
 from contracts.picture import Pixels
 from contracts.validation import read_file
-from training.config import SetConfig
-from training.data.fileset import Boxes, Entry, FileSet, MissingSplitError, pictures_in, read_mask
-from training.data.sample import BOXES
+from sources.datasets.fileset import Boxes, Entry, FileSet, MissingSplitError, pictures_in, read_mask
+from sources.datasets.place import Where
+from sources.datasets.sample import BOXES
 
 CLASSES = {
     BOXES: ("person", "car", "bus", "truck", "two_wheeler"),
@@ -43,10 +43,10 @@ class DriveSet(FileSet):
         return {head: read_mask(path, width, height) for head, path in entry.labels.items() if head != BOXES}
 
 
-def open_set(config: SetConfig) -> DriveSet:
+def open_set(where: Where) -> DriveSet:
     """One split of a folder; raises SourceError where there are no pictures."""
-    root, folder = Path(config.path), Path(config.path) / "images" / config.split
-    entries = tuple(_entry(root, config.split, picture) for picture in pictures_in(folder))
+    root, folder = Path(where.path), Path(where.path) / "images" / where.split
+    entries = tuple(_entry(root, where.split, picture) for picture in pictures_in(folder))
     if not entries:
         raise MissingSplitError(f"no pictures in {folder}", "give the folder that holds images/")
     return DriveSet(root, entries, CLASSES)
