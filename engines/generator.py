@@ -3,7 +3,7 @@
 It needs no card. What must be known is in the file: how many numbers a picture is made of is the size of the input,
 [N, Z] or [N, Z, 1, 1]; the picture is the output, [N, 3, H, W] (red, green, blue) or [N, 1, H, W] (grey). What its
 numbers mean says the last operator: Tanh −1 … 1, Sigmoid 0 … 1, Clip its own bounds. Where that is another, the
-numbers of some pictures say it (``_RANGES``), which is a guess and is told.
+numbers of some pictures say it, which is a guess and is told.
 """
 
 from __future__ import annotations
@@ -25,9 +25,11 @@ log = logging.getLogger(__name__)
 
 Range = tuple[float, float]
 """What is black and what is white."""
-_RANGES: tuple[Range, ...] = ((0.0, 1.0), (-1.0, 1.0), (0.0, 255.0))
-_SLACK = 0.05
-"""Share of a range by which a network without a last bound may leave it."""
+_RANGES: frozenset[Range] = frozenset({(0.0, 1.0), (-1.0, 1.0), (0.0, 255.0)})
+_BEYOND = 0.5
+"""How far a network without a last bound may leave 0 … 1 or −1 … 1; above it, numbers are bytes."""
+_BELOW = -0.25
+"""Numbers below it are no accident: black is −1."""
 _MOST_LATENT, _MOST_SIDE = 1 << 16, 16_384
 _PASSED_OVER = ("Result", "Convert", "Reshape", "Transpose", "Squeeze", "Unsqueeze")
 """Operators that change no number."""
@@ -49,12 +51,12 @@ class GeneratorEngine:
         model = read_model(file)
         self._shape = _latent_shape(model, file)
         self.batch, self.latent = self._shape[0], self._shape[1]
-        bounds = _bounds_of_last(model)
         try:
             model.reshape({model.input(0): list(self._shape)})
         except FAULTS as fault:
             raise EngineError(f"{file} cannot make {self.batch} pictures: {reason_of(fault)}", _CURE) from fault
         self._colours, self.height, self.width = _picture_shape(model, file, self.batch)
+        bounds = _bounds_of_last(model)
         # In fp32: the same seed is to give the same picture, whatever arithmetic this CPU would like best.
         properties = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": False}
         self._request = compiled_on_cpu(model, properties, self.name).create_infer_request()
@@ -99,14 +101,16 @@ class GeneratorEngine:
         rounds = -(-_TRIALS // self.batch)
         made = [self._infer(random.standard_normal((self.batch, self.latent), np.float32)) for _ in range(rounds)]
         least, most = float(min(one.min() for one in made)), float(max(one.max() for one in made))
-        for black, white in _RANGES:
-            slack = _SLACK * (white - black)
-            if black - slack <= least and most <= white + slack:
-                what = f"its pictures hold numbers from {least:.2g} to {most:.2g}"
-                log.warning("%s says no range itself; %s: taken for %g … %g", file, what, black, white)
-                return black, white
-        what = f"its numbers, {least:.3g} to {most:.3g}, are no brightness"
-        raise EngineError(f"{file} is no generator of pictures: {what}", "end the network in Tanh or Sigmoid")
+        what = f"its pictures hold numbers from {least:.2g} to {most:.2g}"
+        if least >= -1 - _BEYOND and most <= 1 + _BEYOND:
+            found: Range = (-1.0, 1.0) if least < _BELOW else (0.0, 1.0)
+        elif least >= -255 * _BEYOND and most <= 255 * (1 + _BEYOND):
+            found = (0.0, 255.0)
+        else:
+            cure = "end the network in Tanh or Sigmoid"
+            raise EngineError(f"{file} is no generator of pictures: {what}, which is no brightness", cure)
+        log.warning("%s says no range itself; %s: taken for %g … %g", file, what, *found)
+        return found
 
 
 def _latent_shape(model: Any, file: Path) -> tuple[int, ...]:
@@ -136,10 +140,10 @@ def _picture_shape(model: Any, file: Path, batch: int) -> tuple[int, int, int]:
 
 def _bounds_of_last(model: Any) -> Range | None:
     """What the last operator that changes numbers says of its range; None: nothing."""
-    node = model.outputs[0].get_node() if model.outputs else None
-    while node is not None and node.get_type_name() in _PASSED_OVER and node.get_input_size():
+    node: Any = model.outputs[0].get_node()
+    while node.get_type_name() in _PASSED_OVER and node.get_input_size():
         node = node.input_value(0).get_node()
-    kind = node.get_type_name() if node is not None else ""
+    kind = str(node.get_type_name())
     if kind == "Clamp":
         facts = node.get_attributes()
         bounds = float(facts["min"]), float(facts["max"])

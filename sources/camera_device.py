@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
 
 import av
 from av.container import InputContainer
@@ -120,10 +119,9 @@ def open_device(device: Device) -> InputContainer:
     if device.format == "video4linux2":
         _check_device_file(device)
     try:
-        container = av.open(device.address, format=device.format, options=dict(device.options))
+        return av.open(device.address, format=device.format, options=dict(device.options))
     except (av.FFmpegError, OSError, ValueError) as fault:  # ValueError: a format this FFmpeg was built without
         raise _refused(device, fault) from fault
-    return cast("InputContainer", container)
 
 
 def lost_error(device: Device, fault: Exception) -> SourceError:

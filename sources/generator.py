@@ -104,7 +104,7 @@ class GeneratorSource:
         start = index - index % self._maker.batch
         if self._made[0] != start:
             self._made = start, self._batch(start)
-        pixels = self._made[1][index - start]
+        pixels: Pixels = self._made[1][index - start]
         pixels.flags.writeable = False
         return pixels
 

@@ -71,7 +71,7 @@ class Painter:
             taken += brush.paint_plate(canvas, truth) if brush is not None else []
             places = self._paint_labels(canvas, boxes, [place for place in taken if place is not None])
             if brush is not None:
-                brush.paint_labels(canvas, truth, places)
+                brush.paint_labels(canvas, truth, result.prediction, places)
         return canvas.picture()
 
     def _paint_masks(self, canvas: Canvas, prediction: Prediction) -> None:

@@ -11,10 +11,11 @@ from functools import lru_cache
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from contracts.config import Layer
 from contracts.picture import Pixels
-from contracts.prediction import ClassMap, Mask, Prediction
+from contracts.prediction import ClassMap, Detections, Mask, Prediction
 from outputs.draw.boxes import even_corners, line_width
 from outputs.draw.canvas import Canvas
 from outputs.draw.class_maps import colour_tables
@@ -28,7 +29,13 @@ PAPER: Rgb = (255, 255, 255)
 _WHITE, _BLACK = Yuv(235, 128, 128), Yuv(16, 128, 128)
 _LONGEST_NAME = 24  # letters
 _HATCH = 30  # pixels between two stripes, at 720 rows
+_CLOSEST = 22  # pixels: closer stripes are a grey area
+_SAME = 0.5  # IoU from which on a box of the same class is taken for the same thing
 _STRIPE_ALPHA, _SHADE_ALPHA, _CLASS_ALPHA = 0.75, 0.4, 0.85
+_LOOKS: tuple[tuple[str, frozenset[Layer]], ...] = (
+    ("dashed", frozenset({"boxes", "lanes"})),
+    ("hatched", frozenset({"drivable"})),
+)
 
 
 class TruthBrush:
@@ -46,7 +53,7 @@ class TruthBrush:
                 inside = _on_frame(canvas, mask)
                 if mask.role != "lane":
                     _hatch(canvas, inside)
-                _outline(canvas, _rim(inside))
+                _outline(canvas, _rim(canvas, inside))
         if "drivable" in self._layers:
             for part in truth.class_maps().values():
                 _paint_classes(canvas, part)
@@ -58,11 +65,13 @@ class TruthBrush:
                 for x1, y1, x2, y2 in even_corners(part.boxes, canvas).tolist():
                     _broken_box(canvas, (x1, y1, x2, y2), line_width(canvas))
 
-    def paint_labels(self, canvas: Canvas, truth: Prediction, places: Places) -> None:
-        """A small white label at each box where there is room."""
+    def paint_labels(self, canvas: Canvas, truth: Prediction, prediction: Prediction, places: Places) -> None:
+        """A small white label at each box that no network has seen, or called otherwise, where there is room."""
         size = truth_size(canvas)
         for part in truth.detections().values():
-            for index, (x1, y1, x2, y2) in enumerate(even_corners(part.boxes, canvas).tolist()):
+            corners = even_corners(part.boxes, canvas).tolist()
+            for index in np.flatnonzero(~_seen(part, prediction)).tolist():
+                x1, y1, x2, y2 = corners[index]
                 text = f"truth {printable(part.name(index), _LONGEST_NAME)}"
                 plate = self._plates.get((text, PAPER, size, canvas.matrix))
                 spot = places.find((x1, y1, x2, y2), plate.width, plate.height)
@@ -75,10 +84,11 @@ class TruthBrush:
         Yields where something stands.
         """
         lines = [f"truth {printable(part.name(0), _LONGEST_NAME)}" for part in truth.classifications().values()]
-        areas = {"lanes" if mask.role == "lane" else "drivable" for mask in truth.masks().values()}
-        areas |= {"drivable"} if truth.class_maps() else set()
-        if areas & self._layers:
-            lines.append("truth: hatched" if "drivable" in areas & self._layers else "truth: outlined")
+        drawn: set[Layer] = {"lanes" if mask.role == "lane" else "drivable" for mask in truth.masks().values()}
+        drawn |= {"drivable"} if truth.class_maps() else set()
+        drawn |= {"boxes"} if truth.detections() else set()
+        looks = [look for look, layers in _LOOKS if drawn & self._layers & layers]
+        lines += [f"truth: {', '.join(looks)}"] if looks else []
         size = truth_size(canvas)
         bottom = canvas.height - size // 2 * 2
         for line in reversed(lines):
@@ -89,6 +99,24 @@ class TruthBrush:
                 return
             plate.put(canvas, left, bottom)
             yield left, bottom, left + plate.width, bottom + plate.height
+
+
+def _seen(truth: Detections, prediction: Prediction) -> NDArray[np.bool_]:
+    """Bool (N,): whether some network has a box of the same class there."""
+    seen = np.zeros(len(truth), np.bool_)
+    for found in prediction.detections().values():
+        same = np.array([[truth.name(i) == found.name(j) for j in range(len(found))] for i in range(len(truth))], bool)
+        if same.size:
+            seen |= (same & (_overlaps(truth.boxes, found.boxes) >= _SAME)).any(axis=1)
+    return seen
+
+
+def _overlaps(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """IoU of each with each: (N, 4) and (M, 4) → (N, M)."""
+    first, last = np.maximum(some[:, None, :2], others[:, :2]), np.minimum(some[:, None, 2:], others[:, 2:])
+    both = np.prod(np.maximum(last - first, 0), axis=2)
+    either = np.prod(some[:, None, 2:] - some[:, None, :2], axis=2) + np.prod(others[:, 2:] - others[:, :2], axis=1)
+    return np.asarray(both / np.maximum(either - both, 1e-6), np.float32)
 
 
 def truth_size(canvas: Canvas) -> int:
@@ -103,9 +131,10 @@ def _on_frame(canvas: Canvas, mask: Mask) -> Pixels:
     return np.asarray(cv2.threshold(grown, 127, 255, cv2.THRESH_BINARY)[1], np.uint8)
 
 
-def _rim(inside: Pixels) -> Pixels:
-    """The outermost pixels of an area, two wide; where the frame ends, the area does not."""
-    core = cv2.erode(inside, np.ones((5, 5), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255)
+def _rim(canvas: Canvas, inside: Pixels) -> Pixels:
+    """The outermost pixels of an area, one wide in small frames, else two; where the frame ends, the area does not."""
+    reach = 3 if canvas.scale < 0.75 else 5
+    core = cv2.erode(inside, np.ones((reach, reach), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=255)
     return np.asarray(cv2.subtract(inside, core), np.uint8)
 
 
@@ -138,7 +167,8 @@ def _paint_classes(canvas: Canvas, part: ClassMap) -> None:
     border = np.zeros_like(ids)
     border[:, 1:] |= ids[:, 1:] != ids[:, :-1]
     border[1:] |= ids[1:] != ids[:-1]
-    _outline(canvas, cv2.dilate(border * np.uint8(255), np.ones((2, 2), np.uint8)))
+    wide = cv2.dilate(border * np.uint8(255), np.ones((2, 2), np.uint8))
+    _outline(canvas, np.asarray(wide, np.uint8))
 
 
 def _broken_box(canvas: Canvas, corners: Rectangle, line: int) -> None:
@@ -193,7 +223,7 @@ def _blend(plane: Pixels, colours: Pixels | cv2.typing.MatLike, stencil: Pixels,
 
 def _hatch_step(canvas: Canvas) -> int:
     """Pixels from a stripe to the next."""
-    return max(8, round(_HATCH * canvas.scale / 2) * 2)
+    return max(_CLOSEST, round(_HATCH * canvas.scale))
 
 
 @lru_cache(maxsize=4)
