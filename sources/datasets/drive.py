@@ -7,6 +7,8 @@ that does not count. A head whose file is not there is not labelled.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,14 +63,21 @@ def _entry(root: Path, split: str, picture: Path) -> Entry:
 
 
 def _boxes(path: Path, width: int, height: int) -> Boxes:
-    """Raises SourceError."""
-    try:
-        lines = [line.split() for line in read_file(path, "boxes", SourceError).splitlines() if line.strip()]
-        rows = np.array(lines, np.float64) if lines else np.zeros((0, 6))
-        if rows.shape[1] != 6 or not np.isfinite(rows).all() or (rows[:, 0] % 1).any():
-            raise ValueError
-    except ValueError as fault:
-        raise SourceError(f"{path}: not a class and five numbers a line", "write: class cx cy w h score") from fault
+    """Raises SourceError that names the line."""
+    lines = enumerate(read_file(path, "boxes", SourceError).splitlines(), 1)
+    numbers = [_numbers(line.split(), f"{path}:{number}") for number, line in lines if line.strip()]
+    rows = np.array(numbers, np.float64).reshape(-1, 6)
     centre, half = rows[:, 1:3], rows[:, 3:5] / 2
     corners = np.concatenate([centre - half, centre + half], axis=1) * np.array([width, height, width, height])
     return Boxes(corners, rows[:, 0].astype(np.int64), rows[:, 5] >= SURE)
+
+
+def _numbers(words: Sequence[str], where: str) -> list[float]:
+    """Raises SourceError that says ``where``."""
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 6 or not all(map(math.isfinite, numbers)) or not numbers[0].is_integer():
+        raise SourceError(f"{where}: not a class and five numbers", "write: class cx cy w h score")
+    return numbers

@@ -10,10 +10,9 @@ import pytest
 
 from contracts.errors import RoadStreamError, SourceError, UsageError
 from sources.datasets.guess import guessed_layout
-from tests.training.data.folders import (
+from tests.support.labelled import (
     SIZE,
     as_pairs,
-    opened,
     picture,
     put,
     put_coco,
@@ -23,6 +22,7 @@ from tests.training.data.folders import (
     put_yolo,
     yolo_lines,
 )
+from tests.training.data.folders import opened
 from training.config import SetConfig
 from training.data.open import open_set
 from training.data.view import View
