@@ -161,7 +161,7 @@ def _paint_classes(canvas: Canvas, part: ClassMap) -> None:
     white, black = _stripes(ids.shape, step)
     stripes = cv2.bitwise_and(cv2.LUT(ids, tables.painted), cv2.bitwise_or(white, black))
     _blend(canvas.y, cv2.LUT(ids, tables.y), np.asarray(stripes, np.uint8), _CLASS_ALPHA)
-    few, half = ids[::2, ::2], _halved(canvas, stripes)
+    few, half = ids[::2, ::2], _halved(np.asarray(stripes, np.uint8))
     for plane, table in ((canvas.u, tables.u), (canvas.v, tables.v)):
         _blend(plane, cv2.LUT(few, table), half, _CLASS_ALPHA)
     border = np.zeros_like(ids)
@@ -203,16 +203,25 @@ def _fill(canvas: Canvas, corners: Rectangle, colour: Yuv) -> None:
 
 def _ink(canvas: Canvas, stencil: Pixels | cv2.typing.MatLike, colour: Yuv, alpha: float) -> None:
     """Blends a colour in where the stencil (255, at the frame's size) is set."""
-    full = np.asarray(stencil, np.uint8)
-    half = _halved(canvas, full)
-    for plane, mask, value in ((canvas.y, full, colour.y), (canvas.u, half, colour.u), (canvas.v, half, colour.v)):
-        _blend(plane, np.full_like(mask, value), mask, alpha)
+    left, top, width, height = cv2.boundingRect(stencil)
+    left, top, right, bottom = left // 2 * 2, top // 2 * 2, left + width, top + height
+    full = np.asarray(stencil, np.uint8)[top:bottom, left:right]
+    if not full.size:
+        return
+    half = _halved(full)
+    for plane, mask, value, x, y in (
+        (canvas.y, full, colour.y, left, top),
+        (canvas.u, half, colour.u, left // 2, top // 2),
+        (canvas.v, half, colour.v, left // 2, top // 2),
+    ):
+        region = plane[y : y + mask.shape[0], x : x + mask.shape[1]]
+        cv2.copyTo(cv2.convertScaleAbs(region, alpha=1 - alpha, beta=alpha * value), mask, region)
 
 
-def _halved(canvas: Canvas, stencil: Pixels | cv2.typing.MatLike) -> Pixels:
-    """The stencil of the chroma planes: set where at least half of the four pixels are."""
-    height, width = -(-canvas.frame_height // 2), -(-canvas.frame_width // 2)
-    small = cv2.resize(stencil, (width, height), interpolation=cv2.INTER_AREA)
+def _halved(stencil: Pixels) -> Pixels:
+    """The stencil of the chroma planes, whose pixels are four of luma: set where about half of these are."""
+    height, width = stencil.shape
+    small = cv2.resize(stencil, (-(-width // 2), -(-height // 2)), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.threshold(small, 126, 255, cv2.THRESH_BINARY)[1], np.uint8)
 
 

@@ -83,7 +83,7 @@ def test_it_is_told_from_a_prediction_by_someone_who_sees_no_colours() -> None:
 
 
 def on_frame(mask: Mask) -> NDArray[np.bool_]:
-    return mask.on_frame() == 1
+    return np.asarray(mask.on_frame() == 1)
 
 
 @pytest.mark.parametrize("size", [(640, 360), (1280, 720)])

@@ -7,7 +7,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 
@@ -16,6 +15,7 @@ from contracts.frame import Frame
 from contracts.prediction import Classification, ClassMap, Detections, Mask
 from roadstream import stream
 from sources.open import has_truth, open_source, places_read
+from sources.picturefiles import read_picture
 from tests.support.labelled import (
     SIZE,
     Corners,
@@ -243,12 +243,13 @@ def test_no_output_may_be_what_is_read(tmp_path: Path) -> None:
     network = mask_network(tmp_path / "network.onnx")
     labels = root / "annotations" / "instances_train.json"
     assert {root, root / "train", root / "train" / "a_1.png", labels} <= set(places_read(uri))
-    for outputs in (
+    places: list[dict[str, Any]] = [
         {"stats": labels},
         {"pictures": root / "train"},
         {"labels": root},
         {"masks": root / "annotations"},
-    ):
+    ]
+    for outputs in places:
         before = labels.read_bytes()
         with pytest.raises(UsageError, match="input"):
             stream(uri, engines=[network], overwrite=True, **outputs)
@@ -270,7 +271,7 @@ def test_a_run_with_truth_draws_it_and_leaves_the_events_as_they_are(tmp_path: P
     for truth in (False, True):
         events, pictures = tmp_path / f"{truth}.jsonl", tmp_path / str(truth)
         list(stream(uri, engines=[network], truth=truth, events=events, pictures=pictures, layers="boxes,drivable"))
-        made[truth] = events.read_text(), cv2.imread(str(pictures / "set-000000.jpg"))
+        made[truth] = events.read_text(), read_picture(pictures / "set-000000.jpg")
     assert made[True][0] == made[False][0]
     different = np.abs(made[True][1].astype(int) - made[False][1].astype(int)).max(axis=2) > 60
     assert different[8:40, 4:20].any(), "the box"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -42,7 +43,7 @@ def generator(
     if flat:
         constants["shape"] = np.array([0, LATENT, 1, 1], np.int64)
         nodes.append(helper.make_node("Reshape", ["z", "shape"], ["latent"]))
-    up = {"strides": [2, 2], "pads": [1, 1, 1, 1]}
+    up: dict[str, Any] = {"strides": [2, 2], "pads": [1, 1, 1, 1]}
     nodes += [
         helper.make_node("ConvTranspose", ["latent" if flat else "z", "first"], ["a"]),
         helper.make_node("BatchNormalization", ["a", "scale", "shift", "mean", "variance"], ["b"]),
