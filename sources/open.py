@@ -65,8 +65,8 @@ def open_source(uri: str, *, start: float = 0.0, loop: bool = False, maker: Open
         meant = nearest(match[1].lower(), _KINDS) if match else None
         names = ", ".join(f"{name}:" for name in sorted(_KINDS))
         known = f"this version reads video files, pictures, - (standard input), 0 (a camera), {names}"
-        what = f"{match[1].lower()}:" if match else repr(uri)
-        raise UsageError(f"cannot read sources of the kind {what}", f"did you mean '{meant}:'?" if meant else known)
+        what = f"{match[1].lower()}:" if match else uri
+        raise UsageError(f"cannot read sources of the kind {what!r}", f"did you mean '{meant}:'?" if meant else known)
     return _pictures(asked) or _video_file(asked)
 
 

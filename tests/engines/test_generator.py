@@ -28,7 +28,7 @@ def expected(file: Path, given: NDArray[np.float32], black: float, white: float)
         shape = (
             (1, LATENT) if len(reference.proto_.graph.input[0].type.tensor_type.shape.dim) == 2 else (1, LATENT, 1, 1)
         )
-        values = np.asarray(list(reference.run(None, {"z": latent.reshape(shape)}))[0])
+        values = np.asarray(next(iter(reference.run(None, {"z": latent.reshape(shape)}))))
         red_green_blue = values[0] if values.shape[1] == 3 else np.stack([values[0, 0]] * 3)
         picture = np.zeros((values.shape[2], values.shape[3], 3), np.uint8)
         for channel in range(3):
