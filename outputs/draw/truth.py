@@ -83,7 +83,7 @@ class TruthBrush:
 
         Yields where something stands.
         """
-        lines = [f"truth {printable(part.name(0), _LONGEST_NAME)}" for part in truth.classifications().values()]
+        lines = [f"truth: {printable(part.name(0), _LONGEST_NAME)}" for part in truth.classifications().values()]
         drawn: set[Layer] = {"lanes" if mask.role == "lane" else "drivable" for mask in truth.masks().values()}
         drawn |= {"drivable"} if truth.class_maps() else set()
         drawn |= {"boxes"} if truth.detections() else set()

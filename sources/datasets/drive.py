@@ -50,7 +50,9 @@ def open_set(where: Where) -> DriveSet:
     root, folder = Path(where.path), Path(where.path) / "images" / where.split
     entries = tuple(_entry(root, where.split, picture) for picture in pictures_in(folder))
     if not entries:
-        raise MissingSplitError(f"no pictures in {folder}", "give the folder that holds images/")
+        there = sorted(path.name for path in folder.parent.iterdir() if path.is_dir()) if folder.parent.is_dir() else []
+        cure = f"there are: {', '.join(there)}" if there else "give the folder that holds images/"
+        raise MissingSplitError(f"no pictures in {folder}", cure)
     return DriveSet(root, entries, CLASSES)
 
 
