@@ -100,6 +100,7 @@ def device_of(address: CameraAddress, platform: str = sys.platform) -> Device:
     if address.fps is not None:
         options["framerate"] = str(address.fps)
     if platform == "darwin":
+        options.setdefault("framerate", "30")  # FFmpeg's own choice is 29.97, which these cameras refuse
         if address.format is not None:
             options["pixel_format"] = address.format
         return Device("avfoundation", f"{address.device}:none", f"camera {address.device}", options)

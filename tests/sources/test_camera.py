@@ -259,6 +259,10 @@ def test_what_ffmpeg_is_asked_for(platform: str, expected: Device) -> None:
     assert device_of(CameraAddress.parse("camera:1?size=640x480&fps=30&format=mjpeg"), platform) == expected
 
 
+def test_what_macos_is_asked_for_at_least() -> None:
+    assert device_of(CameraAddress.parse("0"), "darwin").options == {"framerate": "30"}
+
+
 def test_what_windows_is_asked_for() -> None:
     found = device_of(CameraAddress.parse("camera:Integrated Camera?format=mjpeg"), "win32")
     assert (found.format, found.address, found.options) == ("dshow", "video=Integrated Camera", {"vcodec": "mjpeg"})
