@@ -52,7 +52,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="SOURCE",
         help="a video file; pictures: a file, a folder or 'shots/*.jpg', ?fps=5 behind it sets their rate; "
-        "- (standard input); synthetic:[LOOK][?seed=1&seconds=20]",
+        "- (standard input); a camera: 0, or camera:/dev/video2?size=1280x720&fps=30&format=mjpeg; labelled pictures: "
+        "dataset:DIR[?layout=yolo&split=val]; pictures of a network: generator:NET.onnx[?count=16&seed=1]; "
+        "synthetic:[LOOK][?seed=1&seconds=20]",
     )
     _source_options(parser.add_argument_group("source"))
     _engine_options(parser.add_argument_group("networks"))
@@ -156,6 +158,11 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
 
 def _drawing_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--layers", metavar="A,B", help="what is drawn: boxes,labels,drivable,lanes,panel (all)")
+    group.add_argument(
+        "--truth",
+        action="store_true",
+        help="draw the source's own labels, too (dataset:, synthetic:): dashed lines, hatched areas, white labels",
+    )
     group.add_argument("--alpha", type=float, metavar="S", help="strength of filled areas, 0 to 1 (0.45)")
     group.add_argument("--palette", metavar="NAME", help="okabe-ito (safe for colour-blind people) or bright")
 

@@ -158,6 +158,7 @@ class RunConfig(_Frozen):
     layers: Annotated[tuple[Layer, ...], BeforeValidator(_parts, json_schema_input_type=list[Layer] | str)] = Field(
         LAYERS, description="what is drawn"
     )
+    truth: bool = Field(False, description="draw the source's own labels beside what the networks saw")
     alpha: Share = Field(0.45, description="strength of filled areas")
     palette: Literal["okabe-ito", "bright"] = Field("okabe-ito", description="colours")
 
