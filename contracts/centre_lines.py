@@ -52,17 +52,17 @@ class CentreLine:
 
 def length_of(points: Line) -> float:
     """Length of a line along its points."""
-    return float(np.hypot(*np.diff(points, axis=0).T).sum())
+    return float(cv2.arcLength(points.astype(np.float32), False))
 
 
-def centre_lines(mask: _Pixels) -> list[CentreLine]:
+def centre_lines(mask: _Pixels, shortest: float = 0.0) -> list[CentreLine]:
     """The centre lines of a mask, uint8 (h, w) of 0 and 1; none where nothing is set, or noise. At a fork they meet.
 
-    Something without a longer side is a line of two or three points across it. In pixels of the mask, whatever size
-    it was thinned at.
+    Something without a longer side is a line of three points across it. In pixels of the mask, whatever size it was
+    thinned at. shortest: most stretches below so many pixels may be left out, for who does not want them.
     """
-    padded = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    radii = cv2.distanceTransform(padded, cv2.DIST_L2, 5)
+    padded = np.pad(mask, 1)
+    radii = _radii(padded)
     widest = float(radii.max())
     if widest > 2 * _WIDEST:
         height, width = mask.shape
@@ -70,9 +70,15 @@ def centre_lines(mask: _Pixels) -> list[CentreLine]:
         shrunk = cv2.resize(mask * np.uint8(255), size, interpolation=cv2.INTER_AREA)
         scale = np.array([width / size[0], height / size[1]])
         # What is thin beside something wide must not vanish, so a quarter of a pixel is one.
-        found = _lines(cv2.copyMakeBorder(np.asarray(shrunk > 63, np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0))
+        small = np.pad(np.asarray(shrunk > 63, np.uint8), 1)
+        found = _lines(small, _radii(small), 0.0)
         return [CentreLine(line.points * scale, line.width * float(scale.mean())) for line in found]
-    return _lines(padded, radii)
+    return _lines(padded, radii, shortest)
+
+
+def _radii(padded: _Pixels) -> NDArray[np.float32]:
+    """How far every set pixel is from the nearest one that is not."""
+    return np.asarray(cv2.distanceTransform(padded, cv2.DIST_L2, 5), np.float32)
 
 
 def thinned(padded: _Pixels) -> _Pixels:
@@ -107,7 +113,9 @@ def _removable() -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     for code in range(256):
         p2, p3, p4, p5, p6, p7, p8, p9 = (bool(code >> bit & 1) for bit in range(8))
         parts = (not p2 and (p3 or p4)) + (not p4 and (p5 or p6)) + (not p6 and (p7 or p8)) + (not p8 and (p9 or p2))
-        pairs = min((p9 or p2) + (p3 or p4) + (p5 or p6) + (p7 or p8), (p2 or p3) + (p4 or p5) + (p6 or p7) + (p8 or p9))
+        pairs = min(
+            (p9 or p2) + (p3 or p4) + (p5 or p6) + (p7 or p8), (p2 or p3) + (p4 or p5) + (p6 or p7) + (p8 or p9)
+        )
         if parts == 1 and 2 <= pairs <= 3:
             first[code] = not ((p2 or p3 or not p5) and p4)
             second[code] = not ((p6 or p7 or not p9) and p8)
@@ -135,7 +143,8 @@ class _Graph:
     def __init__(self, skeleton: _Pixels, radii: NDArray[np.float32]) -> None:
         neighbours = cv2.filter2D(skeleton, cv2.CV_8U, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT)
         crowded = np.asarray((neighbours > 3) & (skeleton > 0), np.uint8)  # itself and three others
-        forks, labels = cv2.connectedComponents(crowded, connectivity=8)
+        forks, found = cv2.connectedComponents(crowded, connectivity=8)
+        labels = np.asarray(found, np.int32)
         rows, columns = crowded.nonzero()
         owners = labels[rows, columns]
         sizes = np.maximum(np.bincount(owners, minlength=forks), 1)
@@ -199,12 +208,13 @@ def _pieces(pixels: _Pixels, forks: NDArray[np.int32], centres: Line) -> Iterato
     for contour, (_, _, _, parent) in zip(contours, () if hierarchy is None else hierarchy[0], strict=True):
         if parent >= 0:  # the inside of a ring
             continue
-        walk: NDArray[np.int32] = contour[:, 0]
-        turns = np.flatnonzero((np.roll(walk, 1, axis=0) == np.roll(walk, -1, axis=0)).all(axis=1))
+        walk = np.asarray(contour[:, 0], np.int32)
+        around = np.concatenate([walk[-1:], walk, walk[:1]])
+        turns = np.flatnonzero((around[2:] == around[:-2]).all(axis=1))
         if not len(turns):
             yield _Branch(np.concatenate([walk, walk[:1]]).astype(np.float64), (-1, -1))
             continue
-        path = np.roll(walk, -turns[0], axis=0)[: len(walk) // 2 + 1]
+        path = np.concatenate([walk[turns[0] :], walk[: turns[0]]])[: len(walk) // 2 + 1]
         ends = [_near(forks, path[0]), _near(forks, path[-1])]
         if len(path) == 1 and len(ends[0]) > 1:
             ends = [ends[0][:1], ends[0][1:]]
@@ -222,13 +232,11 @@ def _near(forks: NDArray[np.int32], pixel: NDArray[np.int32]) -> list[int]:
     return sorted(set(forks[y - 1 : y + 2, x - 1 : x + 2].reshape(-1).tolist()) - {0})
 
 
-def _lines(padded: _Pixels, radii: NDArray[np.float32] | None = None) -> list[CentreLine]:
+def _lines(padded: _Pixels, radii: NDArray[np.float32], shortest: float) -> list[CentreLine]:
     """Of a mask with a border of one pixel; points without it."""
-    if radii is None:
-        radii = cv2.distanceTransform(padded, cv2.DIST_L2, 5)
     graph = _Graph(thinned(padded), radii)
     graph.prune()
-    return [_finished(branch, padded, radii) for branch in graph.branches.values()]
+    return [_finished(branch, padded, radii) for branch in graph.branches.values() if branch.length >= shortest / 2]
 
 
 def _finished(branch: _Branch, padded: _Pixels, radii: NDArray[np.float32]) -> CentreLine:
@@ -251,13 +259,14 @@ def _centred(points: Line, radii: NDArray[np.float32]) -> Line:
     if len(points) < 3:
         return points
     columns, rows = points.round().astype(int).T
-    along = np.gradient(_smoothed(points), axis=0)
+    places = np.arange(len(points))
+    along = points[np.minimum(places + _REACH, len(points) - 1)] - points[np.maximum(places - _REACH, 0)]
     across = np.abs(along[:, 0]) < np.abs(along[:, 1])  # whether the line is crossed along x
     before = radii[rows - ~across, columns - across]
     after = radii[rows + ~across, columns + across]
     bend = before - 2 * radii[rows, columns] + after
     shift = np.where(bend < -0.1, (before - after) / (2 * np.minimum(bend, -0.1)), 0).clip(-0.5, 0.5)
-    return points + np.stack([shift * across, shift * ~across], axis=1)
+    return np.asarray(points + np.stack([shift * across, shift * ~across], axis=1))
 
 
 def _smoothed(points: Line) -> Line:
@@ -294,10 +303,12 @@ def _across(point: Line, padded: _Pixels, radius: float) -> Line:
 
 def _reach(point: Line, way: Line, padded: _Pixels, radius: float) -> float:
     """How far the mask goes on from a point in a direction, to a quarter of a pixel; four radii at most."""
-    steps = np.arange(1, 8 * radius + 4) / 2
-    columns, rows = (point + steps[:, None] * way).round().astype(int).T
     height, width = padded.shape
-    inside = (columns >= 0) & (rows >= 0) & (columns < width) & (rows < height)
-    there = inside & (padded[rows.clip(0, height - 1), columns.clip(0, width - 1)] > 0)
-    beyond = int(there.argmin()) if not there.all() else len(there)
-    return float(steps[beyond - 1] + 0.25) if beyond else 0.25
+    (x, y), (step_x, step_y) = (point + 0.5).tolist(), (way / 2).tolist()
+    steps = 0
+    while steps < 8 * radius + 4:
+        x, y = x + step_x, y + step_y
+        if not (0 <= x < width and 0 <= y < height and padded[int(y), int(x)]):
+            break
+        steps += 1
+    return steps / 2 + 0.25

@@ -68,7 +68,7 @@ def lane_lines(mask: Mask) -> tuple[Polyline, ...]:
     meet the frame's bottom, prolonged straight if they end above it (lines that lie across: by their middle).
     """
     grid = _grid(mask)
-    pieces = [piece for piece in centre_lines(grid) if piece.length >= max(_PIECE, _SLENDER / 2 * piece.width)]
+    pieces = [piece for piece in centre_lines(grid, _PIECE) if piece.length >= max(_PIECE, _SLENDER / 2 * piece.width)]
     pieces.sort(key=lambda piece: -piece.length)
     lines = [line for line, width in _joined(pieces[:_MOST]) if length_of(line) >= max(_SHORTEST, _SLENDER * width)]
     fit = mask.fit
