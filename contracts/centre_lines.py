@@ -251,7 +251,7 @@ def _finished(branch: _Branch, padded: _Pixels, radii: NDArray[np.float32]) -> C
             points = _to_the_tip(points[::-1], padded, float(half[0]))[::-1]
         if branch.forks[1] == 0:
             points = _to_the_tip(points, padded, float(half[-1]))
-    return CentreLine(points - 0.5, max(2 * float(half.mean()) - 1, 1.0))  # less the border, plus half a pixel
+    return CentreLine(points - 0.5, max(2 * float(half.mean()) - 0.5, 1.0))  # less the border, plus half a pixel
 
 
 def _centred(points: Line, radii: NDArray[np.float32]) -> Line:
