@@ -25,12 +25,12 @@ _SLENDER = 2.0  # least length of a line, in its widths
 _SHORTEST = 14.0  # least length of a line that is put together
 _MOST = 64  # pieces that are looked at, the longest ones: a road has no more
 _OUTLOOK = 10.0  # pixels at a line's end that say where it is heading
-_GAP = 48.0  # longest gap that is closed, and
-_GAP_PER_LENGTH = 2.5  # longest one for the length of what goes on behind it
+_GAP = 64.0  # longest gap that is closed, and
+_GAP_PER_LONGER, _GAP_PER_SHORTER = 2.5, 6.0  # longest one for the lengths of both pieces: far dashes look short
 _TURN = np.cos(np.radians(18.0))  # least cosine of the bend between two pieces
 _TOUCHING = 3.0  # pixels between pieces that meet at a fork; there
 _FORK_TURN = np.cos(np.radians(35.0))  # they may bend more: thinning bends them
-_ASIDE, _ASIDE_PER_GAP = 1.5, 0.12  # pixels that a piece may lie beside where the other is heading
+_ASIDE, _ASIDE_PER_GAP = 1.5, (0.07, 0.2)  # pixels a piece may lie beside where the longer, the shorter is heading
 _TOLERANCE = 0.6  # pixels a simplified line may be off
 _POINTS = 20  # most points of a line
 
@@ -141,9 +141,11 @@ def _partners(pieces: Sequence[CentreLine]) -> dict[int, int]:
     aside = np.abs(between[..., 0] * ends.ways[:, None, 1] - between[..., 1] * ends.ways[:, None, 0])
     straight = -(ends.ways @ ends.ways.T)
     lengths = np.repeat([piece.length for piece in pieces], 2)
+    longer, shorter = np.maximum(lengths[:, None], lengths), np.minimum(lengths[:, None], lengths)
     touching = (gap <= _TOUCHING) & (straight >= _FORK_TURN)
-    near = (gap <= _GAP) & (gap <= _GAP_PER_LENGTH * np.minimum(lengths[:, None], lengths[None]))
-    on_the_way = (ahead > 0) & (aside <= _ASIDE + _ASIDE_PER_GAP * gap)
+    near = (gap <= _GAP) & (gap <= _GAP_PER_LONGER * longer) & (gap <= _GAP_PER_SHORTER * shorter)
+    exactness = np.where(lengths[:, None] >= lengths, *_ASIDE_PER_GAP)
+    on_the_way = (ahead > 0) & (aside <= _ASIDE + exactness * gap)
     possible = touching | (near & (straight >= _TURN) & on_the_way & on_the_way.T)
     numbers = np.arange(len(gap))
     possible &= numbers[:, None] // 2 < numbers[None] // 2

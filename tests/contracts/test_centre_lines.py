@@ -51,7 +51,7 @@ def test_a_straight_line_has_its_length_and_width_at_any_angle(degrees: int, wid
     rows, columns = mask.nonzero()
     middle = (np.stack([columns, rows], axis=1) + 0.5 - start) @ [-way[1], way[0]]
     aside = (line.points - start) @ [-way[1], way[0]]
-    assert aside.mean() == pytest.approx(middle.mean(), abs=0.15)
+    assert aside.mean() == pytest.approx(middle.mean(), abs=0.25)
     assert np.abs(aside[20:-20] - middle.mean()).max() < 0.5
 
 
