@@ -108,12 +108,16 @@ def test_the_table_says_what_the_lines_say(tmp_path: Path) -> None:
 def test_another_reader_sees_the_same(tmp_path: Path) -> None:
     """DuckDB has a reader of its own."""
     lines, table = both(tmp_path, results(60))
-    found = duckdb.sql(f'select * from \'{table}\' order by "index", "row"')
-    rows = [dict(zip(found.columns, row, strict=True)) for row in found.fetchall()]
-    assert as_lines(rows) == lines
-    share = duckdb.sql(f"""
+    found = duckdb.connect().execute(f'select * from \'{table}\' order by "index", "row"')
+    names = [column[0] for column in found.description or ()]
+    assert as_lines([dict(zip(names, row, strict=True)) for row in found.fetchall()]) == lines
+    (share,) = (
+        duckdb.connect()
+        .execute(f"""
         select count(*) filter ("class" = 'car') / count(*) from
-        (select "index", max("class") as "class" from '{table}' group by "index")""").fetchall()[0][0]
+        (select "index", max("class") as "class" from '{table}' group by "index")""")
+        .fetchall()[0]
+    )
     assert share == sum(any(one["class"] == "car" for one in line["detections"]) for line in lines) / 60
 
 
