@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 _NOT_RUN_CONFIG = {"config", "debug", "quiet", "dry_run", "json", "rounds"}
-_OPTION_BY_ENDING = {".mp4": "save", ".jsonl": "events", ".csv": "events", ".json": "stats", ".html": "report"}
+_OPTION_BY_ENDING = {
+    ".mp4": "save",
+    ".jsonl": "events",
+    ".csv": "events",
+    ".parquet": "events",
+    ".json": "stats",
+    ".html": "report",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -118,7 +125,12 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--crf", type=int, metavar="N", help="quality, less is better and larger (23)")
     group.add_argument("--preset", metavar="NAME", help="encoder's speed against size (veryfast)")
     group.add_argument("--no-audio", action="store_false", dest="audio", help="leave the source's sound out")
-    group.add_argument("--events", metavar="FILE", help="one object per frame: .jsonl or .csv")
+    group.add_argument(
+        "--events",
+        metavar="FILE",
+        help="what was seen: .jsonl (an object per frame, with lane lines), .csv (a row per box) or .parquet (both, as"
+        " a table; needs the extra 'parquet')",
+    )
     group.add_argument("--stats", metavar="FILE.json", help="figures of the run")
     group.add_argument(
         "--show",
@@ -152,6 +164,13 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
         "--labels-format",
         metavar="NAME",
         help="yolo (DIR/labels/*.txt, data.yaml) or coco (DIR/annotations/instances.json) (yolo)",
+    )
+    group.add_argument(
+        "--findings",
+        metavar="DIR",
+        help="for inspection: DIR/findings.csv (a row per box: where, when, area and length in pixels), DIR/crops (a"
+        " picture of each, with --track of each thing's surest), DIR/summary.json (shares of frames, areas, lengths)."
+        " Goes on behind what is there, so several sources can share a folder",
     )
     group.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
 

@@ -116,10 +116,10 @@ def check_folders(folders: Sequence[Path], inputs: Sequence[str]) -> None:
     """
     sources = _Files(_local_files(inputs))
     for position, folder in enumerate(folders):
-        places = (folder, folder / "images")  # labels put pictures there
+        places = _places(folder)
         if any(sources.find(place) for place in places):
             raise UsageError(f"the output {folder} is an input", "choose another folder")
-        earlier = [place for other in folders[:position] for place in (other, other / "images")]
+        earlier = [place for other in folders[:position] for place in _places(other)]
         if any(_same(place, other) for place in places for other in earlier):
             raise UsageError(f"two outputs would write into {folder}", "give each its own folder")
         if os.path.lexists(folder) and not folder.is_dir():
@@ -128,6 +128,11 @@ def check_folders(folders: Sequence[Path], inputs: Sequence[str]) -> None:
             _probe(folder / "probe" if folder.is_dir() else folder)
         except OSError as fault:
             raise _cannot_write(folder, fault) from fault
+
+
+def _places(folder: Path) -> tuple[Path, ...]:
+    """A folder of an output and those in it where labels and findings put pictures."""
+    return folder, folder / "images", folder / "crops"
 
 
 def is_full(fault: BaseException) -> bool:
