@@ -20,6 +20,8 @@ from outputs.open import check_paths, outputs_of
 from pipeline.closing import Closing
 from pipeline.default_network import with_checked_network, with_network
 from pipeline.figures import Figures, Progress
+from pipeline.ignoring import Ignoring
+from pipeline.regions import check_areas, open_regions
 from pipeline.runner import Run
 from pipeline.session import Session, open_sessions
 from pipeline.stats import statistics, write_statistics
@@ -43,6 +45,7 @@ class Stream:
         self._run: Run | None = None
         self._source: Source | None = None
         self._engines: tuple[EngineFacts, ...] = ()
+        self._regions = open_regions(config)
         self._stopped = threading.Event()
         self._used = self._entered = self._finished = False
         self._error: BaseException | None = None
@@ -117,7 +120,8 @@ class Stream:
         """Figures of the run so far, in the schema of ``--stats``; empty before it started."""
         if self._run is None or self._source is None:
             return {}
-        return statistics(self._run.figures, self._source, self._engines, live=self._run.live)
+        found = statistics(self._run.figures, self._source, self._engines, live=self._run.live)
+        return found if self._regions is None else {**found, "regions": self._regions.summary()}
 
     def _write_statistics(self) -> None:
         if self.config.stats is not None:
@@ -130,6 +134,7 @@ class Stream:
         sessions: list[Session] = []
         opened: list[Output] = []
         try:
+            check_areas(config, source.info)
             self.config = config = with_checked_network(self._asked)
             sessions = open_sessions(config, live=source.info.live or config.live)
             outputs = [*outputs_of(config), *self._extra]
@@ -148,7 +153,17 @@ class Stream:
         self._engines = tuple(session.engine.facts for session in sessions)
         figures = Figures(outputs, [_shown(session) for session in sessions])
         paint = _painting(config, figures)
-        self._run = Run(config, source, sessions, outputs, paint=paint, figures=figures, tracking=tracking)
+        self._run = Run(
+            config,
+            source,
+            sessions,
+            outputs,
+            paint=paint,
+            figures=figures,
+            tracking=tracking,
+            ignoring=Ignoring(config.ignore) if config.ignore else None,
+            regions=self._regions,
+        )
         if self._stopped.is_set():
             self._run.stop()
         return self._run
@@ -170,7 +185,14 @@ def _shown(session: Session) -> str:
 
 def _painting(config: RunConfig, figures: Figures) -> Any:
     """Give what ``Result.drawn()`` calls; one painter, so one picture at a time."""
-    painter = Painter(config.layers, config.alpha, config.palette)
+    painter = Painter(
+        config.layers,
+        config.alpha,
+        config.palette,
+        regions=config.regions,
+        ignore=config.ignore,
+        output_size=config.output_size,
+    )
     lock = threading.Lock()
 
     def paint(result: Result) -> Picture:
