@@ -146,7 +146,7 @@ def _lines(canvas: Canvas, area: Area, width: int) -> Pixels:
 
 def _hatching(canvas: Canvas, area: Area) -> list[_Coat]:
     """Diagonal lines inside the polygons, dark beside white, and their outlines."""
-    width, step = max(1.0, 1.4 * canvas.scale), max(10, round(18 * canvas.scale))
+    width, step = max(1.0, 1.4 * canvas.scale), max(14, round(22 * canvas.scale))
     inside = np.zeros((canvas.height, canvas.width), np.uint8)
     picture = inside[canvas.top : canvas.top + canvas.frame_height, canvas.left : canvas.left + canvas.frame_width]
     picture[:] = area.mask(canvas.frame_width, canvas.frame_height)
