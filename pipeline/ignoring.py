@@ -20,6 +20,7 @@ from contracts.polygon import Polygon
 from contracts.prediction import IGNORED, ClassMap, Detections, InstanceMasks, Mask, Part
 
 _MOST = 0.5  # of a box's area; one that has more of it in an ignored area goes
+_POINT = 1e-3  # cells of that map: the least side of a box
 _GRID = 2048  # pixels of the longer side of the picture's map of ignored places; exact up to this size
 _MASKS_KEPT = 16  # more kinds of masks than any run has; a source may change its size in mid-stream
 
@@ -77,7 +78,7 @@ class _IgnoredPlaces:
         self.size = (area.width, area.height)
         shrink = max(1.0, max(self.size) / _GRID)
         columns, rows = (max(1, round(side / shrink)) for side in self.size)
-        self._scale = np.array([columns / area.width, rows / area.height] * 2)
+        self._scale = np.array([columns / area.width, rows / area.height])[:, None]
         self._sums = cv2.integral(area.mask(columns, rows)).astype(np.float64)  # [y, x]: ignored cells above and left
         self._area = area
         self._pixels: NDArray[np.uint8] | None = None
@@ -109,20 +110,23 @@ class _IgnoredPlaces:
 
     def _shares(self, boxes: NDArray[np.float32]) -> NDArray[np.float64]:
         """How much of each box's area, 0 … 1, is ignored: float64 (N,)."""
-        rows, columns = (side - 1 for side in self._sums.shape)
-        cells = np.nan_to_num(boxes.astype(np.float64)) * self._scale
-        x1, y1, x2, y2 = np.clip(cells, 0, [columns, rows, columns, rows]).T
-        x1, y1 = np.minimum(x1, columns - 1e-3), np.minimum(y1, rows - 1e-3)
-        x2, y2 = np.maximum(x2, x1 + 1e-3), np.maximum(y2, y1 + 1e-3)  # a box without area is a place
-        covered = self._sum(x2, y2) - self._sum(x1, y2) - self._sum(x2, y1) + self._sum(x1, y1)
+        limit = np.array(self._sums.shape[::-1])[:, None] - 1.0
+        cells = np.nan_to_num(boxes.T.reshape(2, 2, -1) * self._scale)  # [from or to, x or y, box]
+        start = np.clip(cells[0], 0, limit - _POINT)
+        end = np.maximum(np.minimum(cells[1], limit), start + _POINT)  # a box without area is a place
+        sums = self._sums_at(np.stack([start[0], end[0]]), np.stack([start[1], end[1]]))
+        covered = sums[1, 1] - sums[0, 1] - sums[1, 0] + sums[0, 0]
         # Differences of large sums: what is left of rounding must not count as covered.
-        return np.asarray(np.maximum(covered, 0) / ((x2 - x1) * (y2 - y1))).round(6)
+        return np.asarray((np.maximum(covered, 0) / (end - start).prod(axis=0)).round(6))
 
-    def _sum(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Ignored cells above and left of points inside the grid, parts of cells by their share."""
-        sums = self._sums
-        left, top = np.minimum(x.astype(int), sums.shape[1] - 2), np.minimum(y.astype(int), sums.shape[0] - 2)
-        across, down = x - left, y - top
-        upper = sums[top, left] * (1 - across) + sums[top, left + 1] * across
-        lower = sums[top + 1, left] * (1 - across) + sums[top + 1, left + 1] * across
+    def _sums_at(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Ignored cells above and left of each y with each x, both (2, N), parts of cells by their share: (2, 2, N)."""
+        left, top = x.astype(np.intp), y.astype(np.intp)
+        np.minimum(left, self._sums.shape[1] - 2, out=left)
+        np.minimum(top, self._sums.shape[0] - 2, out=top)
+        across, down = (x - left)[None], (y - top)[:, None]
+        column, row = left[None], top[:, None]
+        upper, lower = (
+            sums[row, column] * (1 - across) + sums[row, column + 1] * across for sums in (self._sums, self._sums[1:])
+        )
         return np.asarray(upper * (1 - down) + lower * down)

@@ -23,17 +23,21 @@ from outputs.draw.text import halved, printable
 _LONGEST_NAME = 24  # letters
 _PLATE: Rgb = (28, 28, 28)  # no class has it
 _BLACK, _WHITE, _GREY = 16, 235, 128  # luma of lines and of what surrounds them; chroma without colour
-_EMPTY, _OCCUPIED, _IGNORED = (0.35, 0.55), (0.6, 1.0), (0.25, 0.35)
+_EMPTY, _OCCUPIED, _IGNORED = (0.35, 0.55), (0.6, 1.0), (0.2, 0.3)
 """Strength of the dark surrounding and of the white line: both, so that it shows by day and by night."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Coat:
-    """One coat of paint: how much of each pixel it covers (uint8, 0 … 255), how strong it is, its luma."""
+    """One coat of paint: how much of each pixel it covers (uint8, 0 … 255), how strong it is, its luma.
+
+    greys: whether it takes the colour away, too; thin, faint lines need not, which saves a third of their work.
+    """
 
     coverage: Pixels
     strength: float
     luma: int
+    greys: bool = True
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -156,16 +160,15 @@ def _hatching(canvas: Canvas, area: Area) -> list[_Coat]:
     for middle, strength, luma in ((step / 2 + width * 1.4, _IGNORED[0], _BLACK), (step / 2, _IGNORED[1], _WHITE)):
         places = np.arange(2 * step) % step
         profile = np.clip(width / 2 + 0.5 - np.abs(places - middle) / np.sqrt(2), 0, 1)
-        coats.append(_Coat(np.round(profile * 255).astype(np.uint8)[diagonal] * inside, strength, luma))
+        coats.append(_Coat(np.round(profile * 255).astype(np.uint8)[diagonal] * inside, strength, luma, greys=False))
     return coats
 
 
 def _overlay(canvas: Canvas, coats: Sequence[_Coat]) -> _Overlay:
     """Coats one on another, the last on top, as one blend of the pixels that any of them covers."""
     size = canvas.width * canvas.height
-    half = [halved(coat.coverage) for coat in coats]
     luma = _blend([(coat.coverage, coat.strength, coat.luma) for coat in coats])
-    chroma = _blend([(coverage, coat.strength, _GREY) for coverage, coat in zip(half, coats, strict=True)])
+    chroma = _blend([(halved(coat.coverage), coat.strength, _GREY) for coat in coats if coat.greys])
     planes = ((0, luma), (size, chroma), (size * 5 // 4, chroma))
     places = np.concatenate([offset + places for offset, (places, _, _) in planes])
     keep, add = (np.concatenate([plane[which] for _, plane in planes]) for which in (1, 2))
