@@ -23,7 +23,7 @@ from outputs.draw.text import halved, printable
 _LONGEST_NAME = 24  # letters
 _PLATE: Rgb = (28, 28, 28)  # no class has it
 _BLACK, _WHITE, _GREY = 16, 235, 128  # luma of lines and of what surrounds them; chroma without colour
-_EMPTY, _OCCUPIED, _IGNORED = (0.35, 0.55), (0.6, 1.0), (0.2, 0.3)
+_EMPTY, _OCCUPIED, _IGNORED = (0.35, 0.55), (0.6, 1.0), (0.25, 0.3)
 """Strength of the dark surrounding and of the white line: both, so that it shows by day and by night."""
 
 

@@ -20,6 +20,8 @@ from outputs.draw import Painter, PanelFigures
 NAMES = ("person", "car", "autobús", "車", "weird\nname")
 FIGURES = PanelFigures(29.97, (("decode", 4.2), ("infer", 41.7), ("draw", 1.5)), 62.4, 118.0, ("twinlitenet",))
 NOTHING = Prediction()
+REGIONS = {"verge": (Polygon.parse("55%,30% 80%,30% 95%,60% 60%,60%"),)}
+IGNORE = (Polygon.parse("0%,80% 30%,80% 30%,100% 0%,100%"),)
 
 
 def noise(width: int, height: int, seed: int = 0, matrix: ColourMatrix = "bt709") -> Picture:
@@ -68,9 +70,8 @@ def painter(
     areas: bool = False,
     output_size: tuple[int, int] | None = None,
 ) -> Painter:
-    """areas: with a region and an ignored area, which show in the layer "regions" only."""
-    regions = {"verge": (Polygon.parse("55%,30% 80%,30% 95%,60% 60%,60%"),)} if areas else {}
-    ignore = (Polygon.parse("0%,80% 30%,80% 30%,100% 0%,100%"),) if areas else ()
+    """areas: with ``REGIONS`` and ``IGNORE``, which show in the layer "regions" only."""
+    regions, ignore = (REGIONS, IGNORE) if areas else ({}, ())
     return Painter(layers, alpha, palette, regions=regions, ignore=ignore, output_size=output_size)
 
 

@@ -19,12 +19,13 @@ from contracts.picture import Picture, Pixels
 from contracts.prediction import Classification, ClassMap, Detections, Mask, Part, Prediction
 from engines.heads.class_sets import CITYSCAPES, ETRI
 from engines.heads.palette import palette_of
+from pipeline.regions import Regions
 from sources.synthetic.drive import SyntheticDrive
-from tests.outputs.scenes import FIGURES, painter, result_of
+from tests.outputs.scenes import FIGURES, REGIONS, painter, result_of
 
 SIZES = ((640, 360), (3840, 2160))
 TILE = (640, 360)
-_QUALITY = 32  # of the JPEG: the file stays below 200 kB
+_QUALITY = 25  # of the JPEG: the file stays below 200 kB
 _ETRI_OF = {"road": "drivable area", "person": "pedestrian", "bicycle": "bicycle/motorcycle", "sky": "other"}
 _ETRI_OF |= {"terrain": "other vertical object", "vegetation": "other vertical object"}
 WASTE = Classification(
@@ -47,6 +48,7 @@ def looks(picture: Picture, truth: Prediction) -> dict[str, tuple[Prediction, tu
         "cityscapes": (Prediction({"scene": cityscapes}), ("drivable", "labels")),
         "etri": (Prediction({"scene": class_map(picture, truth, tuple(ETRI))}), ("drivable", "labels")),
         "classification": (Prediction({"waste": WASTE}), ("labels",)),
+        "regions": (Prediction({"boxes": boxes}), ("boxes", "labels", "regions")),
         "everything": (
             Prediction({"boxes": boxes, "lane": areas["lane"], "scene": cityscapes, "waste": WASTE}),
             LAYERS,
@@ -87,8 +89,9 @@ def drawn(size: tuple[int, int]) -> dict[str, NDArray[np.uint8]]:
     """Name of the look → BGR (height, width, 3)."""
     pixels, truth = SyntheticDrive("city", 1, size, Fraction(30)).render(77)
     picture = Picture.from_bgr(pixels)
+    counting, frame = Regions(REGIONS, away_s=1.0), result_of(picture).frame
     return {
-        name: painter(*layers).paint(result_of(picture, prediction), FIGURES).bgr()
+        name: painter(*layers, areas=True).paint(result_of(picture, counting.counted(prediction, frame)), FIGURES).bgr()
         for name, (prediction, layers) in looks(picture, truth).items()
     }
 
