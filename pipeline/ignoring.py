@@ -22,7 +22,7 @@ from contracts.prediction import IGNORED, ClassMap, Detections, InstanceMasks, M
 _MOST = 0.5  # of a box's area; one that has more of it in an ignored area goes
 _POINT = 1e-3  # cells of that map: the least side of a box
 _GRID = 2048  # pixels of the longer side of the picture's map of ignored places; exact up to this size
-_MASKS_KEPT = 16  # more kinds of masks than any run has; a source may change its size in mid-stream
+_KEPT = 16  # more kinds of masks than any run has; sizes may change in mid-stream
 
 
 class Ignoring:
@@ -30,7 +30,7 @@ class Ignoring:
 
     def __init__(self, polygons: Sequence[Polygon]) -> None:
         self._polygons = tuple(polygons)
-        self._picture: _IgnoredPlaces | None = None
+        self._pictures: dict[tuple[int, int], _IgnoredPlaces] = {}
         self._masks: dict[tuple[Fit, tuple[int, ...]], NDArray[np.uint8]] = {}
 
     def without_ignored(self, parts: Mapping[str, Part], frame: Frame) -> dict[str, Part]:
@@ -54,14 +54,16 @@ class Ignoring:
 
     def _places(self, frame: Frame) -> _IgnoredPlaces:
         size = (frame.picture.width, frame.picture.height)
-        if self._picture is None or self._picture.size != size:
-            self._picture = _IgnoredPlaces(Area.of(self._polygons, *size))
-        return self._picture
+        if size not in self._pictures:
+            if len(self._pictures) == _KEPT:
+                self._pictures.clear()
+            self._pictures[size] = _IgnoredPlaces(Area.of(self._polygons, *size))
+        return self._pictures[size]
 
     def _ignored_pixels(self, fit: Fit, shape: tuple[int, ...]) -> NDArray[np.uint8]:
         """uint8 of a mask's ``shape``: ``IGNORED``, which is all bits, in ignored areas, 0 elsewhere and in padding."""
         if (fit, shape) not in self._masks:
-            if len(self._masks) == _MASKS_KEPT:
+            if len(self._masks) == _KEPT:
                 self._masks.clear()
             pixels = np.zeros(shape, np.uint8)
             content = fit.content_of(pixels)

@@ -46,7 +46,7 @@ class Regions:
     """
 
     def __init__(self, regions: Mapping[str, Sequence[Polygon]], away_s: float) -> None:
-        """away_s: whoever was away from a region for longer than that enters it anew."""
+        """away_s: whoever was away from a region for longer than that, and for more than a frame, enters it anew."""
         self._polygons = dict(regions)
         self._away_s = away_s
         self._size = (0, 0)
@@ -66,6 +66,7 @@ class Regions:
             for name, area in self._areas.items():
                 inside = np.flatnonzero(area.contains(standing.feet)).tolist()
                 counts[name] = dict(Counter(standing.names[index] for index in inside))
+                self._leave(self._regions[name], frame)
                 self._add(self._regions[name], counts[name], standing, inside, float(frame.pts))
         return replace(prediction, regions=counts)
 
@@ -74,15 +75,20 @@ class Regions:
             self._areas = {name: Area.of(polygons, width, height) for name, polygons in self._polygons.items()}
             self._size = (width, height)
 
-    def _add(
-        self, region: _Region, counts: Mapping[str, int], standing: _Standing, inside: list[int], now: float
-    ) -> None:
+    def _leave(self, region: _Region, frame: Frame) -> None:
+        """Forget those who were away for too long."""
+        rate = frame.source.rate
+        away_s = self._away_s if not rate else max(self._away_s, 1.5 / float(rate))
+        since = float(frame.pts) - away_s
+        region.here = {who: seen for who, seen in region.here.items() if seen >= since}
+
+    @staticmethod
+    def _add(region: _Region, counts: Mapping[str, int], standing: _Standing, inside: list[int], now: float) -> None:
         for name, count in counts.items():
             total = region.totals.setdefault(name, _Total())
             total.frames += 1
             total.most = max(total.most, count)
         region.tracked |= standing.tracked
-        region.here = {who: seen for who, seen in region.here.items() if now - seen <= self._away_s}
         for index in inside:
             who = standing.who[index]
             if who is not None:

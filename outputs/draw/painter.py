@@ -73,10 +73,11 @@ class Painter:
             taken.append(self._panel.place(canvas, figures))
         if "labels" in self._layers:
             taken += self._paint_plates(canvas, result.prediction)
+        places = [place for place in taken if place is not None]
         if self._regions is not None:
-            taken += self._regions.paint_names(canvas, result.prediction, self._plates, [p for p in taken if p])
+            places += self._regions.paint_names(canvas, result.prediction, self._plates, places)
         if "labels" in self._layers:
-            self._paint_labels(canvas, boxes, [place for place in taken if place is not None])
+            self._paint_labels(canvas, boxes, places)
         return canvas.picture()
 
     def _paint_masks(self, canvas: Canvas, prediction: Prediction) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -119,10 +120,25 @@ def test_totals_of_a_run() -> None:
         (3.5, tracked((2, 10), (3, 60))),
     ]
     for seconds, scene in scenes:
-        frame = frame_of(*SIZE)
-        object.__setattr__(frame, "pts", Fraction(seconds))
-        left.counted(scene, frame)
+        left.counted(scene, replace(frame_of(*SIZE), pts=Fraction(seconds)))
     assert left.summary() == {"left": {"car": {"frames": 4, "most": 2, "entries": 3}}}
+
+
+def test_who_is_seen_in_every_frame_enters_once_however_slow_the_source_is() -> None:
+    """A picture each ten seconds."""
+    whole = Regions({"w": [WHOLE]}, away_s=1.0)
+    for index in range(4):
+        frame = frame_of(*SIZE)
+        slow = replace(frame, pts=Fraction(10 * index), source=replace(frame.source, rate=Fraction(1, 10)))
+        whole.counted(tracked((1, 10)), slow)
+    assert whole.summary()["w"]["car"] == {"frames": 4, "most": 1, "entries": 1}
+
+
+def test_what_is_carried_on_counts_too(tmp_path: Path) -> None:
+    clip, network = write_clip(tmp_path / "clip.mp4", 7), box_network(tmp_path / "boxes.onnx")
+    results = list(stream(clip, engines=[f"{network}?every=3"], regions=["all=0%,0% 100%,0% 100%,100% 0%,100%"]))
+    assert [bool(result.prediction.carried) for result in results] == [False, True, True] * 2 + [False]
+    assert [result.prediction.regions for result in results] == [{"all": {"car": 1, "bus": 1}}] * 7
 
 
 def test_without_numbers_nobody_enters() -> None:
