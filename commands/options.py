@@ -114,6 +114,23 @@ def _engine_options(group: argparse._ArgumentGroup) -> None:
         metavar="TIME",
         help="how long a tracked thing may be out of sight and keep its number, in seconds of the source (1.0)",
     )
+    group.add_argument(
+        "--ignore",
+        action="append",
+        metavar="POLYGON",
+        help="leave an area out (the own bonnet, a time stamp): boxes that lie in it by more than half, and masks'"
+        " pixels; the networks still see it. Points x,y in pixels of the upright frame or per cent of its sides:"
+        " '0%%,80%% 100%%,80%% 100%%,100%% 0%%,100%%'; where edges cross, what is enclosed twice is outside; repeat for"
+        " several",
+    )
+    group.add_argument(
+        "--region",
+        action="append",
+        dest="regions",
+        metavar="NAME=POLYGON",
+        help="count boxes whose foot (the middle of the lower edge) is in an area, per class, in events, statistics and"
+        " picture; repeat for several; those of one name are one area",
+    )
 
 
 def _output_options(group: argparse._ArgumentGroup) -> None:
@@ -176,11 +193,17 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
 
 
 def _drawing_options(group: argparse._ArgumentGroup) -> None:
-    group.add_argument("--layers", metavar="A,B", help="what is drawn: boxes,labels,drivable,lanes,panel (all)")
+    group.add_argument("--layers", metavar="A,B", help="what is drawn: boxes,labels,drivable,lanes,panel,regions (all)")
     group.add_argument(
         "--truth",
         action="store_true",
         help="draw the source's own labels, too (dataset:, synthetic:): dashed lines, hatched areas, white labels",
+    )
+    group.add_argument(
+        "--output-size",
+        metavar="WxH",
+        help="size of annotated pictures (1280x720; the source's): scaled first, drawn on then, black bars where the"
+        " shapes differ; facts keep the source's pixels",
     )
     group.add_argument("--alpha", type=float, metavar="S", help="strength of filled areas, 0 to 1 (0.45)")
     group.add_argument("--palette", metavar="NAME", help="okabe-ito (safe for colour-blind people) or bright")

@@ -10,14 +10,16 @@ from urllib.parse import unquote
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from contracts.errors import UsageError
+from contracts.output_size import OutputSize
+from contracts.polygon import Polygons, Regions
 from contracts.protocols import Thresholds
 from contracts.text import did_you_mean
 from contracts.validation import read_file, read_yaml, validated
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[int, Field(ge=1)]
-Layer = Literal["boxes", "drivable", "lanes", "panel", "labels"]
-LAYERS: tuple[Layer, ...] = ("boxes", "drivable", "lanes", "panel", "labels")
+Layer = Literal["boxes", "drivable", "lanes", "panel", "labels", "regions"]
+LAYERS: tuple[Layer, ...] = ("boxes", "drivable", "lanes", "panel", "labels", "regions")
 Tracker = Literal["bytetrack", "sort", "ocsort"]
 TRACKERS: tuple[Tracker, ...] = ("bytetrack", "sort", "ocsort")
 
@@ -139,6 +141,8 @@ class RunConfig(_Frozen):
         None, description="follow boxes from frame to frame with this tracker and give them ids"
     )
     track_buffer: SomeSeconds = Field(1.0, description="how long a tracked thing may be out of sight and keep its id")
+    ignore: Polygons = Field((), description="areas left out: boxes that lie in them by more than half, masks' pixels")
+    regions: Regions = Field({}, description="areas in which boxes are counted, by their foot: name → polygon")
     # what goes out
     save: Path | None = Field(None, description="annotated MP4")
     codec: Literal["h264", "hevc", "av1"] = Field("h264", description="video codec")
@@ -160,6 +164,7 @@ class RunConfig(_Frozen):
         LAYERS, description="what is drawn"
     )
     truth: bool = Field(False, description="draw the source's own labels beside what the networks saw")
+    output_size: OutputSize | None = Field(None, description="size of annotated pictures; default: the source's")
     alpha: Share = Field(0.45, description="strength of filled areas")
     palette: Literal["okabe-ito", "bright"] = Field("okabe-ito", description="colours")
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 MaskRole = Literal["drivable", "lane", ""]
 Attributes = Mapping[str, tuple[str, ...]]
+IGNORED = 255
+"""Id of class maps' pixels in areas that the run leaves out; the value that label files of the field have for it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -116,7 +118,10 @@ class Mask:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassMap:
-    """One class per pixel: uint8 (h, w) of class ids at network resolution, its Fit, names and BGR palette."""
+    """One class per pixel: uint8 (h, w) of class ids at network resolution, its Fit, names and BGR palette.
+
+    Pixels in ignored areas (``--ignore``) have the id ``IGNORED``.
+    """
 
     ids: NDArray[np.uint8]
     fit: Fit
@@ -128,8 +133,10 @@ class ClassMap:
         return self.fit.content_of(self.ids)
 
     def name(self, class_id: int) -> str:
-        """The name of a class; its number where the card has no name for it."""
-        return self.names[class_id] if class_id < len(self.names) else str(class_id)
+        """The name of a class; its number where the card has no name for it, "ignored" for ``IGNORED``."""
+        if class_id < len(self.names):
+            return self.names[class_id]
+        return "ignored" if class_id == IGNORED else str(class_id)
 
     def shares(self) -> dict[int, float]:
         """Class id → share of the frame's area, above 0 … 1: of every class that is there, in the order of ids."""

@@ -144,7 +144,8 @@ class JsonlEvents(_LinesOutput):
     ``track`` is there only where a tracker ran and is sure, ``area`` (pixels of its mask) only where a detection has a
     mask, ``attributes`` (``{"location": ["Jun"], "actions": []}``: question → answers) only where its head asks for
     more than the class. ``carried`` is there only where a network did not look at this frame: head → how many frames
-    before this one what is said of it was seen.
+    before this one what is said of it was seen. ``regions`` is there only where the run has some: region → class → how
+    many boxes stand in it.
     """
 
     def _text(self, result: Result) -> str:
@@ -161,6 +162,8 @@ class JsonlEvents(_LinesOutput):
         }
         if prediction.carried:
             record["carried"] = dict(prediction.carried)
+        if prediction.regions:
+            record["regions"] = {region: dict(counts) for region, counts in prediction.regions.items()}
         return json.dumps(record, allow_nan=False) + "\n"
 
     def _classified(self, prediction: Prediction) -> Iterator[dict[str, Any]]:

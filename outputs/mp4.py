@@ -47,14 +47,18 @@ _LIMITED_RANGE = 1
 class Mp4Output:
     """Records ``Result.drawn()`` to ``path`` (.mp4); ``audio``: with the source's sound.
 
-    Pictures of another size than the first are scaled to it. Raises UsageError for settings no codec knows.
+    size: of what is drawn, the source's where None; the encoder is chosen for it before there is a picture. Pictures of
+    another size than the first are scaled to it. Raises UsageError for settings no codec knows.
     """
 
     name = "mp4"
     wants_drawn = True
 
-    def __init__(self, path: Path, settings: VideoSettings, audio: bool = True) -> None:
+    def __init__(
+        self, path: Path, settings: VideoSettings, audio: bool = True, size: tuple[int, int] | None = None
+    ) -> None:
         self._target = Target(path)
+        self._size = size
         self._settings = settings
         self._audio = audio
         self._source: SourceInfo | None = None
@@ -65,7 +69,7 @@ class Mp4Output:
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Chooses the encoder and clears the way; one source. Raises OutputError."""
         (self._source,) = sources
-        size = even_size(self._source.width, self._source.height)
+        size = self._size or even_size(self._source.width, self._source.height)
         self._encoder = choose(self._settings, size, usual_rate(self._source.rate))
         self._claim = self._target.claim()
 

@@ -37,12 +37,13 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     outputs: list[Output] = []
     if config.save is not None:
         _check_ending(config.save, _VIDEOS, "save")
-        outputs.append(Mp4Output(config.save, VideoSettings(config.codec, config.crf, config.preset), config.audio))
+        settings = VideoSettings(config.codec, config.crf, config.preset)
+        outputs.append(Mp4Output(config.save, settings, config.audio, config.output_size))
     if config.events is not None:
         _check_ending(config.events, _EVENTS, "events")
         outputs.append(_EVENTS[config.events.suffix.lower()](config.events))
     if config.pictures is not None:
-        outputs.append(PicturesOutput(config.pictures, overwrite=config.overwrite))
+        outputs.append(PicturesOutput(config.pictures, overwrite=config.overwrite, size=config.output_size))
     if config.masks is not None:
         outputs.append(MasksOutput(config.masks, overwrite=config.overwrite))
     if config.labels is not None:
@@ -53,7 +54,7 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
         _check_ending(config.report, _REPORTS, "report")
         outputs.append(ReportOutput(config.report, config.palette))
     if config.show:
-        outputs.append(WindowOutput(control or Control(), live=config.live))
+        outputs.append(WindowOutput(control or Control(), live=config.live, size=config.output_size))
     return outputs
 
 

@@ -11,12 +11,13 @@ from outputs.frame_folder import FrameFolder, jpeg
 
 
 class PicturesOutput:
-    """``DIR/clip-000012.jpg``, at the frame's size. Those that exist are left alone unless ``overwrite``."""
+    """``DIR/clip-000012.jpg``, of ``size`` (the frame's where None). Those that exist stay unless ``overwrite``."""
 
     name = "pictures"
     wants_drawn = True
 
-    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+    def __init__(self, path: Path, *, overwrite: bool = False, size: tuple[int, int] | None = None) -> None:
+        self._size = size
         self._folder = FrameFolder(path, "annotated pictures", overwrite=overwrite)
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
@@ -29,8 +30,8 @@ class PicturesOutput:
         file = self._folder.path / f"{self._folder.name(result.frame)}.jpg"
         if not self._folder.wants(file):
             return
-        frame = result.frame.picture
-        pixels = result.drawn().bgr()[: frame.height, : frame.width]  # what is drawn on has even sides
+        width, height = self._size or (result.frame.picture.width, result.frame.picture.height)
+        pixels = result.drawn().bgr()[:height, :width]  # what is drawn on has even sides
         self._folder.put(file, jpeg(pixels))
 
     def close(self, error: BaseException | None) -> None:  # noqa: ARG002 (whatever ended the run, the files are whole)

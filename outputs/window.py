@@ -73,14 +73,15 @@ def display(environment: Mapping[str, str] = os.environ) -> str | None:
 class WindowOutput:
     """Shows the newest picture as soon as the window takes it; never waits for the window.
 
-    control: the run's. live: whether the run drops frames; a pause then stops the picture only.
+    control: the run's. live: whether the run drops frames; a pause then stops the picture only. size: of annotated
+    pictures, where it is not the frame's.
     """
 
     name = "window"
     wants_drawn = True
 
-    def __init__(self, control: Control, *, live: bool = False) -> None:
-        self._control, self._live = control, live
+    def __init__(self, control: Control, *, live: bool = False, size: tuple[int, int] | None = None) -> None:
+        self._control, self._live, self._size = control, live, size
         self._memory: PictureMemory | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._listener: threading.Thread | None = None
@@ -96,7 +97,7 @@ class WindowOutput:
         source = sources[0]
         self._live = self._live or source.live
         self._memory = PictureMemory()
-        size = (str(source.width), str(source.height))
+        size = map(str, self._size or (source.width, source.height))
         command = [sys.executable, "-c", _BEGIN, json.dumps(sys.path), str(self._memory.descriptor), *size, source.id]
         try:
             self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and code)
@@ -126,9 +127,10 @@ class WindowOutput:
 
     def write(self, result: Result) -> None:
         """Hands the picture to the window, as soon as that has room for it; a newer one takes its place."""
-        frame = result.frame
+        picture = result.frame.picture
+        seen = self._size or (picture.width, picture.height)
         with self._lock:
-            self._newest = (result.drawn(), (frame.picture.width, frame.picture.height), frame_name(frame))
+            self._newest = (result.drawn(), seen, frame_name(result.frame))
             self._send()
 
     def _send(self) -> None:

@@ -31,9 +31,11 @@ from engines.gate import RUN_FRAMES, gate_engine
 from pipeline.clock import AgeEstimate, Pacer
 from pipeline.closing import Closing
 from pipeline.figures import Figures
+from pipeline.ignoring import Ignoring
 from pipeline.lanes import LaneTracer
 from pipeline.measure import timed
 from pipeline.queues import Aborted, BoundedQueue
+from pipeline.regions import Regions
 from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
 from pipeline.stage import Stage
 from pipeline.tracking import Tracking
@@ -73,11 +75,14 @@ class Run:
         figures: Figures,
         tracking: Tracking | None = None,
         control: Control | None = None,
+        ignoring: Ignoring | None = None,
+        regions: Regions | None = None,
     ) -> None:
         self._config, self._source = config, source
         self._sessions, self._outputs = tuple(sessions), tuple(outputs)
         self._paint, self.figures, self._tracking = paint, figures, tracking
         self._trace = LaneTracer()
+        self._ignoring, self._regions = ignoring, regions
         self.live = source.info.live or config.live
         self._control = control or Control()
         self._stop = self._control.stopping
@@ -279,10 +284,16 @@ class Run:
             with timed("heads") as decoding:
                 for pending, tensors in zip(item.pending, outputs, strict=True):
                     parts = pending.session.decode(tensors, pending.fit, item.frame)
+                    if self._ignoring is not None:
+                        parts = self._ignoring.without_ignored(parts, item.frame)
                     if self._tracking is not None:
                         parts = self._tracking.follow(parts, item.frame, pending.session.config.every)
                     seen.update(parts)
                     self.figures.looked[self._sessions.index(pending.session)] += 1
+                before, last = self._last
+                prediction = last.followed_by(seen, item.frame.index - before)
+                if self._regions is not None:
+                    prediction = self._regions.counted(prediction, item.frame)
         assert waiting.span is not None
         assert decoding.span is not None
         # From submission to the answer, not just the wait for it: frames overlap.
@@ -290,8 +301,6 @@ class Run:
         for span in (infer, decoding.span):
             self.figures.meters.add(span)
             timings = timings.and_span(span)
-        before, last = self._last
-        prediction = last.followed_by(seen, item.frame.index - before)
         self._last = (item.frame.index, prediction)
         result = Result(item.frame, prediction, timings, self._paint, self._trace)
         self.figures.ready(result)

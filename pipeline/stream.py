@@ -22,6 +22,8 @@ from outputs.open import check_paths, outputs_of
 from pipeline.closing import Closing
 from pipeline.default_network import with_checked_network, with_network
 from pipeline.figures import Figures, Progress
+from pipeline.ignoring import Ignoring
+from pipeline.regions import check_areas, open_regions
 from pipeline.runner import Run
 from pipeline.session import Session, open_sessions
 from pipeline.stats import statistics, write_statistics
@@ -47,6 +49,7 @@ class Stream:
         self._source: Source | None = None
         self._engines: tuple[EngineFacts, ...] = ()
         self._control = Control(self.stop)
+        self._regions = open_regions(config)
         self._used = self._entered = self._finished = False
         self._error: BaseException | None = None
         self._chroniclers: list[Chronicler] = []
@@ -138,7 +141,8 @@ class Stream:
         """Figures of the run so far, in the schema of ``--stats``; empty before it started."""
         if self._run is None or self._source is None:
             return {}
-        return statistics(self._run.figures, self._source, self._engines, live=self._run.live)
+        found = statistics(self._run.figures, self._source, self._engines, live=self._run.live)
+        return found if self._regions is None else {**found, "regions": self._regions.summary()}
 
     def _open(self) -> Run:
         config = self.config
@@ -155,6 +159,7 @@ class Stream:
         sessions: list[Session] = []
         opened: list[Output] = []
         try:
+            check_areas(config, source.info)
             self.config = config = with_checked_network(self._asked)
             sessions = open_sessions(config, live=source.info.live or config.live)
             outputs = [*outputs_of(config, self._control), *self._extra]
@@ -182,6 +187,8 @@ class Stream:
             paint=paint,
             figures=figures,
             tracking=tracking,
+            ignoring=Ignoring(config.ignore) if config.ignore else None,
+            regions=self._regions,
             control=self._control,
         )
         if self._control.stopping.is_set():
@@ -205,7 +212,15 @@ def _shown(session: Session) -> str:
 
 def _painting(config: RunConfig, figures: Figures) -> Any:
     """Give what ``Result.drawn()`` calls; one painter, so one picture at a time."""
-    painter = Painter(config.layers, config.alpha, config.palette, truth=config.truth)
+    painter = Painter(
+        config.layers,
+        config.alpha,
+        config.palette,
+        truth=config.truth,
+        regions=config.regions,
+        ignore=config.ignore,
+        output_size=config.output_size,
+    )
     lock = threading.Lock()
 
     def paint(result: Result) -> Picture:

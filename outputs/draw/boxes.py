@@ -16,15 +16,17 @@ def line_width(canvas: Canvas) -> int:
 
 
 def even_corners(boxes: NDArray[np.float32], canvas: Canvas) -> NDArray[np.int64]:
-    """Boxes (N, 4) as whole, even pixels inside the canvas: x1 y1 rounded down, x2 y2 up, at least 2 × 2 pixels.
+    """Boxes (N, 4) of the frame on the canvas: whole, even pixels of the picture on it, at least 2 × 2 of them.
 
-    NaN counts as 0 (a box must not end a run).
+    x1 y1 rounded down, x2 y2 up. NaN counts as 0 (a box must not end a run).
     """
-    limit = np.array([canvas.width, canvas.height])
-    halves = np.fmin(np.fmax(boxes, 0), np.tile(limit, 2)) / 2
+    limit = np.array([canvas.frame_width + canvas.frame_width % 2, canvas.frame_height + canvas.frame_height % 2])
+    zoomed = boxes if canvas.zoom == (1.0, 1.0) else boxes * np.tile(canvas.zoom, 2)
+    halves = np.fmin(np.fmax(zoomed, 0), np.tile(limit, 2)) / 2
     corners = np.empty(boxes.shape, np.int64)
     corners[:, :2] = np.minimum(np.floor(halves[:, :2]) * 2, limit - 2)
     corners[:, 2:] = np.maximum(np.ceil(halves[:, 2:]) * 2, corners[:, :2] + 2)
+    corners += np.tile([canvas.left, canvas.top], 2)
     return corners
 
 

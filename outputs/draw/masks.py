@@ -72,11 +72,11 @@ class MaskBrush:
                 self._blend(plane[down.first : down.last, across.first : across.last], stencil, value, alpha)
 
     def paint_instance(self, canvas: Canvas, mask: Pixels, corner: tuple[int, int], colour: Yuv, alpha: float) -> None:
-        """Blend ``colour`` into the canvas where ``mask`` (0 and 1) is set; ``corner``: left, top.
+        """Blend ``colour`` into the canvas where ``mask`` (0 and 1) is set; ``corner``: left, top, in the frame.
 
         A chroma pixel is painted where at least two of its four luma pixels are.
         """
-        left, top = corner
+        mask, (left, top) = zoomed(mask, corner, canvas.zoom)
         mask = mask[: max(canvas.frame_height - top, 0), : max(canvas.frame_width - left, 0)]
         if not mask.any() or alpha <= 0:
             return
@@ -110,6 +110,30 @@ class MaskBrush:
         cv2.resize(full, (stencil.shape[1], stencil.shape[0]), stencil, interpolation=cv2.INTER_LINEAR)
         cv2.threshold(stencil, CUT, 255, cv2.THRESH_BINARY, stencil)
         return stencil
+
+
+def zoomed(mask: Pixels, corner: tuple[int, int], zoom: tuple[float, float]) -> tuple[Pixels, tuple[int, int]]:
+    """A small mask (0 and 1) and its corner, left and top, where the frame is drawn ``zoom`` times as large.
+
+    Interpolated between pixels' centres, nothing beyond its edges, and cut at ½.
+    """
+    if zoom == (1.0, 1.0):
+        return mask, corner
+    (across, down), (height, width) = zoom, mask.shape
+    left, top = math.floor(corner[0] * across), math.floor(corner[1] * down)
+    size = (
+        math.ceil((corner[0] + width) * across) - left,
+        math.ceil((corner[1] + height) * down) - top,
+    )
+    # Where the centre of each new pixel lies among the old ones' centres.
+    back = np.array(
+        [
+            [1 / across, 0, (left + 0.5) / across - 0.5 - corner[0]],
+            [0, 1 / down, (top + 0.5) / down - 0.5 - corner[1]],
+        ]
+    )
+    grown = cv2.warpAffine(mask * np.uint8(255), back, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return np.asarray(grown > 127, np.uint8), (left, top)
 
 
 class Scratch:

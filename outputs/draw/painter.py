@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from contracts.config import Layer
 from contracts.picture import Picture
+from contracts.polygon import Polygon
 from contracts.prediction import Mask, Prediction
 from contracts.result import Result
 from outputs.draw.best_classes import BestClasses
@@ -18,6 +20,7 @@ from outputs.draw.legend import Legend, entries_of
 from outputs.draw.masks import MaskBrush
 from outputs.draw.panel import Panel, PanelFigures
 from outputs.draw.placing import Places, Rectangle
+from outputs.draw.regions import RegionBrush
 from outputs.draw.signs import Sign, signs_of
 from outputs.draw.truth import TruthBrush
 
@@ -31,36 +34,49 @@ class Painter:
     layers: what is drawn. "drivable" covers every filled area that is not a lane line, class maps too; "labels" every
     word about what was seen: at boxes, the legend of class maps, classifications. alpha: strength of filled areas,
     0 … 1; lane lines are stronger. palette: a name in ``outputs.draw.colours.PALETTES`` (else KeyError). truth: the
-    source's own labels are drawn, too, where a frame has them.
+    source's own labels are drawn, too, where a frame has them. regions, ignore: areas of the run, of the layer
+    "regions". output_size: see ``Canvases``.
     """
 
-    def __init__(self, layers: Sequence[Layer], alpha: float, palette: str, *, truth: bool = False) -> None:
+    def __init__(
+        self,
+        layers: Sequence[Layer],
+        alpha: float,
+        palette: str,
+        *,
+        truth: bool = False,
+        regions: Mapping[str, Sequence[Polygon]] = MappingProxyType({}),
+        ignore: Sequence[Polygon] = (),
+        output_size: tuple[int, int] | None = None,
+    ) -> None:
         self._layers = frozenset(layers)
         self._alpha = alpha
         self._lane_alpha = 1 - (1 - alpha) ** 3  # lines are thin: as strong as three coats of an area's paint
         self._palette = PALETTES[palette]
-        self._canvases, self._brush, self._plates, self._panel = Canvases(), MaskBrush(), Plates(), Panel()
+        self._canvases, self._brush = Canvases(output_size), MaskBrush()
+        self._plates, self._panel = Plates(), Panel()
+        self._regions = RegionBrush(regions, ignore) if "regions" in layers and (regions or ignore) else None
         self._truth_brush = TruthBrush(self._layers) if truth else None
         self._map_brush, self._legend, self._best_classes = ClassMapBrush(), Legend(), BestClasses(self._palette)
 
     def paint(self, result: Result, figures: PanelFigures | None) -> Picture:
         """The annotated picture: limited-range yuv420p of even size, in memory of its own (see ``Canvas``).
 
-        From the bottom: class maps, areas, lane lines, masks of instances, boxes (of both the best score on top),
-        panel, legend, classifications, labels; the truth's areas over areas, its boxes over boxes. figures: None for no
-        panel.
+        From the bottom: class maps, areas, lane lines, the truth's areas, ignored areas and regions, masks of
+        instances, boxes (of both the best score on top), the truth's boxes, panel, legend, classifications, names of
+        regions, labels. figures: None for no panel.
         """
         canvas = self._canvases.of(result.frame.picture)
-        brush, truth = (
-            self._truth_brush,
-            (result.frame.truth if self._truth_brush is not None else None) or Prediction(),
-        )
-        self._paint_masks(canvas, result.prediction)
+        brush = self._truth_brush
+        truth = (result.frame.truth if brush is not None else None) or Prediction()
+        self._paint_masks(canvas.content, result.prediction)
         if brush is not None:
-            brush.paint_areas(canvas, truth)
+            brush.paint_areas(canvas.content, truth)
+        if self._regions is not None:
+            self._regions.paint(canvas, result.prediction)
         boxes = self._boxes(canvas, result.prediction)
         if "boxes" in self._layers:
-            self._paint_instances(canvas, result.prediction)
+            self._paint_instances(canvas.content, result.prediction)
             line = line_width(canvas)
             for corners, colour, _, _ in reversed(boxes):
                 draw_box(canvas, corners, to_yuv(colour, canvas.matrix), line)
@@ -71,9 +87,13 @@ class Painter:
             self._panel.draw(canvas, figures)
             taken.append(self._panel.place(canvas, figures))
         if "labels" in self._layers:
-            taken += self._paint_plates(canvas, result.prediction, truth if brush is not None else Prediction())
+            taken += self._paint_plates(canvas, result.prediction, truth)
             taken += brush.paint_plate(canvas, truth) if brush is not None else []
-            places = self._paint_labels(canvas, boxes, [place for place in taken if place is not None])
+        spots = [place for place in taken if place is not None]
+        if self._regions is not None:
+            spots += self._regions.paint_names(canvas, result.prediction, self._plates, spots)
+        if "labels" in self._layers:
+            places = self._paint_labels(canvas, boxes, spots)
             if brush is not None:
                 brush.paint_labels(canvas, truth, result.prediction, places)
         return canvas.picture()

@@ -44,6 +44,11 @@ def test_shares_are_those_of_the_frames_pixels(
 
 def test_a_class_without_a_name_is_its_number() -> None:
     part = map_of(np.zeros((2, 2), np.uint8), (2, 2), Stretch)
-    assert (part.name(1), part.name(255)) == ("car", "255")
+    assert (part.name(1), part.name(254)) == ("car", "254")
+
+
+def test_pixels_that_a_run_ignores_have_a_name() -> None:
+    part = map_of(np.full((2, 2), 255, np.uint8), (2, 2), Stretch)
+    assert (part.name(255), part.shares()) == ("ignored", {255: 1.0})
     best = Classification(np.array([1, 9], np.int32), np.array([0.8, 0.1], np.float32), ("a", "b"), ("", "do that"))
     assert [(best.name(i), best.text(i)) for i in range(len(best))] == [("b", "do that"), ("9", "")]

@@ -12,6 +12,7 @@ from contracts.config import Layer
 from contracts.fit import Stretch
 from contracts.frame import Frame, SourceInfo
 from contracts.picture import ColourMatrix, Picture
+from contracts.polygon import Polygon
 from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, MaskRole, Part, Prediction
 from contracts.result import Result, Timings
 from outputs.draw import Painter, PanelFigures
@@ -19,6 +20,8 @@ from outputs.draw import Painter, PanelFigures
 NAMES = ("person", "car", "autobús", "車", "weird\nname")
 FIGURES = PanelFigures(29.97, (("decode", 4.2), ("infer", 41.7), ("draw", 1.5)), 62.4, 118.0, ("twinlitenet",))
 NOTHING = Prediction()
+REGIONS = {"verge": (Polygon.parse("55%,30% 80%,30% 95%,60% 60%,60%"),)}
+IGNORE = (Polygon.parse("0%,80% 30%,80% 30%,100% 0%,100%"),)
 
 
 def noise(width: int, height: int, seed: int = 0, matrix: ColourMatrix = "bt709") -> Picture:
@@ -60,8 +63,16 @@ def area(picture: Picture, rows: slice, role: MaskRole = "drivable") -> Mask:
     return Mask(data, Stretch(picture.width, picture.height, 60, 40), role, role)
 
 
-def painter(*layers: Layer, alpha: float = 0.45, palette: str = "okabe-ito") -> Painter:
-    return Painter(layers, alpha, palette)
+def painter(
+    *layers: Layer,
+    alpha: float = 0.45,
+    palette: str = "okabe-ito",
+    areas: bool = False,
+    output_size: tuple[int, int] | None = None,
+) -> Painter:
+    """areas: with ``REGIONS`` and ``IGNORE``, which show in the layer "regions" only."""
+    regions, ignore = (REGIONS, IGNORE) if areas else ({}, ())
+    return Painter(layers, alpha, palette, regions=regions, ignore=ignore, output_size=output_size)
 
 
 def changed(after: Picture, before: Picture) -> NDArray[np.bool_]:

@@ -20,12 +20,13 @@ from contracts.fit import Letterbox, box_window
 from contracts.palette import palette_of
 from contracts.picture import Picture, Pixels
 from contracts.prediction import Attributes, Classification, ClassMap, Detections, InstanceMasks, Mask, Part, Prediction
+from pipeline.regions import Regions
 from sources.synthetic.drive import SyntheticDrive
-from tests.outputs.scenes import FIGURES, painter, result_of
+from tests.outputs.scenes import FIGURES, REGIONS, painter, result_of
 
 SIZES = ((640, 360), (3840, 2160))
 TILE = (640, 360)
-_QUALITY = 32  # of the JPEG: the file stays below 250 kB
+_QUALITY = 28  # of the JPEG: the file stays below 250 kB
 _ETRI_OF = {"road": "drivable area", "person": "pedestrian", "bicycle": "bicycle/motorcycle", "sky": "other"}
 _ETRI_OF |= {"terrain": "other vertical object", "vegetation": "other vertical object"}
 AGENTS: tuple[tuple[str, Attributes], ...] = (
@@ -58,6 +59,7 @@ def looks(picture: Picture, truth: Prediction) -> dict[str, tuple[Prediction, tu
         "etri": (Prediction({"scene": class_map(picture, truth, tuple(ETRI))}), ("drivable", "labels")),
         "classification": (Prediction({"waste": WASTE}), ("labels",)),
         "agents": (Prediction({"agents": road_agents(picture, boxes)}), ("boxes", "labels")),
+        "regions": (Prediction({"boxes": boxes}), ("boxes", "labels", "regions")),
         "everything": (
             Prediction({"boxes": boxes, "lane": areas["lane"], "scene": cityscapes, "waste": WASTE}),
             LAYERS,
@@ -116,8 +118,9 @@ def drawn(size: tuple[int, int]) -> dict[str, NDArray[np.uint8]]:
     """Name of the look → BGR (height, width, 3)."""
     pixels, truth = SyntheticDrive("city", 1, size, Fraction(30)).render(77)
     picture = Picture.from_bgr(pixels)
+    counting, frame = Regions(REGIONS, away_s=1.0), result_of(picture).frame
     return {
-        name: painter(*layers).paint(result_of(picture, prediction), FIGURES).bgr()
+        name: painter(*layers, areas=True).paint(result_of(picture, counting.counted(prediction, frame)), FIGURES).bgr()
         for name, (prediction, layers) in looks(picture, truth).items()
     }
 

@@ -41,11 +41,12 @@ SIZE = (640, 360)
         ("boxes", (64, 0, 640, 344)),
         ("panel", (0, 0, 200, 180)),
         ("labels", (8, 0, 640, 352)),
+        ("regions", (0, 84, 612, 360)),
     ],
 )
 def test_a_layer_alone_draws_in_its_own_place(layer: Layer, inside: tuple[int, int, int, int]) -> None:
     picture = noise(*SIZE)
-    where = changed(painter(layer).paint(result_of(picture, crowded(picture)), FIGURES), picture)
+    where = changed(painter(layer, areas=True).paint(result_of(picture, crowded(picture)), FIGURES), picture)
     x1, y1, x2, y2 = inside
     assert where[y1:y2, x1:x2].any()
     where[y1:y2, x1:x2] = False
@@ -55,8 +56,8 @@ def test_a_layer_alone_draws_in_its_own_place(layer: Layer, inside: tuple[int, i
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_layer_can_be_left_out(layer: Layer) -> None:
     picture = grey(*SIZE)
-    everything = painter(*LAYERS).paint(result_of(picture, crowded(picture)), FIGURES)
-    others = painter(*(other for other in LAYERS if other != layer))
+    everything = painter(*LAYERS, areas=True).paint(result_of(picture, crowded(picture)), FIGURES)
+    others = painter(*(other for other in LAYERS if other != layer), areas=True)
     without = others.paint(result_of(picture, crowded(picture)), FIGURES)
     assert changed(everything, without).any()
 
