@@ -43,24 +43,24 @@ def test_frames_come_as_they_are_made_with_the_device_s_time_from_zero_on() -> N
     assert source.info.rate == 25
     assert source.info.live
     assert source.info.start == Fraction(1000, 25)
-    frames = [frame for frame, _ in zip(source.frames(), range(6), strict=False)]
+    frames = [frame for frame, _ in zip(source.frames(), range(15), strict=False)]
     source.close()
-    assert [frame.index for frame in frames] == list(range(6))
-    assert [frame.pts for frame in frames] == [Fraction(index, 25) for index in range(6)]
+    assert [frame.pts for frame in frames] == [Fraction(frame.index, 25) for frame in frames]
+    assert [frame.index for frame in frames] == sorted({frame.index for frame in frames})
+    assert frames[0].index == 0
     arrivals = [frame.arrival for frame in frames]
     assert arrivals == sorted(arrivals)
-    assert arrivals[-1] - arrivals[0] > 0.1e9  # five times 40 ms, made when due
+    assert arrivals[-1] - arrivals[0] > 0.1e9  # fourteen times 40 ms, made when due
 
 
 def test_pictures_are_those_of_the_device() -> None:
     graph = "testsrc=size=64x48:rate=25,format=yuv420p"
-    plain = [
-        frame.to_ndarray() for frame, _ in zip(av.open(graph, format="lavfi").decode(video=0), range(4), strict=False)
-    ]
+    decoder = av.open(graph, format="lavfi").decode(video=0)
+    plain = [next(decoder).to_ndarray() for _ in range(200)]
     source = lavfi(f"{graph},realtime")
-    for frame, expected in zip(source.frames(), plain, strict=False):
+    for frame, _ in zip(source.frames(), range(4), strict=False):
         found = np.concatenate([plane.reshape(-1) for plane in frame.picture.planes])
-        assert np.array_equal(found, expected.reshape(-1))
+        assert np.array_equal(found, plain[frame.index].reshape(-1))
     source.close()
 
 
@@ -69,18 +69,20 @@ def test_a_clock_that_is_set_back_goes_on_rising() -> None:
     stamps = [frame.pts for frame, _ in zip(source.frames(), range(9), strict=False)]
     source.close()
     assert stamps == sorted(set(stamps))
-    assert stamps[-1] < 1
+    assert stamps[-1] < 60  # not the hour and more between the two clocks
 
 
 def test_what_nobody_takes_in_time_is_a_gap_and_the_latest_is_kept() -> None:
     source = lavfi("testsrc=size=64x48:rate=50,realtime")
     frames = source.frames()
     first = next(frames)
-    time.sleep(0.5)
+    deadline = time.monotonic() + 60
+    while source._reader._count < 20 and time.monotonic() < deadline:
+        time.sleep(0.02)
     second = next(frames)
     source.close()
     assert first.index == 0
-    assert second.index > 10
+    assert second.index >= 16
     assert second.pts == Fraction(second.index, 50)
     assert source.losses.lost == 0
 
