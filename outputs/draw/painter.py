@@ -14,7 +14,8 @@ from outputs.draw.canvas import Canvas, Canvases
 from outputs.draw.class_maps import ClassMapBrush
 from outputs.draw.colours import PALETTES, Rgb, class_colour, to_yuv
 from outputs.draw.labels import Plates, label_text, text_size
-from outputs.draw.legend import Legend, entries_of
+from outputs.draw.legend import Legend
+from outputs.draw.listing import Listing
 from outputs.draw.masks import MaskBrush
 from outputs.draw.panel import Panel, PanelFigures
 from outputs.draw.placing import Places, Rectangle
@@ -34,7 +35,8 @@ class Painter:
         self._lane_alpha = 1 - (1 - alpha) ** 3  # lines are thin: as strong as three coats of an area's paint
         self._palette = PALETTES[palette]
         self._canvases, self._brush, self._plates, self._panel = Canvases(), MaskBrush(), Plates(), Panel()
-        self._map_brush, self._legend, self._best_classes = ClassMapBrush(), Legend(), BestClasses(self._palette)
+        self._map_brush, self._best_classes = ClassMapBrush(), BestClasses(self._palette)
+        self._listing, self._legend = Listing(), Legend()
 
     def paint(self, result: Result, figures: PanelFigures | None) -> Picture:
         """The annotated picture: limited-range yuv420p of even size, in memory of its own (see ``Canvas``).
@@ -105,7 +107,8 @@ class Painter:
     def _paint_plates(self, canvas: Canvas, prediction: Prediction) -> Iterator[Rectangle | None]:
         """Legend and classifications; yields where they are. A legend without its areas would explain nothing."""
         if "drivable" in self._layers and self._alpha > 0:
-            yield self._legend.draw(canvas, entries_of(prediction.class_maps().values()))
+            entries = self._listing.of(prediction.class_maps(), prediction.carried, self._legend.rows(canvas))
+            yield self._legend.draw(canvas, entries)
         yield self._best_classes.draw(canvas, prediction.classifications())
 
     def _paint_labels(
