@@ -68,7 +68,7 @@ class Legend:
         letters, edge, line = Letters(size, _WEIGHT), round(size * 0.4) * 2, round(size * 1.5)
         side, capital = round(size * 0.45) * 2, round(size * CAPITAL)
         mark = edge + side + round(size * 0.5)
-        left = mark + (self._setter.width(_CARRIED, letters) + size // 3 if self._marks else 0)
+        left = mark + (self._setter.width(_CARRIED, letters) if self._marks else 0)
         words: list[Word] = []
         tints: list[Tint] = []
         inner = 0

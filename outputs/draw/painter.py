@@ -109,7 +109,7 @@ class Painter:
         if "drivable" in self._layers and self._alpha > 0:
             entries = self._listing.of(prediction.class_maps(), prediction.carried, self._legend.rows(canvas))
             yield self._legend.draw(canvas, entries)
-        yield self._best_classes.draw(canvas, prediction.classifications())
+        yield self._best_classes.draw(canvas, prediction.classifications(), prediction.carried)
 
     def _paint_labels(
         self, canvas: Canvas, boxes: list[tuple[Rectangle, Rgb, str]], taken: Sequence[Rectangle]
