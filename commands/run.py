@@ -102,6 +102,7 @@ def _written(config: RunConfig) -> tuple[Path | None, ...]:
 def _run(config: RunConfig, *, quiet: bool) -> int:
     from commands.progress import ProgressLine, summary_text
     from contracts.errors import EXIT_INTERRUPTED, SourceError
+    from contracts.text import counted, one_line
     from pipeline.stream import Stream
 
     line = ProgressLine(quiet=quiet)
@@ -119,10 +120,11 @@ def _run(config: RunConfig, *, quiet: bool) -> int:
         say(summary_text(figures))
         for path in _written(config):
             if path is not None and path.exists():
-                say(f"written     {path}")
+                say(f"written     {one_line(str(path))}")
     lost = figures.get("frames", {}).get("lost", 0)
     if lost:
-        say(f"roadstream: {lost} frames of {config.sources[0]} were unreadable and are missing")
+        verbs = "was unreadable and is" if lost == 1 else "were unreadable and are"
+        say(f"roadstream: {counted(lost, 'frame')} of {one_line(config.sources[0])} {verbs} missing")
     if interrupted:
         say("roadstream: interrupted; outputs are finished" if figures else "roadstream: interrupted")
         return EXIT_INTERRUPTED

@@ -16,6 +16,7 @@ from typing import TextIO
 
 from commands import status
 from contracts.errors import EXIT_INTERRUPTED, OutputError, RoadStreamError
+from contracts.text import one_line
 
 
 def guarded(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
@@ -93,6 +94,15 @@ def _interrupts() -> Iterator[None]:
 def _log_to_stderr(*, debug: bool) -> None:
     """Warnings as one line each; with --debug everything of ours, with where it came from."""
     layout = "%(asctime)s %(threadName)s %(name)s %(levelname)s %(message)s" if debug else "roadstream: %(message)s"
-    logging.basicConfig(format=layout, level=logging.WARNING, force=True, handlers=[_LinesBeside(sys.stderr)])
+    handler = _LinesBeside(sys.stderr)
+    handler.setFormatter(logging.Formatter(layout) if debug else _OneLine(layout))
+    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for room in ("contracts", "sources", "engines", "outputs", "pipeline", "commands", "training"):
         logging.getLogger(room).setLevel(logging.DEBUG if debug else logging.WARNING)
+
+
+class _OneLine(logging.Formatter):
+    """A message as one line, whatever names it holds."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return one_line(super().format(record))

@@ -12,6 +12,8 @@ the cause is chained for developers and shown by ``--debug``.
 
 from __future__ import annotations
 
+from contracts.text import one_line
+
 EXIT_INTERRUPTED = 130
 """Exit code after Ctrl-C (128 + SIGINT), outputs finished."""
 
@@ -27,8 +29,8 @@ class RoadStreamError(Exception):
 
     def __init__(self, message: str, cure: str = "") -> None:
         super().__init__(message)
-        self.message = " ".join(message.split())
-        self.cure = " ".join(cure.split())
+        self.message = one_line(message)
+        self.cure = one_line(cure)
 
     def __str__(self) -> str:
         return f"{self.message} → {self.cure}" if self.cure else self.message

@@ -28,6 +28,10 @@ LUMA_WEIGHTS: dict[ColourMatrix, tuple[float, float]] = {
 _MATRIX_OF_COLORSPACE: dict[int, ColourMatrix] = {1: "bt709", 5: "bt601", 6: "bt601", 9: "bt2020", 10: "bt2020"}
 _COLORSPACE_OF_MATRIX: dict[ColourMatrix, int] = {"bt601": 6, "bt709": 1, "bt2020": 9}
 _FULL_RANGE, _LIMITED_RANGE = 2, 1
+_TOO_LARGE = 2**31
+"""What (8 · width + 1024) · (height + 128) has to stay below in FFmpeg (libavutil/imgutils.c): 16384×16384 does not."""
+_BAND = 1024
+"""Rows, even."""
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -108,11 +112,27 @@ class Picture:
         """The picture as (height, width, 3) uint8 BGR, read-only; converted once and remembered."""
         with self._lock:
             if self._bgr is None:
-                native = self.format == "bgr24"
-                pixels = self.planes[0] if native else np.asarray(self.av_frame().to_ndarray(format="bgr24"), np.uint8)
+                pixels = self.planes[0] if self.format == "bgr24" else self._converted()
                 self._bgr = pixels.view()
                 self._bgr.flags.writeable = False
             return self._bgr
+
+    def _converted(self) -> Pixels:
+        """YUV as a new BGR array: whole, or in bands where it has more pixels than FFmpeg takes in one."""
+        if ffmpeg_takes(self.width, self.height):
+            return np.asarray(self.av_frame().to_ndarray(format="bgr24"), np.uint8)
+        pixels = np.empty((self.height, self.width, 3), np.uint8)
+        for top in range(0, self.height, _BAND):
+            rows, half = slice(top, top + _BAND), slice(top // 2, (top + _BAND) // 2)
+            planes = (self.planes[0][rows], *(plane[half] for plane in self.planes[1:]))
+            band = Picture(self.format, planes, self.matrix, self.full_range)
+            pixels[rows] = band.av_frame().to_ndarray(format="bgr24")
+        return pixels
+
+
+def ffmpeg_takes(width: int, height: int) -> bool:
+    """Whether FFmpeg handles a picture of this size in one piece."""
+    return (width * 8 + 1024) * (height + 128) < _TOO_LARGE
 
 
 def _views(frame: av.VideoFrame, name: PixelFormat) -> tuple[Pixels, ...]:

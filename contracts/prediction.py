@@ -163,6 +163,22 @@ class InstanceMasks:
         corner = box_window(self.detections.boxes[index])
         return Window(corner.left, corner.top, width, height)
 
+    def on_frame(self, frame_size: tuple[int, int]) -> NDArray[np.bool_]:
+        """Every mask at the frame's size (width, height): bool (N, height, width)."""
+        width, height = frame_size
+        whole = np.zeros((len(self.masks), height, width), np.bool_)
+        for index, mask in enumerate(self.masks):
+            place = self.window(index)
+            region = whole[index, place.top : place.top + place.height, place.left : place.left + place.width]
+            region[:] = mask[: region.shape[0], : region.shape[1]]
+        return whole
+
+    def to_supervision(self, frame_size: tuple[int, int]) -> supervision.Detections:
+        """The same instances as ``supervision.Detections`` with ``mask`` (N, height, width) (needs that library)."""
+        found = self.detections.to_supervision()
+        found.mask = self.on_frame(frame_size)
+        return found
+
     def area(self, index: int) -> int:
         """Pixels of instance ``index``."""
         return int(np.count_nonzero(self.masks[index]))
@@ -250,6 +266,12 @@ class Prediction(Mapping[str, Part]):
         """The parts that are boxes with a mask each, by head name."""
         return {head: part for head, part in self.parts.items() if isinstance(part, InstanceMasks)}
 
-    def to_supervision(self) -> dict[str, Any]:
-        """``supervision.Detections`` per head with boxes (needs that library)."""
-        return {head: part.to_supervision() for head, part in self.detections().items()}
+    def to_supervision(self, frame_size: tuple[int, int] | None = None) -> dict[str, Any]:
+        """``supervision.Detections`` per head with boxes (needs that library).
+
+        frame_size: (width, height) in pixels; with it instances have their masks, else only their boxes.
+        """
+        found = {head: part.to_supervision() for head, part in self.detections().items()}
+        if frame_size is not None:
+            found |= {head: part.to_supervision(frame_size) for head, part in self.instances().items()}
+        return found

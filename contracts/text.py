@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from importlib import metadata
 
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word a person most likely meant, or None."""
@@ -40,6 +42,14 @@ def printable(text: str) -> str:
     r"""Text that any UTF-8 stream takes: bytes of a file's name that are no UTF-8 as ``\xe9``."""
     shown = re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", text)
     return shown.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def one_line(text: str) -> str:
+    r"""Text as one line that leaves a terminal as it is: white space as one space, control characters as ``\x1b``.
+
+    File names may hold anything; what turns the direction of writing is shown by its number too.
+    """
+    return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], " ".join(text.split()))
 
 
 def installed_version(package: str) -> str:

@@ -45,6 +45,7 @@ _LIGHT_PRESETS = {"ultrafast", "superfast", "veryfast"}
 _CRF = {"h264": (1, 51), "hevc": (0, 51), "av1": (1, 63)}  # 0 is lossless in x264: a profile browsers do not play
 _USUAL_RATES = (Fraction(1), Fraction(240))  # outside, a nominal rate is a container's fiction
 _NEVER = 1200  # frames
+_SMALL = 256  # pixels; what is refused below is too small (SVT-AV1 wants 64), above too large
 _UNKNOWN_RATE = Fraction(30)
 
 
@@ -116,8 +117,10 @@ def choose(settings: VideoSettings, size: tuple[int, int], rate: Fraction) -> En
             log.debug("encoding with %s", encoder.name)
             return encoder
     width, height = size
+    other = "larger" if max(size) < _SMALL else "smaller"
     raise OutputError(
-        f"no {settings.codec} encoder takes pictures of {width}×{height}", "try another --codec"
+        f"no {settings.codec} encoder takes pictures of {width}×{height}",
+        f"write them {other} with --output-size, or try another --codec",
     ) from fault
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import os.path
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from glob import glob, has_magic
@@ -14,8 +16,11 @@ import numpy as np
 
 from contracts.errors import SourceError, UsageError
 from contracts.picture import Pixels
-from contracts.text import did_you_mean
+from contracts.text import counted, did_you_mean
 from sources.files import check_readable
+from sources.tiff import pages
+
+log = logging.getLogger(__name__)
 
 ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """In any case."""
@@ -142,15 +147,17 @@ def _counted(name: str) -> tuple[tuple[str, int], ...]:
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-def read_picture(path: Path) -> Pixels:
+def read_picture(path: Path, notice: Callable[[str], None] = log.warning) -> Pixels:
     """The picture upright, as its EXIF orientation says, as (height, width, 3) uint8 BGR, read-only.
 
-    Grey becomes colour, 16 bits become 8, alpha is left out. Raises SourceError where it cannot be read.
+    Grey becomes colour, 16 bits become 8, alpha is left out; of several pages the first is taken, which
+    ``notice`` is told. Raises SourceError where it cannot be read.
     """
     check_readable(path, "picture")
     try:
         # Read by NumPy, not by OpenCV: names need not be UTF-8.
-        pixels = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+        data = np.fromfile(path, np.uint8)
+        pixels = cv2.imdecode(data, cv2.IMREAD_COLOR)
     except OSError as fault:
         raise SourceError(
             f"cannot read {path}: {fault.strerror}", "check the disk and the file's permissions"
@@ -159,5 +166,7 @@ def read_picture(path: Path) -> Pixels:
         raise SourceError(f"{path} cannot be read as a picture", "save it smaller, or copy it again") from fault
     if pixels is None:
         raise SourceError(f"{path} is not a picture that can be read", "it may be cut off: copy or export it again")
+    if path.suffix.lower().startswith(".tif") and (left_out := pages(data.tobytes()) - 1):
+        notice(f"{path} has {counted(left_out + 1, 'page')}: only the first is taken")
     pixels.flags.writeable = False
     return np.asarray(pixels, np.uint8)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -118,7 +119,7 @@ class PictureSource:
     def _first_readable(self, uri: str) -> tuple[int, Pixels]:
         """Position of the first picture that can be read, and the picture."""
         if len(self._files) == 1:
-            return 0, read_picture(self._files[0])
+            return 0, read_picture(self._files[0], partial(self._warn_once, self._files[0]))
         for position, path in enumerate(self._files):
             pixels = self._read(path)
             if pixels is not None:
@@ -132,7 +133,7 @@ class PictureSource:
 
     def _read(self, path: Path) -> Pixels | None:
         try:
-            return read_picture(path)
+            return read_picture(path, partial(self._warn_once, path))
         except SourceError as fault:
             self._lost += 1
             self._warn_once(path, f"{fault.message}: skipped")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 from collections.abc import Callable, Generator
 from fractions import Fraction
 from math import ceil
@@ -60,6 +61,7 @@ class VideoFile:
         except SourceError:
             self._container.close()
             raise
+        self._opened = self._path.stat() if self._piped is None else None
         self._closed = False
         self._put_back = None
         self._begin(careful)
@@ -214,15 +216,34 @@ class VideoFile:
         return self._container.format.name.startswith(_LISTS_EVERY_PACKET)
 
     def _unread(self) -> int:
-        """How many packets the index lists after the last one that could be read."""
-        if self._last_dts is None or not self._lists_every_packet:
+        """How many frames are known to come after the last packet that could be read."""
+        if self._last_dts is None:
             return 0
+        if not self._lists_every_packet:
+            return self._cut_away(self._last_dts) if self._has_shrunk() else 0
         index, unread = self._stream.index_entries, 0
         for position in range(len(index) - 1, -1, -1):
             if index[position].timestamp <= self._last_dts:
                 break
             unread += not index[position].is_discard
         return unread
+
+    def _has_shrunk(self) -> bool:
+        """Whether the file has become shorter since it was opened; another one of its name does not count."""
+        if self._opened is None:
+            return False
+        try:
+            now = self._path.stat()
+        except OSError:  # deleted: what is open stays whole
+            return False
+        return os.path.samestat(now, self._opened) and now.st_size < self._opened.st_size
+
+    def _cut_away(self, last_dts: int) -> int:
+        """About how many frames follow ``last_dts`` by the length and rate the file stated; at least one."""
+        if not self.duration or not self.rate:
+            return 1
+        seen = (last_dts - (self._stream.start_time or 0)) * self.time_base + 1 / self.rate
+        return max(1, round((self.duration - seen) * self.rate))
 
 
 def _open_container(path: Path) -> InputContainer:

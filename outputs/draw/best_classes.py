@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from contracts.prediction import Classification
@@ -58,6 +58,23 @@ def _pieces(setter: Typesetter, word: str, letters: Letters, width: int) -> list
     return pieces
 
 
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """What one head says, and the mark before its classes ("" or "~ ")."""
+
+    part: Classification
+    mark: str
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What is drawn of it depends on."""
+        return self.mark, self.part.class_ids.tobytes(), self.part.scores.tobytes(), self.part.names, self.part.texts
+
+    def words(self, index: int) -> str:
+        """The name of the best class but ``index`` as it is written."""
+        return self.mark + printable(self.part.name(index), _LONGEST_NAME)
+
+
 @dataclass(slots=True)
 class _Sheet:
     """What is being laid out: ``pen`` is the row below everything there is."""
@@ -76,10 +93,15 @@ class BestClasses:
         self._key: object = None
         self._glass: Glass | None = None
 
-    def draw(self, canvas: Canvas, parts: Mapping[str, Classification]) -> Rectangle | None:
-        """Put the best classes of every head on the canvas and tell where; None: there are none, or no room."""
-        heads = [part for part in parts.values() if len(part)]
-        key = [(part.class_ids.tobytes(), part.scores.tobytes(), part.names, part.texts) for part in heads]
+    def draw(
+        self, canvas: Canvas, parts: Mapping[str, Classification], carried: Collection[str] = ()
+    ) -> Rectangle | None:
+        """Put the best classes of every head on the canvas and tell where; None: there are none, or no room.
+
+        carried: heads whose network has not looked at this frame; "~" stands before their classes, as at boxes.
+        """
+        heads = [_Head(part, "~ " if head in carried else "") for head, part in parts.items() if len(part)]
+        key = [head.key for head in heads]
         whole_key = key, canvas.width, canvas.height, canvas.matrix
         if whole_key != self._key:
             self._glass = self._fitting(canvas, heads)
@@ -93,7 +115,7 @@ class BestClasses:
         shown.put(canvas, margin, top)
         return margin, top, margin + shown.width, top + shown.height
 
-    def _fitting(self, canvas: Canvas, heads: Sequence[Classification]) -> Glass | None:
+    def _fitting(self, canvas: Canvas, heads: Sequence[_Head]) -> Glass | None:
         """As much as there is room for."""
         if not heads:
             return None
@@ -102,32 +124,33 @@ class BestClasses:
         bars = round(size * _BAR / 2) * 2
         score = self._setter.width("0.00", Letters(size, _BOLD))
         for classes, lines in _DETAILS:
-            names = round(max(self._names_width(part, size, classes) for part in heads) / 2) * 2 + size // 2 * 2
+            names = round(max(self._names_width(head, size, classes) for head in heads) / 2) * 2 + size // 2 * 2
             width = edge + names + bars + size // 2 * 2 + score + edge
             sheet = _Sheet(pen=edge)
-            for part in heads:
-                self._lay_out(sheet, canvas, part, (edge, names, bars, width), (classes, lines))
+            for head in heads:
+                self._lay_out(sheet, canvas, head, (edge, names, bars, width), (classes, lines))
             height = sheet.pen + edge
             if width + 1 + 2 * margin <= canvas.width and height + 2 + margin <= _TALLEST * canvas.height:
                 return glass(written(self._setter, sheet.words, width, height), size // 2, sheet.tints)
         return None
 
-    def _names_width(self, part: Classification, size: int, classes: int) -> int:
+    def _names_width(self, head: _Head, size: int, classes: int) -> int:
         """Of the names that are shown, and never less than ten letters or so, so that the bars stay in place."""
         letters = Letters(size, _BOLD)
-        shown = range(min(classes, len(part)))
-        return max(size * 6, *(self._setter.width(printable(part.name(i), _LONGEST_NAME), letters) for i in shown))
+        shown = range(min(classes, len(head.part)))
+        return max(size * 6, *(self._setter.width(head.words(i), letters) for i in shown))
 
     def _lay_out(
         self,
         sheet: _Sheet,
         canvas: Canvas,
-        part: Classification,
+        head: _Head,
         columns: tuple[int, int, int, int],
         detail: tuple[int, int],
     ) -> None:
         """One head's rows and text. columns: edge, names, bars, whole width, in pixels."""
         edge, names, bars, width = columns
+        part = head.part
         size = glass_size(canvas.width, canvas.height)
         capital, line, gap = round(size * CAPITAL), round(size * 1.5), round(size * 0.6)
         thick = max(2, round(size * 0.25) * 2)
@@ -138,7 +161,7 @@ class BestClasses:
             score = min(max(float(part.scores[index]), 0.0), 1.0)
             value = f"{score:.2f}"
             right = width - edge - self._setter.width(value, letters)
-            sheet.words.append(Word(printable(part.name(index), _LONGEST_NAME), (edge, baseline), letters, ink))
+            sheet.words.append(Word(head.words(index), (edge, baseline), letters, ink))
             sheet.words.append(Word(value, (right, baseline), letters, ink))
             top, left = (baseline - (capital + thick) // 2) // 2 * 2, edge + names
             end = left + round(score * bars / 2) * 2

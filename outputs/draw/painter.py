@@ -16,7 +16,8 @@ from outputs.draw.canvas import Canvas, Canvases
 from outputs.draw.class_maps import ClassMapBrush
 from outputs.draw.colours import PALETTES, Rgb, class_colour, to_yuv
 from outputs.draw.labels import Plates, label_text, text_size
-from outputs.draw.legend import Legend, entries_of
+from outputs.draw.legend import Legend
+from outputs.draw.listing import Listing
 from outputs.draw.masks import MaskBrush
 from outputs.draw.panel import Panel, PanelFigures
 from outputs.draw.placing import Places, Rectangle
@@ -57,7 +58,8 @@ class Painter:
         self._plates, self._panel = Plates(), Panel()
         self._regions = RegionBrush(regions, ignore) if "regions" in layers and (regions or ignore) else None
         self._truth_brush = TruthBrush(self._layers) if truth else None
-        self._map_brush, self._legend, self._best_classes = ClassMapBrush(), Legend(), BestClasses(self._palette)
+        self._map_brush, self._best_classes = ClassMapBrush(), BestClasses(self._palette)
+        self._listing, self._legend = Listing(), Legend()
 
     def paint(self, result: Result, figures: PanelFigures | None) -> Picture:
         """The annotated picture: limited-range yuv420p of even size, in memory of its own (see ``Canvas``).
@@ -145,10 +147,9 @@ class Painter:
     def _paint_plates(self, canvas: Canvas, prediction: Prediction, truth: Prediction) -> Iterator[Rectangle | None]:
         """Legend and classifications; yields where they are. A legend without its areas would explain nothing."""
         if "drivable" in self._layers and self._alpha > 0:
-            yield self._legend.draw(
-                canvas, entries_of([*prediction.class_maps().values(), *truth.class_maps().values()])
-            )
-        yield self._best_classes.draw(canvas, prediction.classifications())
+            maps = prediction.class_maps() | {f"truth {head}": part for head, part in truth.class_maps().items()}
+            yield self._legend.draw(canvas, self._listing.of(maps, prediction.carried, self._legend.rows(canvas)))
+        yield self._best_classes.draw(canvas, prediction.classifications(), prediction.carried)
 
     def _paint_labels(self, canvas: Canvas, boxes: list[_Box], taken: Sequence[Rectangle]) -> Places:
         """Labels where there is room; gives what is taken then."""

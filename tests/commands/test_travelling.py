@@ -19,14 +19,12 @@ KEPT = {name: TAGS[name] for name in ("make", "model", "title", "comment")}
 
 def frames_of(path: Path) -> list[tuple[Fraction, int]]:
     """Seconds and the number that the grey of each frame stands for."""
+    found: list[tuple[Fraction, int]] = []
     with av.open(str(path)) as container:
-        return [
-            (
-                (frame.pts or 0) * (frame.time_base or Fraction(0)),
-                round(float(frame.to_ndarray(format="bgr24").mean()) / 2),
-            )
-            for frame in container.decode(video=0)
-        ]
+        for frame in container.decode(video=0):
+            grey = float(frame.to_ndarray(format="bgr24").mean())
+            found.append(((frame.pts or 0) * (frame.time_base or Fraction(0)), round(grey / 2)))
+    return found
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,8 @@ from contracts.palette import palette_of
 from contracts.prediction import ClassMap, Prediction
 from outputs.draw.canvas import Canvas, Canvases
 from outputs.draw.colours import Rgb, to_yuv
-from outputs.draw.legend import MOST, SMALLEST, Entry, Legend, entries_of
+from outputs.draw.legend import Legend
+from outputs.draw.listing import MOST, SMALLEST, STAY, Entry, Listing
 from tests.outputs.scenes import changed, crowded, grey, noise, painter, result_of
 
 NAMES = tuple(CITYSCAPES)
@@ -37,28 +38,79 @@ def map_of(*counts: int) -> ClassMap:
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=19))
-def test_it_lists_exactly_the_present_classes_largest_first(counts: list[int]) -> None:
-    listed = entries_of([map_of(*counts)])
+def test_it_lists_exactly_the_largest_present_classes_in_the_order_of_the_card(counts: list[int]) -> None:
+    listed = Listing().of({"map": map_of(*counts)})
     present = {index for index, count in enumerate(counts) if count / 2000 >= SMALLEST}
-    ids = [NAMES.index(name) for name, _ in listed]
-    assert len(ids) == len(set(ids)) == min(len(present), MOST)
+    ids = [NAMES.index(entry.name) for entry in listed]
+    assert ids == sorted(set(ids))
+    assert len(ids) == min(len(present), MOST)
     assert set(ids) <= present
-    sizes = [counts[index] for index in ids]
+    sizes = sorted((counts[index] for index in ids), reverse=True)
     assert sizes == sorted((counts[index] for index in present), reverse=True)[:MOST]
-    assert [colour for _, colour in listed] == [rgb(index) for index in ids]
+    assert [entry.colour for entry in listed] == [rgb(index) for index in ids]
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(0, 100), min_size=19, max_size=19), min_size=2, max_size=6), st.integers(1, 12))
+def test_over_a_run_classes_come_and_go_and_never_change_places(frames: list[list[int]], most: int) -> None:
+    """A class stays while nothing half as large again pushes it out; one that is not there is never listed."""
+    listing, before = Listing(), set[str]()
+    for counts in frames:
+        listed = listing.of({"map": map_of(*counts)}, most=most)
+        ids = [NAMES.index(entry.name) for entry in listed]
+        assert ids == sorted(ids)
+        assert all(counts[index] for index in ids)
+        left = [counts[index] for index in range(19) if index not in ids and NAMES[index] in before]
+        new = [counts[index] for index in ids if NAMES[index] not in before]
+        assert all(one >= STAY * other for one in new for other in left if other * STAY / 2000 >= SMALLEST)
+        before = {entry.name for entry in listed}
 
 
 def test_background_is_not_listed_and_maps_of_several_heads_share_a_legend() -> None:
     fit = Stretch(10, 10, 2, 2)
     one = ClassMap(np.array([[0, 1], [1, 1]], np.uint8), fit, ("background", "road"), ((0, 0, 0), (1, 2, 3)))
     other = ClassMap(np.array([[0, 0], [1, 1]], np.uint8), fit, ("car", "road"), ((7, 8, 9), (1, 2, 3)))
-    assert entries_of([one, other]) == (("road", (3, 2, 1)), ("car", (9, 8, 7)))
+    listing = Listing()
+    maps = {"one": one, "other": other}
+    assert listing.of(maps) == (Entry("road", (3, 2, 1)), Entry("car", (9, 8, 7)))
+    # a class is old only where no head has looked for it in this frame
+    assert listing.of(maps, {"other": 1}) == (Entry("road", (3, 2, 1)), Entry("car", (9, 8, 7), True))
+    assert all(entry.carried for entry in listing.of(maps, {"one": 2, "other": 1}))
+
+
+def test_what_is_carried_is_marked_and_names_stay_in_place() -> None:
+    """From the first mark on every row has room for one, so that nothing jumps when the network looks again."""
+    legend = Legend()
+    fresh = tuple(Entry(name, rgb(index)) for index, name in enumerate(NAMES[:3]))
+    old = tuple(entry._replace(carried=True) for entry in fresh)
+    drawn = []
+    places = []
+    for entries in (fresh, old, fresh):
+        canvas = Canvases().of(grey(1280, 720))
+        places.append(legend.draw(canvas, entries))
+        drawn.append(canvas.y)
+    assert places[1] == places[2] != places[0]
+    left, _, right, _ = places[1] or (0, 0, 0, 0)
+    rows, columns = (drawn[1] != drawn[2]).nonzero()
+    assert len(rows)
+    assert columns.max() < left + (right - left) / 2
+    assert not (drawn[1] != drawn[2])[:, columns.max() + 1 :].any()
+
+
+@pytest.mark.parametrize("size", [(640, 360), (1280, 720), (300, 200), (64, 40), (2, 2), (720, 1280)])
+def test_it_knows_how_many_rows_there_is_room_for(size: tuple[int, int]) -> None:
+    canvas, legend = Canvases().of(grey(*size)), Legend()
+    rows = legend.rows(canvas)
+    entries = tuple(Entry(str(index % 10), (index, 2, 3)) for index in range(rows + 1))
+    assert legend.draw(canvas, entries) == legend.draw(canvas, entries[:rows])
+    if rows > 1 and size[0] > 100:
+        assert legend.draw(canvas, entries[:rows]) != legend.draw(canvas, entries[: rows - 1])
 
 
 def swatches(canvas: Canvas, entries: tuple[Entry, ...]) -> list[str]:
     """The names of those entries of whose colour there is a patch of 6 × 6 pixels (letters have no such)."""
     found = []
-    for name, colour in entries:
+    for name, colour, _ in entries:
         shade = to_yuv(colour, canvas.matrix)
         same = (canvas.y[::2, ::2] == shade.y) & (canvas.u == shade.u) & (canvas.v == shade.v)
         if cv2.erode(same.astype(np.uint8), np.ones((3, 3), np.uint8), borderValue=0).any():
@@ -72,12 +124,12 @@ def test_its_pixels_show_the_colours_of_its_entries_and_of_no_other(
     size: tuple[int, int], known: dict[str, str]
 ) -> None:
     palette = palette_of((), tuple(known))
-    everything = tuple((name, (red, green, blue)) for name, (blue, green, red) in zip(known, palette, strict=True))
+    everything = tuple(Entry(name, (red, green, blue)) for name, (blue, green, red) in zip(known, palette, strict=True))
     canvas = Canvases().of(grey(*size))
     listed = everything[3:13]
     place = Legend().draw(canvas, listed)
     assert place is not None
-    assert swatches(canvas, everything) == [name for name, _ in listed]
+    assert swatches(canvas, everything) == [entry.name for entry in listed]
     x1, y1, x2, y2 = place
     assert x1 >= size[0] / 2
     assert y2 <= size[1] / 2
@@ -89,7 +141,7 @@ def test_its_letters_are_white_on_dark_on_any_picture() -> None:
     for luma in (16, 128, 235):
         canvas = Canvases().of(noise(640, 360))
         canvas.y[:] = luma
-        x1, y1, x2, y2 = Legend().draw(canvas, (("traffic light", (250, 170, 30)),)) or (0, 0, 0, 0)
+        x1, y1, x2, y2 = Legend().draw(canvas, (Entry("traffic light", (250, 170, 30)),)) or (0, 0, 0, 0)
         shown = canvas.y[y1:y2, x1:x2]
         assert np.median(shown) <= 100
         assert shown.max() >= 225
@@ -100,7 +152,7 @@ def test_its_letters_are_white_on_dark_on_any_picture() -> None:
 def test_on_any_canvas_it_stays_in_its_corner(width: int, height: int, count: int, text: str) -> None:
     canvas = Canvases().of(grey(width, height))
     legend = Legend()
-    entries = tuple((f"{text}{index}", (index, 2, 3)) for index in range(count))
+    entries = tuple(Entry(f"{text}{index}", (index, 2, 3)) for index in range(count))
     legend.draw(canvas, entries)
     rows, columns = (canvas.y != 100).nonzero()
     assert columns.min(initial=canvas.width) >= canvas.width / 2
@@ -110,7 +162,7 @@ def test_on_any_canvas_it_stays_in_its_corner(width: int, height: int, count: in
 def test_what_is_kept_is_drawn_anew_for_other_entries_and_canvases() -> None:
     legend = Legend()
     for size, count in (((640, 360), 3), ((640, 360), 3), ((640, 360), 2), ((800, 600), 2), ((640, 360), 0)):
-        entries = tuple((name, rgb(index)) for index, name in enumerate(NAMES[:count]))
+        entries = tuple(Entry(name, rgb(index)) for index, name in enumerate(NAMES[:count]))
         one, other = Canvases().of(grey(*size)), Canvases().of(grey(*size))
         assert legend.draw(one, entries) == Legend().draw(other, entries)
         np.testing.assert_array_equal(one.buffer, other.buffer)
