@@ -6,10 +6,11 @@ import argparse
 from pathlib import Path
 
 from commands.terminal import answer, say
+from contracts.card import Card
 from contracts.card_text import card_text
 from contracts.errors import EngineError
-from engines.cards import locate_card
-from engines.contents import contents_of
+from engines.cards import check_card, locate_card
+from engines.contents import Contents, contents_of
 from engines.guess import guess_card
 
 
@@ -20,7 +21,7 @@ def run(parsed: argparse.Namespace) -> int:
     found = locate_card(file, None, contents.texts, contents.inputs)
     if found is not None:
         card, where = found
-        answer(f"# {_comment(where)}\n{card_text(card)}".rstrip())
+        answer("\n".join([f"# {_comment(where)}", *_contradictions(card, contents), card_text(card)]).rstrip())
         return 0
     guess = guess_card(file.stem, contents.inputs, contents.outputs)
     if guess.card is None:
@@ -37,6 +38,15 @@ def run(parsed: argparse.Namespace) -> int:
     )
     say(f"roadstream: {file.name} has no card; this one is guessed, see its comments")
     return 0
+
+
+def _contradictions(card: Card, contents: Contents) -> list[str]:
+    """What a run would refuse it for: another library's metadata may be of a network that was changed since."""
+    try:
+        check_card(card, contents.inputs, contents.outputs)
+    except EngineError as error:
+        return [f"# CHECK: {_comment(error.message)}"]
+    return []
 
 
 def _comment(text: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
+import onnx
 import pytest
 from numpy.typing import NDArray
 
@@ -89,6 +90,23 @@ def test_a_card_that_contradicts_its_file_is_shown_with_the_contradiction(tmp_pa
     file = box_network(tmp_path / "net.onnx", classes="[car, bus, tram]")
     assert models.main(["show", str(file)]) == 0
     assert "but        head 'boxes' (yolo_boxes) wants [1,7,N] for 3 classes" in capsys.readouterr().out
+
+
+def test_metadata_of_ultralytics_that_a_fork_left_behind_is_printed_with_what_does_not_fit(
+    tmp_path: Path, capsys: Captured
+) -> None:
+    """As in road agents exported by their own program: two names for eleven scores."""
+    file = constant_network(tmp_path / "net.onnx", {"o": _floats(1, 19, 64), "p": _floats(1, 4, 12, 16)})
+    model = onnx.load(file)
+    metadata = {"task": "segment", "names": "{0: 'Car', 1: 'Bus'}", "stride": "32", "imgsz": "[48, 64]"}
+    onnx.helper.set_model_props(model, metadata | {"author": "Ultralytics"})
+    onnx.save(model, file)
+    assert models.main(["card", str(file)]) == 0
+    text = capsys.readouterr().out
+    (doubt,) = [line for line in text.splitlines() if line.startswith("# CHECK")]
+    assert "[1,10,N]" in doubt
+    assert "o float32 [1,19,64]" in doubt
+    assert Card.from_yaml(text, "printed").heads[0].classes == ("Car", "Bus")
 
 
 @pytest.mark.parametrize("where", ["beside", "explicit"])

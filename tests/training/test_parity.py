@@ -139,6 +139,24 @@ def test_coefficients_of_instances_are_measured_against_their_largest() -> None:
     assert not figures("yolo_instances", dead, truth, classes=("a", "b"))["coefficients"].holds
 
 
+def test_road_agents_are_as_sure_as_their_agent_and_every_answer_is_a_score() -> None:
+    names = {"classes": ("a", "b"), "locations": ("here", "there"), "actions": ("lit",)}
+    truth = np.zeros((1, 4 + 5 + 3, 400), np.float32)
+    truth[0, 4, :200] = 0.5  # more than the surest hundred
+    truth[0, 6:9] = 0.9
+    truth[0, 9:] = 2
+    unsure, moved, answered, outlined = (truth.copy() for _ in range(4))
+    unsure[0, 2, 300] = moved[0, 2, 100] = 50
+    answered[0, 8, 300] -= 0.1
+    outlined[0, 9, 300] += 0.1
+    assert figures("road_agents", truth, unsure, **names)["coordinates"].worst == 0
+    assert figures("road_agents", truth, moved, **names)["coordinates"].worst == pytest.approx(0.5)
+    assert figures("road_agents", truth, answered, **names)["scores"].worst == pytest.approx(0.1, rel=1e-3)
+    by_name = figures("road_agents", truth, outlined, **names)
+    assert by_name["scores"].worst == 0
+    assert by_name["coefficients"].worst == pytest.approx(0.05, rel=1e-3)
+
+
 def test_chosen_boxes_may_change_places_and_nothing_else() -> None:
     rng = np.random.default_rng(1)
     truth = np.concatenate([rng.random((1, 30, 4)) * 100, rng.random((1, 30, 1)), rng.integers(0, 3, (1, 30, 1))], 2)
