@@ -21,7 +21,7 @@ $(STAMP): pyproject.toml constraints.txt
 	touch $@
 
 # What needs torch is checked where it is installed: make test TRAIN=1, as CI does.
-WITHOUT_TORCH := --exclude '^(tests/)?training/|^(tests/commands/test_|commands/)eval\.py|^tests/engines/ultralytics_masks\.py|^benchmarks/(network_export|int8_accuracy)\.py'
+WITHOUT_TORCH := --exclude '^(tests/)?training/|^(tests/commands/test_|commands/)eval\.py|^tests/engines/ultralytics_predictor\.py|^benchmarks/(network_export|int8_accuracy)\.py'
 
 test: env
 	$(BIN)/ruff check .

@@ -92,7 +92,7 @@ def _checks(probes: Probes) -> list[_Check]:
         _Check("machine", "memory", machine.memory),
         _Check("machine", "gpu", partial(machine.gpu, probes)),
         _Check("machine", "cameras", machine.cameras),
-        _Check("machine", "display", machine.display),
+        _Check("machine", "display", partial(machine.display, probes)),
         _Check("disk", "current folder", machine.current_folder),
         _Check("disk", "cache folder", machine.cache),
         *(_Check("packages", name, partial(software.library, probes, name)) for name in software.LIBRARIES),

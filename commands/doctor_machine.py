@@ -19,6 +19,7 @@ from commands.doctor_probe import Probes
 ROOT = Path("/")
 _SECTION = "machine"
 _DRIVER_S = 8.0  # seconds for the GPU's driver to answer; the first call after boot takes some
+_DISPLAY_S = 15.0  # seconds for the display to answer; one far away takes some
 _GIB = 1 << 30
 _LITTLE_MEMORY = _GIB  # a run of the network in the box at 1080p takes about half
 _LITTLE_DISK = 2 * _GIB  # about an hour of 720p at crf 23
@@ -168,15 +169,21 @@ def _camera(device: Path, root: Path) -> str:
     return f"/dev/{device.name} ({name})" if name else f"/dev/{device.name}"
 
 
-def display(environment: Mapping[str, str] = os.environ) -> Finding:
-    """Where a window could be shown."""
-    if sys.platform in ("darwin", "win32"):
-        return _finding("display", "ok", ["this system's own"])
-    for name in ("WAYLAND_DISPLAY", "DISPLAY"):
-        if environment.get(name):
-            return _finding("display", "ok", [f"{name}={one_line(environment[name], 60)}"])
-    cure = "only windows need one: log in at the screen, or with ssh -X"
-    return _finding("display", "missing", ["neither DISPLAY nor WAYLAND_DISPLAY is set"], cure)
+def display(probes: Probes, environment: Mapping[str, str] = os.environ) -> Finding:
+    """Where --show would open its window, tried with its library."""
+    needed = "only --show needs one: log in at the screen, or with ssh -X"
+    own = sys.platform in ("darwin", "win32")
+    names = [name for name in ("DISPLAY", "WAYLAND_DISPLAY") if environment.get(name)]
+    if not own and not names:
+        return _finding("display", "missing", ["neither DISPLAY nor WAYLAND_DISPLAY is set"], needed)
+    where = "this system's own" if own else f"{names[0]}={one_line(environment[names[0]], 60)}"
+    answer = probes.ask("display", deadline_s=_DISPLAY_S)
+    if answer.fault == "ModuleNotFoundError: No module named 'pygame'":
+        return _finding("display", "ok", [where, "not tried: --show needs the extra 'show'"])
+    if answer.fault:
+        return _finding("display", "warning", [where, f"no window: {answer.fault}"], needed)
+    width, height = answer.facts["screen"]
+    return _finding("display", "ok", [where, f"{answer.facts['driver']}, {width}×{height}, tried"])
 
 
 def current_folder() -> Finding:

@@ -37,6 +37,7 @@ def main(told: str, trial: str, *words: str) -> None:
         "network": _network,
         "encoder": _encoder,
         "decoders": _decoders,
+        "display": _display,
     }
     trials[trial](tell, *words)
 
@@ -114,6 +115,14 @@ def _decoders(tell: Any) -> None:
 
     known = [name for name in _DECODERS if _reader(name)]
     tell(ffmpeg=str(av.ffmpeg_version_info), known=known, lacking=[name for name in _DECODERS if name not in known])
+
+
+def _display(tell: Any) -> None:
+    """Reach the display as the window of ``--show`` does."""
+    from outputs.window_process import open_display
+
+    pygame = open_display()
+    tell(driver=pygame.display.get_driver(), screen=list(pygame.display.get_desktop_sizes()[0]))
 
 
 def _reader(codec: str) -> str | None:

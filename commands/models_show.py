@@ -74,7 +74,12 @@ def _head_text(head: HeadCard) -> str:
         return text
     more = " …" if len(head.classes) > _MOST_NAMES else ""
     count = f"{len(head.classes)} class" + "es" * (len(head.classes) > 1)
-    return f"{text}, {count}: {', '.join(head.classes[:_MOST_NAMES])}{more}"
+    asked = "".join(
+        f"; {what}: {', '.join(names[:_MOST_NAMES])}{' …' if len(names) > _MOST_NAMES else ''}"
+        for what, names in (("locations", head.locations), ("actions", head.actions))
+        if names
+    )
+    return f"{text}, {count}: {', '.join(head.classes[:_MOST_NAMES])}{more}{asked}"
 
 
 def _numbers(values: Sequence[float]) -> str:

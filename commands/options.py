@@ -125,6 +125,13 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
         " most eventful frames, what was odd; written too when the run is interrupted or fails",
     )
     group.add_argument(
+        "--show",
+        action="store_true",
+        help="a window with the annotated pictures: q, Esc or closing it ends the run in order (exit code 0), space"
+        " pauses the run (of a live source only the picture), s saves what is seen as SOURCE-000012.png in the current"
+        " folder; the newest picture is shown, the run never waits for the window; needs the extra 'show'",
+    )
+    group.add_argument(
         "--pictures", metavar="DIR", help="annotated pictures, DIR/SOURCE-000012.jpg, a JPEG (quality 95) per frame"
     )
     group.add_argument(
@@ -155,7 +162,12 @@ def _drawing_options(group: argparse._ArgumentGroup) -> None:
 
 def add_common_options(parser: argparse.ArgumentParser) -> None:
     """What every run-like command has."""
-    parser.add_argument("--config", metavar="FILE", help="preset (YAML) with these same names; options here win")
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="preset (YAML) with these same names, yours or one in the box: dashcam, annotate, webcam, hololens,"
+        " benchmark, crack-inspection, waste-sorting; options here win",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress line, no summary")
     parser.add_argument("--debug", action="store_true", help="log everything, show where an error came from")
 

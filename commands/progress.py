@@ -7,6 +7,7 @@ import sys
 import time
 from typing import Any, TextIO
 
+from commands.status import rewrite
 from contracts.frame import SourceInfo
 from contracts.text import clock
 from pipeline.figures import Progress
@@ -23,24 +24,20 @@ class StatusLine:
         self._terminal = self._stream.isatty()
         self._every = _TERMINAL_EVERY_S if self._terminal else _FILE_EVERY_S
         self._quiet = quiet
-        self._width = 0
 
     def end(self) -> None:
         """Leave the line."""
-        if self._terminal and self._width:
-            self._print("\r" + " " * self._width + "\r")
+        if self._terminal:
+            with contextlib.suppress(OSError):
+                rewrite(self._stream, "")
 
     def _write(self, text: str) -> None:
-        if self._terminal:
-            self._print("\r" + text.ljust(self._width))
-            self._width = max(self._width, len(text))
-        else:
-            self._print(text + "\n")
-
-    def _print(self, text: str) -> None:
         with contextlib.suppress(OSError):  # a full or closed stderr is no reason to stop
-            self._stream.write(text)
-            self._stream.flush()
+            if self._terminal:
+                rewrite(self._stream, text)
+            else:
+                self._stream.write(text + "\n")
+                self._stream.flush()
 
 
 class ProgressLine(StatusLine):

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TextIO
 
+from commands import status
 from contracts.errors import EXIT_INTERRUPTED, OutputError, RoadStreamError
 
 
@@ -51,8 +53,16 @@ def answer(text: str) -> None:
 
 def say(text: str) -> None:
     """Print a line for people on stderr; a closed terminal is no reason to stop."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError), status.aside():
         print(text, file=sys.stderr, flush=True)
+
+
+class _LinesBeside(logging.StreamHandler[TextIO]):
+    """The log on stderr, its lines beside the status line and not in it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with status.aside():
+            super().emit(record)
 
 
 @contextmanager
@@ -83,6 +93,6 @@ def _interrupts() -> Iterator[None]:
 def _log_to_stderr(*, debug: bool) -> None:
     """Warnings as one line each; with --debug everything of ours, with where it came from."""
     layout = "%(asctime)s %(threadName)s %(name)s %(levelname)s %(message)s" if debug else "roadstream: %(message)s"
-    logging.basicConfig(format=layout, level=logging.WARNING, force=True)
+    logging.basicConfig(format=layout, level=logging.WARNING, force=True, handlers=[_LinesBeside(sys.stderr)])
     for room in ("contracts", "sources", "engines", "outputs", "pipeline", "commands", "training"):
         logging.getLogger(room).setLevel(logging.DEBUG if debug else logging.WARNING)

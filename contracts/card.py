@@ -54,6 +54,10 @@ class HeadCard(_Frozen):
     outputs: tuple[str, ...] = ()
     """Output tensors in the order the kind wants them; empty: the only ones the file has."""
     classes: tuple[str, ...] = ()
+    locations: tuple[str, ...] = ()
+    """road_agents: names of where something is, in the order of their scores, behind those of the classes."""
+    actions: tuple[str, ...] = ()
+    """road_agents: names of what its lights say, in the order of their scores, behind those of the locations."""
     palette: tuple[Colour, ...] = ()
     """One #rrggbb per class; empty: those known for the names (Cityscapes, ETRI), else a series of our own."""
     texts: tuple[str, ...] = ()
@@ -68,6 +72,16 @@ class HeadCard(_Frozen):
         for what, values in (("palette", self.palette), ("texts", self.texts)):
             if values and self.classes and len(values) != len(self.classes):
                 raise ValueError(f"{what} has {len(values)} entries for {len(self.classes)} classes")
+        return self
+
+    @model_validator(mode="after")
+    def _questions(self) -> Self:
+        """How many names each question has says where its scores are, so none can be left to the file."""
+        asked = self.locations or self.actions
+        if self.kind != "road_agents" and asked:
+            raise ValueError(f"locations and actions are names of kind road_agents, not of {self.kind}")
+        if self.kind == "road_agents" and not (self.classes and asked):
+            raise ValueError("road_agents needs the names of its classes, and of its locations, actions or both")
         return self
 
 

@@ -46,6 +46,8 @@ def _tracker(value: Any) -> Any:
     return value
 
 
+PRESETS = Path(__file__).resolve().parent.parent / "configs"
+"""Presets for people, one YAML file each."""
 _YEAR_S = 366 * 86_400
 _Time = BeforeValidator(parse_seconds, json_schema_input_type=float | str)
 Seconds = Annotated[float, Field(ge=0, le=_YEAR_S), _Time]
@@ -90,6 +92,16 @@ class EngineConfig(_Frozen):
 
 def _engine(value: Any) -> Any:
     return EngineConfig.parse(str(value)) if isinstance(value, str | Path) else value
+
+
+def _preset_file(preset: Path) -> Path:
+    """The file itself; where there is none and the name is a bare one, ours of that name. Raises UsageError."""
+    if preset.suffix or preset.name != str(preset) or preset.exists():
+        return preset
+    known = {file.stem: file for file in sorted(PRESETS.glob("*.yaml"))}
+    if preset.name not in known:
+        raise UsageError(f"no preset is called {preset.name!r}", did_you_mean(preset.name, known))
+    return known[preset.name]
 
 
 _Engine = Annotated[EngineConfig, BeforeValidator(_engine, json_schema_input_type=EngineConfig | str)]
@@ -137,6 +149,7 @@ class RunConfig(_Frozen):
     events: Path | None = Field(None, description="one object per frame: .jsonl or .csv")
     stats: Path | None = Field(None, description="figures of the run, JSON")
     report: Path | None = Field(None, description="page about the run: .html")
+    show: bool = Field(False, description="window with the annotated pictures: q quits, space pauses, s saves one")
     pictures: Path | None = Field(None, description="folder for annotated pictures, a JPEG per frame")
     masks: Path | None = Field(None, description="folder for masks, a PNG per frame and head")
     labels: Path | None = Field(None, description="folder for what was found, as labelled pictures; goes on behind old")
@@ -160,9 +173,13 @@ class RunConfig(_Frozen):
 
     @classmethod
     def build(cls, options: dict[str, Any], preset: Path | None = None) -> RunConfig:
-        """Preset file < options, validated; raises UsageError with the nearest known key."""
+        """Preset file < options, validated; raises UsageError with the nearest known key.
+
+        preset: a file, or the name alone of one in ``configs/`` (``dashcam``).
+        """
         data: dict[str, Any] = {}
         if preset is not None:
+            preset = _preset_file(preset)
             data = read_yaml(read_file(preset, "configuration", UsageError), str(preset), UsageError)
             unknown = next((key for key in data if key not in cls.model_fields), None)
             if unknown is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -36,6 +37,12 @@ class SourceInfo:
     """How many frames are expected, for progress only; None where nobody knows."""
     audio: Path | None = None
     """A local file whose first audio stream belongs to the frames given out, on the same clock; None: no sound."""
+    telemetry: Path | None = None
+    """A local file whose data and subtitle streams (GPS …) belong to them, on the same clock; None: there are none."""
+    tags: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """What the recorder wrote about the whole recording, as FFmpeg names it: creation_time, location, make …"""
+    skipped: Fraction = Fraction(0)
+    """Seconds of the recording, which the tags are about, before the first frame given out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

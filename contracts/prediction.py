@@ -73,8 +73,17 @@ class Detections:
             confidence=self.scores,
             class_id=self.class_ids.astype(int),
             tracker_id=self.track_ids,
-            data={"class_name": np.array([self.name(i) for i in range(len(self))], dtype=str)},
+            data={"class_name": np.array([self.name(i) for i in range(len(self))], dtype=str), **self._answers()},
         )
+
+    def _answers(self) -> dict[str, NDArray[np.object_]]:
+        """Question → a tuple of answers per box."""
+        attributes = self.attributes or ()
+        found = {question: np.empty(len(self), object) for each in attributes for question in each}
+        for question, column in found.items():
+            for index, each in enumerate(attributes):
+                column[index] = each.get(question, ())
+        return found
 
 
 @dataclass(frozen=True, slots=True, eq=False)

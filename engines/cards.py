@@ -154,6 +154,17 @@ def _check_instances(head: HeadCard, specs: tuple[TensorSpec, ...]) -> None:
         raise _contradiction(head, boxes, f"[1,{channels or '4+classes+M'},N] or [1,K,6+M] beside {prototypes}")
 
 
+def _check_agents(head: HeadCard, specs: tuple[TensorSpec, ...]) -> None:
+    boxes, prototypes = sorted(specs, key=lambda spec: len(spec.shape))
+    if not _fits(prototypes.shape, (1, None, None, None)):
+        raise _contradiction(head, prototypes, "prototypes [1,M,H,W]")
+    basis = prototypes.shape[1]
+    scores = len(head.classes) + len(head.locations) + len(head.actions)
+    if not _fits(boxes.shape, (1, 4 + scores + basis if basis >= 0 else None, None)):
+        asked = f"{len(head.classes)} classes, {len(head.locations)} locations and {len(head.actions)} actions"
+        raise _contradiction(head, boxes, f"[1,4+{scores}+M,N] for {asked} beside {prototypes}")
+
+
 def _check_two_class(head: HeadCard, specs: tuple[TensorSpec, ...]) -> None:
     shape = specs[0].shape
     if not (_fits(shape, (1, 2, None, None)) or _fits(shape, (1, 1, None, None))):
@@ -177,6 +188,7 @@ _RULES: dict[HeadKind, Callable[[HeadCard, tuple[TensorSpec, ...]], None]] = {
     "yolo_boxes_end2end": _check_end2end,
     "anchor_boxes": _check_anchor_boxes,
     "yolo_instances": _check_instances,
+    "road_agents": _check_agents,
     "two_class_mask": _check_two_class,
     "mask_ids": _check_ids,
     "classification": _check_classification,
@@ -186,6 +198,7 @@ _OUTPUT_COUNT: dict[HeadKind, int] = {
     "yolo_boxes_end2end": 1,
     "anchor_boxes": 1,
     "yolo_instances": 2,
+    "road_agents": 2,
     "two_class_mask": 1,
     "mask_ids": 1,
     "class_map": 1,

@@ -12,7 +12,6 @@ from contracts.prediction import MaskRole
 from contracts.tensor import TensorSpec
 from engines.cards import check_card, check_heads
 from engines.class_names import numbered, usual_names
-from engines.heads.open import HEADS
 from engines.releases import registered_cards
 
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64), (4, 8, 16, 32))
@@ -25,6 +24,16 @@ _USUAL_SIZE = (640, 640)
 _IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 _MOST_CLASSES = 10_000
 _TWO_CLASSES = ("two_class_mask", "mask_ids")
+
+
+_ROAD_AGENTS = HeadCard(
+    name="agents",
+    kind="road_agents",
+    classes=("Car", "Bus"),
+    locations=("VehLane", "OutgoLane", "IncomLane", "Jun", "Parking"),
+    actions=("Brake", "IncatLft", "IncatRht", "HazLit"),
+)
+"""Of the one road-agents network there is (kCW-tb/complex_detection), in the order of its scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,8 @@ def guess_card(name: str, inputs: Sequence[TensorSpec], outputs: Sequence[Tensor
 
 def _is_unnamed(head: HeadCard) -> bool:
     """Masks apart: their two classes are what their role says."""
+    if head.kind == "road_agents":  # as many scores may be those of one question
+        return True
     return head.kind not in _TWO_CLASSES and head.classes == numbered(len(head.classes))
 
 
@@ -158,9 +169,17 @@ def _instances(outputs: Sequence[TensorSpec], size: tuple[int, int] | None) -> H
             classes = boxes.shape[1] - 4 - basis
             finished = boxes.shape[2] == 6 + basis and boxes.shape[1] <= _MOST_FINISHED
             if finished or (classes >= 1 and _is_per_cell(boxes.shape[2], size, 1)):
-                names, known = (boxes.name, prototypes.name), () if finished else usual_names(classes)
+                names = (boxes.name, prototypes.name)
+                if not finished and classes == _scores(_ROAD_AGENTS):
+                    return _ROAD_AGENTS.model_copy(update={"outputs": names})
+                known = () if finished else usual_names(classes)
                 return HeadCard(name="boxes", kind="yolo_instances", outputs=names, classes=known)
     return None
+
+
+def _scores(head: HeadCard) -> int:
+    """Of a box, as its names have it."""
+    return len(head.classes) + len(head.locations) + len(head.actions)
 
 
 def _raw_levels(outputs: Sequence[TensorSpec]) -> list[TensorSpec]:
@@ -234,13 +253,22 @@ def _role(name: str) -> MaskRole:
 
 
 def _doubts(head: HeadCard) -> Iterator[str]:
-    """What the shape of an output cannot say about its head, and whether it can be read at all."""
-    if head.kind not in HEADS:
-        yield f"head {head.name}: this version does not decode {head.kind}"
-    if head.kind in _TWO_CLASSES and not head.role:
+    """What the shape of an output cannot say about its head."""
+    scores = _scores(head)
+    if head.kind == "road_agents":
+        yield (
+            f"head {head.name}: its {scores} scores are read as those of the road-agents network (what, where, lights);"
+            f" if they are {scores} classes, it is `kind: yolo_instances` with their names"
+        )
+    elif head.kind in _TWO_CLASSES and not head.role:
         yield f"head {head.name}: `role: drivable` or `role: lane` if it shows that; its classes' names"
     elif head.kind == "yolo_boxes_end2end" or (head.kind == "yolo_instances" and not head.classes):
         yield f"head {head.name}: its classes' names, in the order of their numbers"
     elif head.kind not in _TWO_CLASSES:
-        whose = {80: "COCO's", 19: "Cityscapes'"}.get(len(head.classes), "invented")
-        yield f"head {head.name}: the names of its {len(head.classes)} classes are {whose}"
+        whose = {80: "COCO's", 19: "Cityscapes'"}.get(scores, "invented")
+        yield f"head {head.name}: the names of its {scores} classes are {whose}"
+        if head.kind == "yolo_instances" and _is_unnamed(head):
+            yield (
+                f"head {head.name}: if its {scores} scores answer what, where and which lights, it is"
+                " `kind: road_agents` with `classes`, `locations` and `actions`"
+            )

@@ -20,7 +20,7 @@ from typing import Any
 
 from contracts.errors import OutputError
 from contracts.frame import SourceInfo
-from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Prediction
+from contracts.prediction import Attributes, Classification, ClassMap, Detections, InstanceMasks, Prediction
 from contracts.result import Result
 from outputs.paths import Target, cure, reason
 from outputs.whole_lines import WholeLines
@@ -42,10 +42,12 @@ CSV_COLUMNS = (
     "y2",
     "track",
     "area",
+    "attributes",
     "carried",
 )
 """Columns of the CSV: one row per detection; ``track`` is empty where no tracker ran or is not sure yet, ``area``
-without a mask, ``carried`` where the head looked at this very frame (else: how many frames before, see Prediction)."""
+without a mask, ``attributes`` (JSON: question → answers) where the head asks for no more than the class, ``carried``
+where the head looked at this very frame (else: how many frames before, see Prediction)."""
 
 
 class _LinesOutput(ABC):
@@ -131,8 +133,9 @@ class JsonlEvents(_LinesOutput):
     ``pts``: seconds since the source's first frame. Boxes: pixels of the frame. ``share``, and the number of each
     class that a class map has in this frame: of the frame's pixels.
     ``track`` is there only where a tracker ran and is sure, ``area`` (pixels of its mask) only where a detection has a
-    mask. ``carried`` is there only where a network did not look at this frame: head → how many frames before this one
-    what is said of it was seen.
+    mask, ``attributes`` (``{"location": ["Jun"], "actions": []}``: question → answers) only where its head asks for
+    more than the class. ``carried`` is there only where a network did not look at this frame: head → how many frames
+    before this one what is said of it was seen.
     """
 
     def _text(self, result: Result) -> str:
@@ -179,6 +182,7 @@ class _Seen:
     box: tuple[float, ...]
     track: int | None
     area: int | None
+    attributes: Attributes | None
 
     def as_json(self) -> dict[str, Any]:
         record: dict[str, Any] = {
@@ -192,10 +196,13 @@ class _Seen:
             record["track"] = self.track
         if self.area is not None:
             record["area"] = self.area
+        if self.attributes:
+            record["attributes"] = dict(self.attributes)
         return record
 
     def as_row(self) -> tuple[object, ...]:
-        rest = ("" if value is None else value for value in (self.track, self.area))
+        told = json.dumps(dict(self.attributes), ensure_ascii=False) if self.attributes else None
+        rest = ("" if value is None else value for value in (self.track, self.area, told))
         return (self.head, self.name, self.class_id, self.score, *self.box, *rest)
 
 
@@ -207,7 +214,8 @@ def _of_head(head: str, found: Detections, instances: InstanceMasks | None) -> I
         corners = tuple(round(corner, _BOX_DIGITS) for corner in box)
         sure = track if track >= 0 else None
         area = None if instances is None else instances.area(index)
-        yield _Seen(head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, sure, area)
+        told = None if found.attributes is None else found.attributes[index]
+        yield _Seen(head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, sure, area, told)
 
 
 def _shares(part: ClassMap) -> dict[str, float]:

@@ -185,6 +185,11 @@ def jpeg(pixels: Pixels) -> bytes:
     return data.tobytes()
 
 
+def frame_name(frame: Frame) -> str:
+    """``clip-000012``: the source's id and the frame's index, fit for a file name."""
+    return f"{_safe(frame.source.id)}-{frame.index:0{_DIGITS}d}"
+
+
 def safe_name(text: str) -> str:
     """``text`` as a part of a file name on any system."""
     return re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", text) or "_"

@@ -20,7 +20,7 @@ import yaml
 
 from contracts.errors import OutputError
 from contracts.frame import SourceInfo
-from contracts.prediction import Detections, InstanceMasks, Part, Prediction
+from contracts.prediction import Attributes, Detections, InstanceMasks, Part, Prediction
 from contracts.result import Result
 from outputs.frame_folder import FrameFolder, jpeg
 from outputs.polygons import Ring, joined, rings_of
@@ -37,7 +37,7 @@ _Box = tuple[float, float, float, float]
 class Labelled:
     """One object: class id among all classes of the run, score, x1 y1 x2 y2 and rings in pixels of the frame.
 
-    rings: none where the head gives boxes only. area: pixels of the mask, else of the box.
+    rings: none where the head gives boxes only. area: pixels of the mask, else of the box. attributes: as Detections'.
     """
 
     class_id: int
@@ -45,6 +45,7 @@ class Labelled:
     box: _Box
     area: float
     rings: tuple[Ring, ...] = ()
+    attributes: Attributes | None = None
 
 
 class LabelsOutput(ABC):
@@ -122,7 +123,8 @@ class LabelsOutput(ABC):
                     self._say_left_out()
                     continue
                 rings, area = _traced(part, index, box)
-                yield Labelled(classes.first[head] + class_id, float(found.scores[index]), box, area, rings)
+                told = None if found.attributes is None else found.attributes[index]
+                yield Labelled(classes.first[head] + class_id, float(found.scores[index]), box, area, rings, told)
 
     def _say_left_out(self) -> None:
         if not self._left_out:
@@ -224,10 +226,15 @@ def _around(box: _Box) -> Ring:
 
 
 def annotation_of(one: Labelled) -> dict[str, Any]:
-    """One object as COCO has it, without its ids; ``segmentation`` where there is a mask: polygons."""
+    """One object as COCO has it, without its ids; ``segmentation`` where there is a mask: polygons.
+
+    ``attributes`` (question → answers) where its head asks more than the class.
+    """
     x1, y1, x2, y2 = one.box
     annotation: dict[str, Any] = {"category_id": one.class_id + 1, "iscrowd": 0, "score": round(one.score, 4)}
     annotation |= {"bbox": [x1, y1, x2 - x1, y2 - y1], "area": one.area}
     if one.rings:
         annotation["segmentation"] = [ring.round(2).reshape(-1).tolist() for ring in one.rings]
+    if one.attributes:
+        annotation["attributes"] = dict(one.attributes)
     return annotation

@@ -17,9 +17,10 @@ from outputs.whole_lines import WholeLines
 class CocoLabels(LabelsOutput):
     """``images/NAME.jpg`` and ``annotations/instances.json``: images, categories (ids from 1) and annotations.
 
-    Annotations also have their ``score``, which COCO's readers pass over. While the run goes on a frame is a line of
-    ``annotations/instances.part.jsonl``; a killed run loses at most its last one, and the next run into the folder
-    goes on behind it. Ids that ``instances.json`` has already, and whatever else is in it, stay.
+    Annotations also have their ``score`` and, of road agents, ``attributes``; COCO's readers pass over both. While the
+    run goes on a frame is a line of ``annotations/instances.part.jsonl``; a killed run loses at most its last one, and
+    the next run into the folder goes on behind it. Ids that ``instances.json`` has already, and whatever else is in
+    it, stay.
     """
 
     layout = "COCO"

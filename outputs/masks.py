@@ -38,7 +38,10 @@ class MasksOutput:
         """Writes the masks of one frame. Raises OutputError, also where no head of the run gives any."""
         parts = {head: part for head, part in result.prediction.items() if isinstance(part, (Mask, ClassMap))}
         if not parts:
-            raise OutputError("no network of this run gives masks", "leave --masks out, or name one with --engine")
+            cure = "--labels writes those of instances" if result.prediction.instances() else "leave --masks out"
+            raise OutputError(
+                "no network of this run gives masks of the whole picture", f"{cure}, or name one with --engine"
+            )
         self._folder.agree()
         name = self._folder.name(result.frame)
         for head, part in parts.items():

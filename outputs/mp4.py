@@ -2,7 +2,7 @@
 
 While recording, ``out.part.mp4`` grows by whole fragments of a quarter second, each on its own playable; nothing
 waits in an encoder (see ``encoder``) or in a buffer. After the last frame it becomes a plain MP4 with its index in
-front and the source's sound, which takes the target's name in one step.
+front and what travels with the drive (sound, GPS tracks, when and where), which takes the target's name in one step.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from outputs.encoder import KEYFRAME_SECONDS, TICKS, Encoder, VideoSettings, cho
 from outputs.fragments import cut_to_whole_fragments
 from outputs.i420 import encodable, even_size
 from outputs.paths import Target, cure, reason
-from outputs.remux import SoundTrack, remux
+from outputs.remux import Belongings, remux
+from outputs.tags import kept_tags
 
 log = logging.getLogger(__name__)
 
@@ -100,11 +101,11 @@ class Mp4Output:
 
     def _publish(self, first: Fraction) -> None:
         assert self._source is not None
-        sound = None
-        if self._audio and self._source.audio is not None:
-            sound = SoundTrack(self._source.audio, self._source.start)
+        source = self._source
+        sound = source.audio if self._audio else None
+        belongings = Belongings(sound, source.telemetry, kept_tags(source.tags, source.skipped + first), source.start)
         try:
-            remux(self._target.part, self._target.finishing, first, sound)
+            remux(self._target.part, self._target.finishing, first, belongings)
             self._target.publish(self._target.finishing)
             self._target.part.unlink()
         except _FAULTS as fault:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from contracts.config import RunConfig
+from contracts.control import Control
 from contracts.errors import UsageError
 from contracts.protocols import Output
 from outputs.encoder import VideoSettings
@@ -17,6 +18,7 @@ from outputs.mp4 import Mp4Output
 from outputs.paths import check_folders, check_targets
 from outputs.pictures import PicturesOutput
 from outputs.report.output import ReportOutput
+from outputs.window import WindowOutput, check_window
 
 _VIDEOS = (".mp4",)
 _STATISTICS = (".json",)
@@ -25,8 +27,11 @@ _LABELS: dict[str, type[LabelsOutput]] = {"yolo": YoloLabels, "coco": CocoLabels
 _EVENTS: dict[str, Callable[[Path], Output]] = {".jsonl": JsonlEvents, ".csv": CsvEvents}
 
 
-def outputs_of(config: RunConfig) -> list[Output]:
-    """The outputs of a run, none of them open yet. Raises UsageError for endings and settings nobody knows."""
+def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output]:
+    """The outputs of a run, none of them open yet. Raises UsageError for endings and settings nobody knows.
+
+    control: the run's, for outputs with keys or buttons.
+    """
     outputs: list[Output] = []
     if config.save is not None:
         _check_ending(config.save, _VIDEOS, "save")
@@ -43,6 +48,8 @@ def outputs_of(config: RunConfig) -> list[Output]:
     if config.report is not None:
         _check_ending(config.report, _REPORTS, "report")
         outputs.append(ReportOutput(config.report, config.palette))
+    if config.show:
+        outputs.append(WindowOutput(control or Control(), live=config.live))
     return outputs
 
 
@@ -50,8 +57,8 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     """Fails before anything starts where an output could not be written or would destroy something.
 
     ``inputs``: the sources as given; those that are no local files are ignored. Raises UsageError (an ending or a
-    setting nobody knows, an existing output without ``overwrite``, an output that is an input or another output)
-    and OutputError (a place that cannot be written).
+    setting nobody knows, an existing output without ``overwrite``, an output that is an input or another output,
+    a missing library) and OutputError (a place that cannot be written, no display).
     """
     outputs_of(config)
     paths = [path for path in (config.save, config.events, config.stats, config.report) if path is not None]
@@ -60,6 +67,8 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     check_folders(folders, inputs)
     if config.stats is not None:
         _check_ending(config.stats, _STATISTICS, "stats")
+    if config.show:
+        check_window()
 
 
 def _check_ending(path: Path, known: Collection[str], option: str) -> None:

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from fractions import Fraction
 
 _NS = 1_000_000_000
 
 
 class Pacer:
-    """Holds every frame back until its time has come: first frame now, each later one at its pts."""
+    """Holds every frame back until its time has come: first frame now, each later one at its pts.
 
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
+    clock_ns: the clock that pts go by; one that stands while the run is paused, so that nothing is made up for.
+    """
+
+    def __init__(self, stop: threading.Event, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
+        self._stop, self._clock_ns = stop, clock_ns
         self._zero: int | None = None
 
     def wait(self, pts: Fraction) -> None:
         """Return when ``pts`` (seconds) is due, or at once when it is late or the run stops."""
-        now = time.monotonic_ns()
+        now = self._clock_ns()
         if self._zero is None:
             self._zero = now - int(pts * _NS)
         due = self._zero + int(pts * _NS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,9 +57,18 @@ def _stage_names(outputs: Sequence[Output]) -> dict[int, str]:
 
 
 class Figures:
-    """Counters are written by one thread each; the rest is guarded."""
+    """Counters are written by one thread each; the rest is guarded.
 
-    def __init__(self, outputs: Sequence[Output], engines: Sequence[str]) -> None:
+    clock_ns: what throughput is counted by; one that stands while the run is paused.
+    """
+
+    def __init__(
+        self,
+        outputs: Sequence[Output],
+        engines: Sequence[str],
+        clock_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._clock_ns = clock_ns
         self.meters = Meters()
         self.latency, self.age = Histogram(), Histogram()
         self.read = self.inferred = 0
@@ -76,7 +85,7 @@ class Figures:
         self._boxes: Sequence[_Counting] = ()
         self._open: OrderedDict[int, int] = OrderedDict()
         self._lock = threading.Lock()
-        self._started, self._started_cpu = time.monotonic_ns(), time.process_time()
+        self._started, self._started_cpu = clock_ns(), time.process_time()
         self._last_pts: float | None = None
         self._last_age_ms: float | None = None
         self._panel: PanelFigures | None = None
@@ -90,13 +99,13 @@ class Figures:
 
     def start(self) -> None:
         """Throughput and CPU time count from here: networks are loaded and checked, the first frame is let in."""
-        self._started, self._started_cpu = time.monotonic_ns(), time.process_time()
+        self._started, self._started_cpu = self._clock_ns(), time.process_time()
         self._panel_at = (self._started, 0)
 
     def finish(self) -> None:
         """Throughput and CPU time count up to here: the last frame is out and every output closed."""
         self.cpu_s = time.process_time() - self._started_cpu
-        self.seconds = (time.monotonic_ns() - self._started) / 1e9
+        self.seconds = (self._clock_ns() - self._started) / 1e9
 
     def ready(self, result: Result) -> None:
         """A result left the networks; without outputs it is finished here."""
@@ -157,16 +166,20 @@ class Figures:
         return min(self.writes.values(), default=self.inferred)
 
     def panel(self) -> PanelFigures | None:
-        """Figures for the picture; the same object until half a second has passed. From the drawing thread only."""
-        now, (then, count) = time.monotonic_ns(), self._panel_at
+        """Figures for the picture; the same object until half a second has passed. From the drawing thread only.
+
+        Where nothing came in that time (less than two frames a second) the last figures stand: rows do not come and go.
+        """
+        now, (then, count) = self._clock_ns(), self._panel_at
         if now - then >= _PANEL_EVERY_NS:
-            means = {stage: meter.wall.recent_ms() for stage, meter in self.meters.items()}
-            stages = tuple((stage, means[stage] or 0.0) for stage in _STAGES if means.get(stage) is not None)
+            means, last_latency = (dict(self._panel.stages), self._panel.latency_ms) if self._panel else ({}, 0.0)
+            recent = {stage: meter.wall.recent_ms() for stage, meter in self.meters.items()}
+            means |= {stage: mean for stage, mean in recent.items() if mean is not None}
             latency = self.latency.recent_ms()
             self._panel = PanelFigures(
                 fps=(self.inferred - count) / (now - then) * 1e9,
-                stages=stages,
-                latency_ms=latency if latency is not None else 0.0,
+                stages=tuple((stage, means[stage]) for stage in _STAGES if stage in means),
+                latency_ms=latency if latency is not None else last_latency,
                 age_ms=self._last_age_ms,
                 engines=self._engines,
             )
@@ -175,7 +188,7 @@ class Figures:
 
     def progress(self) -> Progress:
         """A snapshot, from any thread."""
-        seconds = self.seconds or (time.monotonic_ns() - self._started) / 1e9
+        seconds = self.seconds or (self._clock_ns() - self._started) / 1e9
         return Progress(
             read=self.read,
             finished=self.finished,

@@ -147,7 +147,7 @@ def _round(config: RunConfig, parts: _Parts, folder: Path) -> Round:
 
 def _with_output(config: RunConfig, path: Path) -> RunConfig:
     """The run to measure: the user's own if it saves, else no output; into a place that is removed again."""
-    update: dict[str, Any] = {**_NO_OUTPUTS, "overwrite": True, "audio": False}
+    update: dict[str, Any] = {**_NO_OUTPUTS, "show": False, "overwrite": True, "audio": False}
     update["save"] = path if config.save is not None else None
     return config.model_copy(update=update)
 

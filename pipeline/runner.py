@@ -20,6 +20,7 @@ from functools import partial
 from typing import Any
 
 from contracts.config import RunConfig
+from contracts.control import Control
 from contracts.errors import RoadStreamError
 from contracts.frame import Frame
 from contracts.picture import Picture
@@ -70,12 +71,14 @@ class Run:
         paint: Callable[[Result], Picture],
         figures: Figures,
         tracking: Tracking | None = None,
+        control: Control | None = None,
     ) -> None:
         self._config, self._source = config, source
         self._sessions, self._outputs = tuple(sessions), tuple(outputs)
         self._paint, self.figures, self._tracking = paint, figures, tracking
         self.live = source.info.live or config.live
-        self._stop = threading.Event()
+        self._control = control or Control()
+        self._stop = self._control.stopping
         self._started = False
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
@@ -114,6 +117,7 @@ class Run:
                 output.write(result)
             assert watch.span is not None
             self.figures.written(output, result, watch.span)
+            self._control.wait_while_paused()
 
         def close() -> None:
             output.close(self._error)
@@ -187,7 +191,7 @@ class Run:
     def _read(self) -> Iterator[Frame]:
         """Frames of the source, gated first, paced where asked, until the limits of the run."""
         limit = None if self._config.seconds is None else Fraction(self._config.seconds).limit_denominator(1_000_000)
-        pacer = Pacer(self._stop) if self._config.realtime or self._config.live else None
+        pacer = Pacer(self._stop, self._control.clock_ns) if self._config.realtime or self._config.live else None
         frames = iter(self._gated(self._decoded()))
         for count, frame in enumerate(frames, 1):
             if limit is not None and frame.pts >= limit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +19,9 @@ from engines.heads.open import open_head
 from engines.open import open_engine
 from engines.prepare import Preparer
 
-_MASK_KINDS = ("two_class_mask", "mask_ids", "class_map")
+log = logging.getLogger(__name__)
+
+_KINDS_WITHOUT_BOXES = ("two_class_mask", "mask_ids", "class_map", "classification")
 INFERENCE_TIMEOUT_S = 60.0
 """No network in this field takes a minute for one frame; a runtime that does has hung."""
 
@@ -71,7 +74,7 @@ def open_sessions(config: RunConfig, *, live: bool) -> list[Session]:
     try:
         for engine_config in config.engine_configs():
             engines.append(open_engine(engine_config, live=live))  # noqa: PERF401  # those open are closed on error
-        _check_classes(config, engines)
+        _check_boxes(config, engines)
         return [
             Session(engine, engine_config, heads)
             for engine, engine_config, heads in zip(
@@ -106,10 +109,14 @@ def _named_heads(config: RunConfig, engines: Sequence[Engine]) -> list[tuple[Nam
     return named
 
 
-def _check_classes(config: RunConfig, engines: Sequence[Engine]) -> None:
-    """A class that no network knows is a typing mistake, not an empty result."""
-    boxed = [head for engine in engines for head in engine.card.heads if head.kind not in _MASK_KINDS]
+def _check_boxes(config: RunConfig, engines: Sequence[Engine]) -> None:
+    """A class that no network finds is a typing mistake, not an empty result; a tracker may come from a preset."""
+    boxed = [head for engine in engines for head in engine.card.heads if head.kind not in _KINDS_WITHOUT_BOXES]
     known = {name for head in boxed for name in head.classes}
     for wanted in config.classes or ():
+        if not boxed:
+            raise UsageError("no network of this run gives boxes, so there are no classes to keep", "leave classes out")
         if wanted not in known:
             raise UsageError(f"no network of this run knows the class {wanted!r}", did_you_mean(wanted, known))
+    if config.track is not None and not boxed:
+        log.warning("track follows nothing: no network of this run gives boxes")

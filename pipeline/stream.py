@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.config import RunConfig
+from contracts.control import Control
 from contracts.errors import UsageError
 from contracts.picture import Picture
 from contracts.protocols import Chronicler, Ending, EngineFacts, Output, Source
@@ -44,7 +45,7 @@ class Stream:
         self._run: Run | None = None
         self._source: Source | None = None
         self._engines: tuple[EngineFacts, ...] = ()
-        self._stopped = threading.Event()
+        self._control = Control(self.stop)
         self._used = self._entered = self._finished = False
         self._error: BaseException | None = None
         self._chroniclers: list[Chronicler] = []
@@ -115,7 +116,7 @@ class Stream:
 
     def stop(self) -> None:
         """End the run in order, from any thread or signal handler: frames on their way are finished."""
-        self._stopped.set()
+        self._control.stopping.set()
         self._ended_early = self._ended_early or "stopped before the end of its source"
         if self._run is not None:
             self._run.stop()
@@ -152,7 +153,7 @@ class Stream:
         try:
             self.config = config = with_checked_network(self._asked)
             sessions = open_sessions(config, live=source.info.live or config.live)
-            outputs = [*outputs_of(config), *self._extra]
+            outputs = [*outputs_of(config, self._control), *self._extra]
             for output in outputs:
                 opened.append(output)
                 output.open([source.info])
@@ -167,10 +168,19 @@ class Stream:
         self._chroniclers = [output for output in outputs if isinstance(output, Chronicler)]
         self._source = source
         self._engines = tuple(session.engine.facts for session in sessions)
-        figures = Figures(outputs, [_shown(session) for session in sessions])
+        figures = Figures(outputs, [_shown(session) for session in sessions], self._control.clock_ns)
         paint = _painting(config, figures)
-        self._run = Run(config, source, sessions, outputs, paint=paint, figures=figures, tracking=tracking)
-        if self._stopped.is_set():
+        self._run = Run(
+            config,
+            source,
+            sessions,
+            outputs,
+            paint=paint,
+            figures=figures,
+            tracking=tracking,
+            control=self._control,
+        )
+        if self._control.stopping.is_set():
             self._run.stop()
         return self._run
 

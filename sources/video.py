@@ -28,8 +28,9 @@ class VideoFileSource:
 
     path: any file FFmpeg reads.
     start: seconds after the file's first frame; the first frame at or after that is given out first.
-    loop: starts over when the file ends; time and index go on, without sound.
-    piped: where the bytes come from instead of ``path``, which is then only a name; not with ``loop``, without sound.
+    loop: starts over when the file ends; time and index go on, without sound and telemetry.
+    piped: where the bytes come from instead of ``path``, which is then only a name; not with ``loop``, without sound
+    and telemetry.
 
     Frames that damage has cost are counted in ``losses`` and leave gaps in ``Frame.index``. Raises SourceError when
     nothing can be read, UsageError for a start that is no time.
@@ -173,8 +174,22 @@ class VideoFileSource:
             rotation=self._shaper.orientation.rotation,
             mirrored=self._shaper.orientation.mirrored,
             frames=self._expected_frames(),
-            audio=self._path if file.has_audio and not self._loop and self._piped is None else None,
+            audio=self._path if file.has_audio and self._read_once else None,
+            telemetry=self._path if file.has_telemetry and self._read_once else None,
+            tags=file.tags,
+            skipped=self._skipped(first),
         )
+
+    @property
+    def _read_once(self) -> bool:
+        """Whether what lies beside the picture can be had from the file, and belongs to all frames."""
+        return not self._loop and self._piped is None
+
+    def _skipped(self, first: Decoded) -> Fraction:
+        """Seconds from the file's first frame to the first one given out."""
+        if first.frame.pts is None or self._first_stamp is None:
+            return self._start
+        return (first.frame.pts - self._first_stamp) * self._file.time_base
 
     def _expected_frames(self) -> int | None:
         """How many frames will be given out, for progress; a part of the file is taken as evenly filled."""

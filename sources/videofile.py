@@ -101,6 +101,17 @@ class VideoFile:
         return bool(self._container.streams.audio)
 
     @property
+    def has_telemetry(self) -> bool:
+        """Whether there are data or subtitle streams."""
+        return bool(self._container.streams.data or self._container.streams.subtitles)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What the recorder wrote about the recording; of the picture's own tags only when it was made."""
+        own = {name: text for name, text in self._stream.metadata.items() if name == "creation_time"}
+        return own | self._container.metadata
+
+    @property
     def careful(self) -> bool:
         """Whether damage has been seen, and frame threads are off."""
         return self._decoder.careful

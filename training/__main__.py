@@ -35,8 +35,6 @@ program that wrote the file is needed, and nothing inside the file is run.
   python -m training import net.onnx --output road.onnx a copy with the card inside
 
 The file written is compared with the PyTorch network on frames first; one that gives something else is not written.
-Heads that a run of this version does not decode (road agents) are written all the same;
-the report says which they are, and a run refuses them.
 """
 _EXPORT = """\
   python -m training export best.pt --size 640x384 --heads boxes,lane
@@ -142,7 +140,6 @@ def _import_checkpoint(file: Path, parsed: argparse.Namespace) -> Path:
         say(line)
     if output.suffix == ".onnx":
         export(subject, output, Order(sources=_sources(parsed), overwrite=parsed.overwrite), say)
-        _say_undecoded(output)
     elif subject.checkpoint is not None:
         save_checkpoint(subject.checkpoint, output, overwrite=parsed.overwrite)
     else:
@@ -153,7 +150,7 @@ def _import_checkpoint(file: Path, parsed: argparse.Namespace) -> Path:
 def _import_network(file: Path, parsed: argparse.Namespace) -> Path | None:
     """Finds or makes the card of a network file, and writes it where it is not there yet; None: nothing to write."""
     from training.importing import UnclearError, found_card, write_card, write_copy
-    from training.report import card_lines, undecoded_lines
+    from training.report import card_lines
 
     output = Path(parsed.output) if parsed.output else file.with_suffix(".card.yaml")
     _require_ending(output, (".onnx", ".yaml"))
@@ -163,11 +160,10 @@ def _import_network(file: Path, parsed: argparse.Namespace) -> Path | None:
         answer(unclear.card.rstrip())
         raise
     say(f"card: {found.where}")
-    refused = undecoded_lines(found.card)
-    for line in (*card_lines(found.card, None), *(f"assumed: {doubt}" for doubt in found.assumed), *refused):
+    for line in (*card_lines(found.card, None), *(f"assumed: {doubt}" for doubt in found.assumed)):
         say(line)
     if not parsed.output and found.there:
-        say(f"{file} has its card already" if refused else f"{file} runs as it is")
+        say(f"{file} runs as it is")
         return None
     _check(output, (".onnx", ".yaml"), file, parsed)
     if output.suffix == ".onnx":
@@ -198,17 +194,9 @@ def _export(file: Path, parsed: argparse.Namespace, *, network: bool) -> Path:
     else:
         from training.export import export_checkpoint as write
     write(file, output, order, say)
-    _say_undecoded(output)
     if isinstance(order.batch, int) and order.batch > 1:
         say("a run feeds one picture at a time: this file is for programs that feed more")
     return output
-
-
-def _say_undecoded(output: Path) -> None:
-    from training.importing import undecoded
-
-    for line in undecoded(output):
-        say(line)
 
 
 def _order(parsed: argparse.Namespace) -> Order:

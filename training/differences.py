@@ -163,13 +163,17 @@ class _Candidates:
 
     def _end_of_scores(self, columns: int) -> int:
         """Behind the scores of instances come the coefficients of their masks."""
-        if self._head.kind == "yolo_instances" and self._head.classes:
-            return 4 + len(self._head.classes)
-        return columns - _COEFFICIENTS if self._head.kind in ("yolo_instances", "road_agents") else columns
+        head = self._head
+        if head.kind not in ("yolo_instances", "road_agents"):
+            return columns
+        named = len(head.classes) + len(head.locations) + len(head.actions)
+        return 4 + named if named else columns - _COEFFICIENTS
 
     def _confidence(self, scores: NDArray[Any]) -> NDArray[Any]:
         if self._head.kind == "anchor_boxes":
             return np.asarray(scores[:, 0] * scores[:, 1:].max(axis=1))
+        if self._head.kind == "road_agents":  # where something is, and what its lights say, is asked of every row
+            return np.asarray(scores[:, : len(self._head.classes)].max(axis=1))
         return np.asarray(scores.max(axis=1))
 
 

@@ -15,7 +15,6 @@ from engines.contents import Contents, contents_of
 from engines.guess import guess_card
 from training.files import written
 from training.onnx_files import read_onnx, with_card, write_onnx
-from training.report import undecoded_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +28,6 @@ class Found:
     where: str
     there: bool = True
     assumed: tuple[str, ...] = ()
-
-
-def undecoded(file: Path) -> tuple[str, ...]:
-    """A line for each head of a network file that no run of this version decodes, for people."""
-    contents = contents_of(file)
-    card, _ = locate_card(file, None, contents.texts, contents.inputs) or (None, "")
-    return undecoded_lines(card) if card else ()
 
 
 class UnclearError(EngineError):

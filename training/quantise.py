@@ -16,7 +16,6 @@ from contracts.config import EngineConfig
 from contracts.errors import EngineError, UsageError
 from engines.cards import check_card
 from engines.files import parts_of
-from engines.heads.open import open_head
 from engines.open import open_engine
 from engines.verdicts import HeadFigures, Verdict
 from training.calibration import sample
@@ -71,7 +70,7 @@ def quantise(
     frames: sources; four in five frames calibrate, the fifth are held out and judge. card: None where the file's own
     is found. The least float that reaches AIMS is written; where nothing does, the best that passes the gate.
     Raises UsageError (``output`` exists or is the source), SourceError (no frames), EngineError (no float network,
-    heads that cannot be judged, nothing passes the gate), OutputError. Nothing is left at ``output`` then.
+    nothing passes the gate), OutputError. Nothing is left at ``output`` then.
     """
     if output.suffix.lower() not in (".onnx", ".xml"):
         raise UsageError(f"int8 is written as .onnx or OpenVINO .xml, not {output.name}", "choose another --output")
@@ -81,7 +80,6 @@ def quantise(
     known = card or card_of(model, source)
     inputs = inputs_of(model)
     check_card(known, [of_one(spec) for spec in inputs], [of_one(spec) for spec in outputs_of(model)])
-    _check_judgeable(known)
     _check_float(model, source)
     progress(f"reading frames of {frames[0] if len(frames) == 1 else f'{len(frames)} sources'}")
     taken = sample(frames, known, inputs)
@@ -114,12 +112,6 @@ def _target(output: Path, source: Path, model: ModelProto) -> Target:
     from training.quantise_onnx import OnnxTarget
 
     return OnnxTarget(model)
-
-
-def _check_judgeable(card: Card) -> None:
-    """Raises EngineError where a head cannot be decoded: nobody could say what int8 did to it."""
-    for head in card.heads:
-        open_head(head)
 
 
 def _check_float(model: ModelProto, file: Path) -> None:

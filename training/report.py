@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contracts.card import Card, HeadCard
-from engines.heads.open import HEADS
 
 _MOST_NAMES = 6
 
@@ -18,19 +17,17 @@ def card_lines(card: Card, epoch: int | None) -> tuple[str, ...]:
     return (*lines, *(f"{what}: {text}" for what, text in (("from", card.origin), ("licence", card.licence)) if text))
 
 
-def undecoded_lines(card: Card) -> tuple[str, ...]:
-    """What a run will not take: heads of kinds that this version exports and does not decode."""
-    return tuple(
-        f"head {head.name}: this version does not decode {head.kind}; a run refuses the file unless its card leaves"
-        " the head out"
-        for head in card.heads
-        if head.kind not in HEADS
-    )
-
-
 def _head(head: HeadCard) -> str:
-    names = ", ".join(name if name.isprintable() else ascii(name) for name in head.classes[:_MOST_NAMES])
-    if len(head.classes) <= 1:
-        return f"{head.kind}, {names}" if names else head.kind
-    names += " …" if len(head.classes) > _MOST_NAMES else ""
-    return f"{head.kind}, {len(head.classes)} classes ({names})"
+    texts = [_names(head.classes, "classes")]
+    texts += [
+        _names(names, what) for what, names in (("locations", head.locations), ("actions", head.actions)) if names
+    ]
+    return ", ".join([head.kind, *(text for text in texts if text)])
+
+
+def _names(names: tuple[str, ...], what: str) -> str:
+    text = ", ".join(name if name.isprintable() else ascii(name) for name in names[:_MOST_NAMES])
+    if len(names) <= 1:
+        return text
+    text += " …" if len(names) > _MOST_NAMES else ""
+    return f"{len(names)} {what} ({text})"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from contracts.card import HeadCard, HeadKind
-from contracts.errors import EngineError
 from contracts.protocols import Head
 from engines.heads.anchor_boxes import AnchorBoxes
 from engines.heads.class_map import ClassScores
 from engines.heads.classification import TopFive
 from engines.heads.masks import MaskIds, TwoClassMask
+from engines.heads.road_agents import RoadAgents
 from engines.heads.yolo_boxes import YoloBoxes
 from engines.heads.yolo_boxes_end2end import YoloBoxesEnd2End
 from engines.heads.yolo_instances import YoloInstances
@@ -24,15 +24,10 @@ HEADS: Mapping[HeadKind, Callable[[HeadCard], Head]] = {
     "mask_ids": MaskIds,
     "class_map": ClassScores,
     "classification": TopFive,
+    "road_agents": RoadAgents,
 }
 
 
 def open_head(head: HeadCard) -> Head:
-    """The decoder of one head; it holds no state and may be used by several threads. Raises EngineError."""
-    make = HEADS.get(head.kind)
-    if make is None:
-        raise EngineError(
-            f"head {head.name!r}: this version does not decode {head.kind}",
-            f"it decodes {', '.join(HEADS)}; leave the head out of the card",
-        )
-    return make(head)
+    """The decoder of one head; it holds no state and may be used by several threads."""
+    return HEADS[head.kind](head)

@@ -18,6 +18,10 @@ from outputs.draw.legend import Legend, entries_of
 from outputs.draw.masks import MaskBrush
 from outputs.draw.panel import Panel, PanelFigures
 from outputs.draw.placing import Places, Rectangle
+from outputs.draw.signs import Sign, signs_of
+
+_Box = tuple[Rectangle, Rgb, str, tuple[Sign, ...]]
+"""Corners, colour, label and signs."""
 
 
 class Painter:
@@ -48,7 +52,7 @@ class Painter:
         if "boxes" in self._layers:
             self._paint_instances(canvas, result.prediction)
             line = line_width(canvas)
-            for corners, colour, _ in reversed(boxes):
+            for corners, colour, _, _ in reversed(boxes):
                 draw_box(canvas, corners, to_yuv(colour, canvas.matrix), line)
         taken: list[Rectangle | None] = []
         if figures is not None and "panel" in self._layers:
@@ -87,18 +91,19 @@ class Painter:
     def _area_colour(self, mask: Mask) -> Rgb:
         return self._palette.drivable if mask.role == "drivable" else class_colour(mask.name, self._palette)
 
-    def _boxes(self, canvas: Canvas, prediction: Prediction) -> list[tuple[Rectangle, Rgb, str]]:
-        """Corners, colour and label of every head's boxes, best score first."""
+    def _boxes(self, canvas: Canvas, prediction: Prediction) -> list[_Box]:
+        """Corners, colour, label and signs of every head's boxes, best score first."""
         if not self._layers & {"boxes", "labels"}:
             return []
-        found: list[tuple[float, tuple[Rectangle, Rgb, str]]] = []
+        found: list[tuple[float, _Box]] = []
         for head, part in prediction.detections().items():
             carried = head in prediction.carried
             corners = even_corners(part.boxes, canvas).tolist()
             for index, (x1, y1, x2, y2) in enumerate(corners):
                 colour = class_colour(part.name(index), self._palette)
                 text = label_text(part, index, carried=carried)
-                found.append((float(part.scores[index]), ((x1, y1, x2, y2), colour, text)))
+                signs = () if part.attributes is None else signs_of(part.name(index), part.attributes[index])
+                found.append((float(part.scores[index]), ((x1, y1, x2, y2), colour, text, signs)))
         found.sort(key=lambda scored: -scored[0])
         return [box for _, box in found]
 
@@ -108,15 +113,19 @@ class Painter:
             yield self._legend.draw(canvas, entries_of(prediction.class_maps().values()))
         yield self._best_classes.draw(canvas, prediction.classifications())
 
-    def _paint_labels(
-        self, canvas: Canvas, boxes: list[tuple[Rectangle, Rgb, str]], taken: Sequence[Rectangle]
-    ) -> None:
+    def _paint_labels(self, canvas: Canvas, boxes: list[_Box], taken: Sequence[Rectangle]) -> None:
         size = text_size(canvas)
         places = Places(canvas.width, canvas.height, band=2 * size)
         for place in taken:
             places.take(place)
-        for corners, colour, text in boxes:
-            plate = self._plates.get((text, colour, size, canvas.matrix))
-            spot = places.find(corners, plate.width, plate.height)
-            if spot is not None:
-                plate.put(canvas, *spot)
+        for corners, colour, text, signs in boxes:
+            badge = self._plates.badge(signs, size, canvas.matrix) if signs else None
+            plate = self._plates.get((text, colour, size, canvas.matrix), badge.height if badge else 0)
+            spot = places.find(corners, plate.width + (badge.width if badge else 0), plate.height)
+            if spot is None and badge is not None:  # rather the name alone than nothing
+                badge, spot = None, places.find(corners, plate.width, plate.height)
+            if spot is None:
+                continue
+            plate.put(canvas, *spot)
+            if badge is not None:
+                badge.put(canvas, spot[0] + plate.width, spot[1])

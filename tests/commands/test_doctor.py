@@ -18,6 +18,7 @@ from commands.doctor_probe import Probes
 from contracts.errors import RoadStreamError
 from engines import embedded
 from tests.support.program import ROOT, command
+from tests.support.screen import screen
 
 _KEYS = {"section", "name", "state", "found", "cure"}
 _LINES = {
@@ -27,7 +28,7 @@ _LINES = {
     "packages": ["av", "numpy", "opencv-python-headless", "pydantic", "pyyaml"],
     "runtimes": ["openvino", "onnxruntime", "torch", "tensorrt", "network in the box"],
     "video": ["h264", "hevc", "av1", "decoders"],
-    "extras": ["train", "ultralytics", "track"],
+    "extras": ["train", "ultralytics", "track", "show"],
 }
 _SLOW = 60  # seconds; each check's own deadline is far below
 
@@ -233,6 +234,24 @@ def test_cameras(tmp_path: Path) -> None:
     assert "--device /dev/video0" in doctor_machine.cameras(_tree(tmp_path, named)).cure
     line = doctor_machine.cameras(_tree(tmp_path, {"dev/video0": ""}))
     assert (line.state, line.found) == ("ok", "/dev/video0 (HD Webcam)")
+
+
+def test_the_display_is_tried_as_the_window_uses_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WAYLAND_DISPLAY", raising=False)
+    with Probes() as probes, screen(tmp_path) as shown:
+        monkeypatch.setenv("DISPLAY", shown.name)
+        line = doctor_machine.display(probes)
+        assert (line.state, line.found) == ("ok", f"DISPLAY={shown.name}; x11, 1600×1000, tried")
+        monkeypatch.setenv("DISPLAY", ":4093")
+        line = doctor_machine.display(probes)
+        assert line.state == "warning"
+        assert line.found.startswith("DISPLAY=:4093; no window: ")
+        monkeypatch.setenv("PYTHONPATH", str(_blocker(tmp_path, "pygame")))
+        line = doctor_machine.display(probes)
+        assert (line.state, line.found) == ("ok", "DISPLAY=:4093; not tried: --show needs the extra 'show'")
+        monkeypatch.delenv("DISPLAY")
+        line = doctor_machine.display(probes)
+        assert (line.state, line.found) == ("missing", "neither DISPLAY nor WAYLAND_DISPLAY is set")
 
 
 def test_a_network_file_cut_short_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

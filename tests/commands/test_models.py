@@ -7,16 +7,20 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, get_args
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from commands import models
-from contracts.card import Card
+from contracts.card import Card, HeadKind
 from contracts.errors import EngineError
 from engines import cards
 from engines.releases import registered_cards
+from roadstream import stream
 from tests.engines.tiny import spec
-from tests.support.networks import box_network, mask_network
+from tests.support.networks import box_network, constant_network, mask_network
 from tests.support.program import ROOT, run_stream
 
 Captured = pytest.CaptureFixture[str]
@@ -117,6 +121,49 @@ def test_a_file_without_a_card_gets_one_to_complete_that_runs(tmp_path: Path) ->
     again = run_stream(*arguments)
     assert again.code == 0, again.err
     assert (tmp_path / "out.jsonl").read_text()
+
+
+def _floats(*shape: int) -> NDArray[np.float32]:
+    return np.zeros(shape, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "outputs", "remains"),
+    [
+        ("yolo_boxes", {"o": _floats(1, 6, 64)}, "names of its 2 classes"),
+        ("yolo_boxes_end2end", {"o": _floats(1, 300, 6)}, "classes' names"),
+        ("anchor_boxes", {"o": _floats(1, 192, 6)}, "names of its 1 classes"),
+        ("yolo_instances", {"o": _floats(1, 10, 64), "p": _floats(1, 4, 12, 16)}, "names of its 2 classes"),
+        ("road_agents", {"o": _floats(1, 19, 64), "p": _floats(1, 4, 12, 16)}, "what, where, lights"),
+        ("two_class_mask", {"o": _floats(1, 2, 48, 64)}, "`role: drivable` or `role: lane`"),
+        ("mask_ids", {"o": np.zeros((1, 48, 64), np.uint8)}, "`role: drivable` or `role: lane`"),
+        ("class_map", {"o": _floats(1, 5, 6, 8)}, "names of its 5 classes"),
+        ("classification", {"o": _floats(1, 10)}, "names of its 10 classes"),
+    ],
+)
+def test_a_network_of_any_kind_is_refused_without_a_card_and_given_one_to_complete(
+    tmp_path: Path, capsys: Captured, kind: str, outputs: dict[str, NDArray[Any]], remains: str
+) -> None:
+    file = constant_network(tmp_path / "net.onnx", outputs)
+    with pytest.raises(EngineError, match="has no card") as refused:
+        list(stream("synthetic:?seconds=1", engines=[file], max_frames=1))
+    assert "\n" not in str(refused.value)
+    assert f"models card {file} > {tmp_path / 'net.card.yaml'}" in refused.value.cure
+    assert models.main(["card", str(file)]) == 0
+    text = capsys.readouterr().out
+    assert any(line.startswith("# CHECK") and remains in line for line in text.splitlines()), text
+    (head,) = Card.from_yaml(text, "made").heads
+    assert (head.kind, set(head.outputs)) == (kind, set(outputs))
+    (tmp_path / "net.card.yaml").write_text(text, encoding="utf-8")
+    (result,) = stream("synthetic:?seconds=1", engines=[file], max_frames=1)
+    assert list(result.prediction) == [head.name]
+    assert models.main(["show", str(file)]) == 0
+    assert "\nbut " not in capsys.readouterr().out
+
+
+def test_every_kind_has_its_test_above() -> None:
+    marks = test_a_network_of_any_kind_is_refused_without_a_card_and_given_one_to_complete.pytestmark
+    assert {case[0] for case in marks[0].args[1]} == set(get_args(HeadKind))
 
 
 def test_where_nothing_can_be_guessed_that_is_said(tmp_path: Path) -> None:

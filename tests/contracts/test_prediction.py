@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,3 +40,11 @@ def test_what_is_not_known_stays_unknown() -> None:
     found = Detections.empty(("a",)).chosen(np.zeros(0, np.intp))
     assert found.track_ids is None
     assert found.attributes is None
+
+
+def test_what_a_head_says_of_each_box_goes_on_to_supervision() -> None:
+    pytest.importorskip("supervision")
+    found = replace(numbered(3).detections, attributes=({"where": ("here",)}, {"lit": ("a", "b")}, {}))
+    data = found.to_supervision()[np.array([1, 0])].data
+    assert list(data["where"]) == [(), ("here",)]
+    assert list(data["lit"]) == [("a", "b"), ()]

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from contracts.card import Card
 from contracts.tensor import TensorSpec
-from engines import guess as guess_module
 from engines.cards import check_card
 from engines.guess import Guess, guess_card
 from tests.engines.tiny import spec
@@ -43,6 +42,16 @@ def heads(guess: Guess) -> list[tuple[str, str, tuple[str, ...], int]]:
             SMALL,
             [spec("output0", 1, 116, 2100), spec("output1", 1, 32, 80, 80)],
             [("boxes", "yolo_instances", ("output0", "output1"), 80)],
+        ),
+        (
+            spec("x", 1, 3, 480, 1280),
+            [spec("output0", 1, 47, 12600), spec("output1", 1, 32, 120, 320)],
+            [("agents", "road_agents", ("output0", "output1"), 2)],
+        ),
+        (
+            OPEN,
+            [spec("protos", -1, 32, -1, -1), spec("boxes", -1, 47, -1)],
+            [("agents", "road_agents", ("boxes", "protos"), 2)],
         ),
         (
             SMALL,
@@ -120,6 +129,9 @@ def test_the_way_pictures_are_fed_is_guessed_from_what_comes_out_and_said_to_be_
         ([spec("o", 1, 19, 80, 80)], ()),
         ([spec("o", 1, 6, 8400)], ("boxes",)),
         ([spec("o", 1, 300, 6)], ("boxes",)),
+        ([spec("o", 1, 47, 8400), spec("p", 1, 32, 160, 160)], ("agents",)),
+        ([spec("o", 1, 39, 8400), spec("p", 1, 32, 160, 160)], ("boxes",)),
+        ([spec("o", 1, 116, 8400), spec("p", 1, 32, 160, 160)], ()),
         ([spec("lane", 1, 2, 640, 640), spec("mask", 1, 2, 640, 640)], ()),
         (
             [
@@ -136,9 +148,14 @@ def test_names_that_were_made_up_are_told_from_known_ones(outputs: list[TensorSp
     assert guess_card("net", [IMAGES], outputs).unnamed == unnamed
 
 
-def test_a_kind_that_nothing_decodes_here_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(guess_module, "HEADS", {})
-    assert any("does not decode yolo_boxes" in doubt for doubt in guess_card("n", [IMAGES], [YOLO]).doubts)
+@pytest.mark.parametrize(
+    ("scores", "told"),
+    [(11, "if they are 11 classes, it is `kind: yolo_instances`"), (7, "if its 7 scores answer what, where"), (80, "")],
+)
+def test_scores_of_one_question_and_of_three_cannot_be_told_apart_which_is_said(scores: int, told: str) -> None:
+    doubts = guess_card("n", [IMAGES], [spec("o", 1, 36 + scores, 8400), spec("p", 1, 32, 160, 160)]).doubts
+    assert any(told in doubt for doubt in doubts)
+    assert any("road" in doubt for doubt in doubts) == bool(told)
 
 
 def test_an_open_size_is_filled_in_and_said() -> None:

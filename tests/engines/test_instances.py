@@ -1,16 +1,10 @@
-"""yolo_instances: against a slow full-frame reference, ultralytics' own predictor, and at every edge."""
+"""yolo_instances: against a slow full-frame reference, and at every edge. (ultralytics': test_ultralytics.py.)"""
 
 from __future__ import annotations
 
-import itertools
-import subprocess
-import sys
-from contextlib import closing
-from pathlib import Path
+import tracemalloc
 from typing import Any
 
-import av
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,16 +12,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from contracts.card import HeadCard
-from contracts.config import EngineConfig
 from contracts.errors import EngineError
 from contracts.fit import Fit, Letterbox, Stretch
-from contracts.picture import Picture
 from contracts.prediction import InstanceMasks
 from contracts.protocols import Thresholds
-from engines.heads.nms import overlaps
 from engines.heads.open import open_head
-from engines.open import open_engine
-from engines.prepare import Preparer
+from tests.support.instances import on_frame, slow_logits
 
 CLASSES = ("person", "car")
 BASIS = 4
@@ -62,35 +52,6 @@ def ones(value: float = 1.0, size: int = 16) -> NDArray[np.float32]:
     prototypes = np.zeros((1, BASIS, size, size), np.float32)
     prototypes[0, 0] = value
     return prototypes
-
-
-def on_frame(part: InstanceMasks, index: int, fit: Fit) -> NDArray[np.bool_]:
-    """An instance's mask among all of the frame's pixels."""
-    full = np.zeros((fit.frame_height, fit.frame_width), bool)
-    window = part.window(index)
-    full[window.top : window.top + window.height, window.left : window.left + window.width] = part.masks[index]
-    return full
-
-
-def stretched(pixels: NDArray[np.float64], length: int) -> NDArray[np.float64]:
-    """Rows of numbers scaled linearly to ``length`` each, one by one."""
-    places = (np.arange(length) + 0.5) * pixels.shape[1] / length - 0.5
-    return np.array([np.interp(places, np.arange(pixels.shape[1]), row) for row in pixels])
-
-
-def slow_logits(prototypes: NDArray[Any], weights: NDArray[Any], fit: Fit) -> NDArray[np.float64]:
-    """The whole frame, in double precision: enlarged to the network's input, padding cut, scaled to the frame."""
-    small: NDArray[np.float64] = np.zeros(prototypes.shape[1:])
-    for prototype, weight in zip(prototypes.astype(np.float64), weights.astype(np.float64), strict=True):
-        small += prototype * weight
-    content = fit.content
-    left, top, width, height = content.left, content.top, content.width, content.height
-    edges = np.array([left, left + width, top, top + height])
-    factor = min(f for f in (1, 2, 4) if not (edges * f % 4).any())
-    grown = stretched(stretched(small, small.shape[1] * factor).T, small.shape[0] * factor).T
-    left, right, top, bottom = (edges * factor // 4).tolist()
-    grown = grown[top:bottom, left:right]
-    return stretched(stretched(grown, fit.frame_width).T, fit.frame_height).T
 
 
 fits = st.builds(
@@ -152,6 +113,32 @@ def test_the_window_of_a_box(box: tuple[float, ...], window: tuple[int, int, int
     found = part.window(0)
     assert (found.left, found.top, found.width, found.height) == window
     assert part.masks[0].all()
+
+
+def peak_of_decoding(*boxes: tuple[float, ...]) -> tuple[int, InstanceMasks]:
+    """Bytes that decoding of a 3840 × 2160 frame needs at most beside its outputs, once it knows the frame's size."""
+    fit, random = Letterbox(3840, 2160, 640, 640), np.random.default_rng(0)
+    prototypes = random.normal(size=(1, 32, 160, 160)).astype(np.float32)
+    rows = raw(*((*box, 0.9, 0, *random.normal(size=32)) for box in boxes))
+    decode(rows, prototypes, fit)
+    tracemalloc.start()
+    try:
+        part = decode(rows, prototypes, fit)
+        return tracemalloc.get_traced_memory()[1], part
+    finally:
+        tracemalloc.stop()
+
+
+def test_nothing_is_computed_outside_the_boxes() -> None:
+    """A mask of the whole frame has 8.3 MB, its sums as floats four times as many."""
+    frame = 3840 * 2160
+    peak, part = peak_of_decoding(*((40 + 60 * index, 300, 20, 10) for index in range(10)))
+    assert len(part.masks) == 10
+    assert all(mask.size == 120 * 60 for mask in part.masks)
+    assert peak < frame / 10
+    peak, part = peak_of_decoding((320, 320, 640, 360))
+    assert part.masks[0].size == frame
+    assert peak < frame + frame / 2
 
 
 def test_padding_shows_nothing() -> None:
@@ -244,81 +231,3 @@ def test_half_precision_and_the_other_order_are_read() -> None:
     part = head.decode(outputs, SAME, (64, 64), Thresholds())
     assert isinstance(part, InstanceMasks)
     assert part.area(0) == 96
-
-
-NETWORK = "yolov8n-seg-int8-320.onnx"
-
-
-def frames_of(clip: Path, count: int, every: int, size: tuple[int, int] | None = None) -> list[NDArray[np.uint8]]:
-    """BGR frames; ``size`` shrinks them."""
-    with av.open(str(clip)) as container:
-        chosen = itertools.islice(container.decode(video=0), 0, count * every, every)
-        frames = [np.asarray(frame.to_ndarray(format="bgr24"), np.uint8) for frame in chosen]
-    if size is None:
-        return frames
-    return [np.asarray(cv2.resize(frame, size, interpolation=cv2.INTER_AREA), np.uint8) for frame in frames]
-
-
-def seen(file: Path, backend: str, frames: list[NDArray[np.uint8]], thresholds: Thresholds) -> list[InstanceMasks]:
-    """What a run sees, through the whole shipped way."""
-    config = EngineConfig.model_validate({"file": file, "backend": backend, "precision": "fp32"})
-    found = []
-    with closing(open_engine(config)) as engine:
-        preparer, head = Preparer(engine), open_head(engine.card.heads[0])
-        for frame in frames:
-            tensors, fit = preparer.prepare(Picture.from_bgr(frame))
-            with closing(engine.submit(tensors)) as ticket:
-                part = head.decode(ticket.result(60), fit, (frame.shape[1], frame.shape[0]), thresholds)
-            assert isinstance(part, InstanceMasks)
-            found.append(part)
-    return found
-
-
-@pytest.mark.shared
-@pytest.mark.parametrize(
-    ("clip", "size", "least"), [("city_seattle_a.mp4", None, 60), ("highway720_300.mp4", (501, 283), 20)]
-)
-def test_ultralytics_own_predictor_sees_the_same(
-    shared: Path, tmp_path: Path, clip: str, size: tuple[int, int] | None, least: int
-) -> None:
-    """Frames at most twice as large as the input: larger ones are averaged here and sampled (INTER_LINEAR) there."""
-    frames, thresholds = frames_of(shared / "clips" / clip, 16, 10, size), Thresholds(score=0.25, iou=0.5)
-    network = shared / "weights" / NETWORK
-    np.savez(tmp_path / "frames.npz", *frames)
-    arguments = [network, tmp_path / "frames.npz", tmp_path / "out.npz", thresholds.score, thresholds.iou]
-    command = [sys.executable, "-m", "tests.engines.ultralytics_masks", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    theirs, total = np.load(tmp_path / "out.npz"), 0
-    for index, part in enumerate(seen(network, "onnxruntime", frames, thresholds)):
-        height, width = frames[index].shape[:2]
-        boxes, masks, ours = theirs[f"boxes arr_{index}"], theirs[f"masks arr_{index}"], part.detections
-        shown = [place for place in range(len(ours)) if part.area(place)]  # they drop boxes with an empty mask
-        assert len(shown) == len(boxes)
-        total += len(boxes)
-        for place, box, mask in zip(shown, boxes, masks, strict=True):
-            assert ours.class_ids[place] == box[5]
-            assert abs(ours.scores[place] - box[4]) < 1e-3
-            np.testing.assert_allclose(ours.boxes[place], box[:4], atol=1)
-            full = on_frame(part, place, Stretch(width, height, width, height))
-            assert np.count_nonzero(full & mask) >= 0.98 * np.count_nonzero(full | mask)
-    assert total >= least
-
-
-@pytest.mark.shared
-def test_openvino_and_onnx_runtime_agree_on_the_int8_file(shared: Path) -> None:
-    found = total = 0
-    for clip in ("city_seattle_a.mp4", "city_ringroad_8fps.mp4"):
-        frames, low = frames_of(shared / "clips" / clip, 12, 10), Thresholds(score=0.2)
-        one, other = (
-            seen(shared / "weights" / NETWORK, backend, frames, low) for backend in ("openvino", "onnxruntime")
-        )
-        for candidate, reference in zip(one, other, strict=True):
-            sure = reference.detections.scores > 0.3
-            boxes = reference.detections.boxes[sure].astype(np.float64)
-            total += len(boxes)
-            ious = overlaps(boxes, candidate.detections.boxes.astype(np.float64))
-            alike = reference.detections.class_ids[sure][:, None] == candidate.detections.class_ids
-            found += int(((ious >= 0.8) & alike).any(axis=1).sum())
-    assert total >= 60
-    assert found >= 0.9 * total, f"{found} of {total}"

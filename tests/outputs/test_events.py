@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from contracts.errors import OutputError, SourceError
 from contracts.fit import Letterbox
 from contracts.frame import Frame, SourceInfo
 from contracts.picture import Picture
-from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, Part, Prediction
+from contracts.prediction import Attributes, Classification, ClassMap, Detections, InstanceMasks, Mask, Part, Prediction
 from contracts.protocols import Output
 from contracts.result import Result, Timings
 from outputs.events import CSV_COLUMNS, CsvEvents, JsonlEvents
@@ -132,9 +133,9 @@ def test_csv_has_one_row_per_detection(tmp_path: Path) -> None:
     box = ["0.87", "10.12", "20.0", "110.5", "220.13"]
     assert rows == [
         list(CSV_COLUMNS),
-        ["12", "0.48", "clip", "boxes", "car", "2", *box, "3", "", ""],
-        ["12", "0.48", "clip", "boxes", "car", "2", *box, "4", "", ""],
-        ["12", "0.48", "clip", "more", "car", "2", *box, "", "", ""],
+        ["12", "0.48", "clip", "boxes", "car", "2", *box, "3", "", "", ""],
+        ["12", "0.48", "clip", "boxes", "car", "2", *box, "4", "", "", ""],
+        ["12", "0.48", "clip", "more", "car", "2", *box, "", "", "", ""],
     ]
 
 
@@ -150,6 +151,27 @@ def test_instances_say_the_area_of_their_masks(tmp_path: Path) -> None:
     ]
     rows = list(csv.DictReader(written(CsvEvents(table), table, result(parts)).splitlines()))
     assert [(row["track"], row["area"]) for row in rows] == [("", ""), ("3", "0"), ("4", "4")]
+
+
+def test_what_a_head_says_of_each_box_beyond_its_class(tmp_path: Path) -> None:
+    answers: tuple[Attributes, ...] = (
+        {"location": ("Jun",), "actions": ("Brake", 'the "left"')},
+        {"location": ("道路",), "actions": ()},
+        {},
+    )
+    parts: dict[str, Part] = {"agents": replace(detections(3), attributes=answers), "boxes": detections()}
+    jsonl, table = tmp_path / "out.jsonl", tmp_path / "out.csv"
+    found = json.loads(written(JsonlEvents(jsonl), jsonl, result(parts)))["detections"]
+    wanted = [
+        {"location": ["Jun"], "actions": ["Brake", 'the "left"']},
+        {"location": ["道路"], "actions": []},
+        None,
+        None,
+    ]
+    assert [one.get("attributes") for one in found] == wanted
+    rows = list(csv.DictReader(written(CsvEvents(table), table, result(parts)).splitlines()))
+    assert [json.loads(row["attributes"]) if row["attributes"] else None for row in rows] == wanted
+    assert CSV_COLUMNS[-2:] == ("attributes", "carried")
 
 
 @pytest.mark.parametrize("name", ['car, "big"', "two\nlines", "道路", "\udce9 not UTF-8"])

@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline import figures
 from pipeline.clock import AgeEstimate, Pacer
+from pipeline.figures import Figures
 from pipeline.measure import Histogram, Meters, timed
 
 
@@ -86,3 +88,17 @@ def test_age_is_what_arrival_lags_behind_the_stream() -> None:
     arrivals = [(1000, 0), (1040, 40), (1180, 80), (1190, 120), (1160, 160)]  # a stall of 100 ms, then catching up
     found = [age.on_arrival_ms(arrival * ms, Fraction(pts, 1000)) for arrival, pts in arrivals]
     assert found == pytest.approx([0, 0, 100, 70, 0])
+
+
+def test_the_panels_rows_stay_where_no_frame_came_since_the_last_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run of less than two frames a second: half a second passes in which nothing is decoded."""
+    monkeypatch.setattr(figures, "_PANEL_EVERY_NS", 0)
+    counted = Figures([], ["slow"])
+    counted.meters["decode"].wall.add(4_000_000)
+    counted.meters["infer"].wall.add(800_000_000)
+    counted.latency.add(900_000_000)
+    counted.panel()
+    counted.meters["infer"].wall.add(700_000_000)
+    second = counted.panel()
+    assert second is not None
+    assert (second.stages, second.latency_ms) == ((("decode", 4.0), ("infer", 700.0)), 900.0)

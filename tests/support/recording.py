@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -26,9 +26,23 @@ def source_info(
     rate: Fraction | None = Fraction(30),
     *,
     audio: Path | None = None,
+    telemetry: Path | None = None,
     start: Fraction = Fraction(0),
+    tags: Mapping[str, str] | None = None,
+    skipped: Fraction = Fraction(0),
 ) -> SourceInfo:
-    return SourceInfo("clip", "clip.mp4", *size, rate, Fraction(1, 90000), start=start, audio=audio)
+    return SourceInfo(
+        "clip",
+        "clip.mp4",
+        *size,
+        rate,
+        Fraction(1, 90000),
+        start=start,
+        audio=audio,
+        telemetry=telemetry,
+        tags=tags or {},
+        skipped=skipped,
+    )
 
 
 def i420(size: tuple[int, int], level: int, pool: Pool | None = None) -> NDArray[np.uint8]:

@@ -18,7 +18,6 @@ from contracts.card import Card
 from contracts.config import EngineConfig
 from contracts.errors import EngineError, RoadStreamError, SourceError, UsageError
 from engines.gate import check
-from engines.heads.open import HEADS
 from engines.open import open_engine
 from training import calibration
 from training.pictures import frames_of
@@ -151,11 +150,6 @@ def already_quantised(source: Path) -> None:
     source.with_name("q.onnx").replace(source)
 
 
-def with_another_head(source: Path) -> None:
-    card = source.with_suffix(".card.yaml")
-    card.write_text(card.read_text(encoding="utf-8").replace("two_class_mask", "class_map"), encoding="utf-8")
-
-
 def without_card(source: Path) -> None:
     source.with_suffix(".card.yaml").unlink()
 
@@ -173,17 +167,10 @@ def in_half_precision(source: Path) -> None:
     onnx.save(model, source)
 
 
-@pytest.fixture
-def no_class_maps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(HEADS, "class_map")
-
-
-@pytest.mark.usefixtures("no_class_maps")
 @pytest.mark.parametrize(
     ("spoil", "frames", "expected"),
     [
         (already_quantised, FRAMES, EngineError("quantised already")),
-        (with_another_head, FRAMES, EngineError("does not decode")),
         (without_card, FRAMES, EngineError("no card")),
         (cut_off, FRAMES, EngineError("damaged or cut off")),
         (in_half_precision, FRAMES, EngineError("float32")),

@@ -17,17 +17,17 @@ import torch
 from torch import nn
 
 from commands.terminal import guarded
-from contracts.card import Card, HeadCard, InputCard
+from contracts.card import Card
 from contracts.config import EngineConfig
 from contracts.errors import EXIT_INTERRUPTED
 from contracts.protocols import Thresholds
 from contracts.tensor import TensorSpec
 from engines.cards import METADATA_KEY
 from engines.gate import check
-from engines.heads.open import HEADS, open_head
+from engines.heads.open import open_head
 from engines.open import open_engine
 from engines.prepare import Preparer
-from tests.training.onnx_networks import LANE, two_masks
+from tests.training.onnx_networks import two_masks
 from training.__main__ import main
 from training.blueprint import Blueprint, Checkpoint
 from training.checkpoints import save_checkpoint
@@ -100,7 +100,6 @@ def test_a_checkpoint_of_every_family_becomes_a_file_that_runs(
     printed = capsys.readouterr()
     assert printed.out == f"{output}\n"
     names = [spec.name for spec in outputs_of(read_onnx(output))]
-    assert ("does not decode road_agents; a run refuses the file" in printed.err) == (name == "road_agents")
     for runtime in ("onnxruntime", "openvino"):
         assert all(f"holds  {each} in {runtime}" in printed.err for each in names)
         engine = open_engine(EngineConfig.model_validate({"file": output, "backend": runtime}))
@@ -110,8 +109,7 @@ def test_a_checkpoint_of_every_family_becomes_a_file_that_runs(
             outputs = engine.submit(arrays).result(60)
             assert engine.card.licence == family(name).licence
             for head in engine.card.heads:
-                if head.kind in HEADS:
-                    open_head(head).decode(outputs, fit, (picture.width, picture.height), Thresholds())
+                open_head(head).decode(outputs, fit, (picture.width, picture.height), Thresholds())
 
 
 def test_import_writes_beside_the_file_at_its_authors_size_and_says_what_it_found(
@@ -239,24 +237,6 @@ def test_an_unclear_network_is_refused_and_its_card_printed_to_be_completed(
     assert {head.kind for head in Card.from_yaml(printed.out, "stdout").heads} == {"two_class_mask"}
     assert "complete the card above" in printed.err
     assert list(tmp_path.iterdir()) == [file]
-
-
-def test_what_a_run_does_not_decode_is_said(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delitem(HEADS, "class_map")
-    head = HeadCard(name="classes", kind="class_map", outputs=("da",), classes=("road", "other"))
-    card = Card(name="two", input=InputCard(fit="stretch"), heads=(head, LANE))
-    file = two_masks(tmp_path / "two.onnx", card=card)
-    refused = "head classes: this version does not decode class_map; a run refuses the file"
-    assert run("import", file) == 0
-    printed = capsys.readouterr()
-    assert refused in printed.err
-    assert "runs as it is" not in printed.err
-    assert run("export", file, "--precision", "fp16", "--frames", FRAMES) == 0
-    assert refused in capsys.readouterr().err
-    assert run("export", file, "--heads", "lane", "--frames", FRAMES) == 0
-    assert "does not decode" not in capsys.readouterr().err
 
 
 def test_an_existing_output_is_refused_before_the_work(small: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from contracts.config import EngineConfig, RunConfig
 from contracts.errors import EngineError
 from training.data.sample import Sample, SampleSet
 from training.evaluation.groups import Grouping
-from training.evaluation.looking import decoded, looking, run_thresholds
+from training.evaluation.looking import looking, run_thresholds
 from training.evaluation.results import EngineResult, HeadResult, Scene
 from training.evaluation.scenes import side_by_side
 from training.metrics.judge import Judge
@@ -45,7 +45,7 @@ def evaluate(
     Raises EngineError where it cannot run, or where none of its heads is labelled; SourceError for a broken sample.
     """
     with looking(config, terms.run) as looker:
-        heads = decoded(looker.card)
+        heads = looker.card.heads
         scores = {head.name: run_thresholds(head, config, terms.run).score for head in heads}
         judge = Judge(data.classes, heads, scores=scores, merge=terms.merge, min_side=terms.min_side)
         judged = [head for head in heads if head.name in judge.measures]

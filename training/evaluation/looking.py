@@ -18,7 +18,7 @@ from contracts.prediction import Part
 from contracts.protocols import Engine, Head, Tensors, Thresholds, Ticket
 from contracts.tensor import TensorSpec
 from engines.files import require_readable
-from engines.heads.open import HEADS, open_head
+from engines.heads.open import open_head
 from engines.open import open_engine
 from engines.prepare import Preparer, fit_of
 from training.data.sample import Sample
@@ -72,11 +72,6 @@ def check_engine(config: EngineConfig) -> None:
             f"{config.file} is a checkpoint: it runs in torch, without {', '.join(given)}",
             "export it for that (python -m training export), or leave the option out",
         )
-
-
-def decoded(card: Card) -> tuple[HeadCard, ...]:
-    """The heads that this version can decode."""
-    return tuple(head for head in card.heads if head.kind in HEADS)
 
 
 def _is_checkpoint(config: EngineConfig) -> bool:

@@ -19,7 +19,7 @@ from contracts.picture import Picture
 from contracts.prediction import ClassMap, Mask, Part
 from contracts.protocols import Head, Thresholds
 from contracts.tensor import TensorSpec
-from engines.heads.open import HEADS, open_head
+from engines.heads.open import open_head
 from engines.prepare import fit_of
 from training.data.sample import Sample, SampleSet
 from training.loop.feed import loaded
@@ -129,8 +129,8 @@ class Validator:
 
 
 def judged_heads(heads: Sequence[HeadCard], classes: Mapping[str, tuple[str, ...]]) -> tuple[HeadCard, ...]:
-    """The heads that a run decodes and the sets label."""
-    return tuple(head for head in heads if head.kind in HEADS and label_key(head, classes))
+    """The heads that the sets label."""
+    return tuple(head for head in heads if label_key(head, classes))
 
 
 def _values(part: Part) -> set[int]:

@@ -89,8 +89,17 @@ class RoadAgents(Network):
     @property
     def heads(self) -> tuple[HeadCard, ...]:
         """One head, of two outputs."""
-        agents = self.blueprint.classes["agents"]
-        return (HeadCard(name="agents", kind="road_agents", outputs=("agents", "prototypes"), classes=agents),)
+        agents, locations, actions = (self.blueprint.classes[question] for question in QUESTIONS)
+        return (
+            HeadCard(
+                name="agents",
+                kind="road_agents",
+                outputs=("agents", "prototypes"),
+                classes=agents,
+                locations=locations,
+                actions=actions,
+            ),
+        )
 
     def forward(self, images: Tensor) -> Raw:
         """Images (B, 3, H, W), RGB 0 … 1 → Raw."""

@@ -1,13 +1,15 @@
 """Run as a program of its own: ultralytics' predictor on BGR frames, by its own means.
 
-``python -m tests.engines.ultralytics_masks NETWORK FRAMES.npz OUT.npz SCORE IOU``: for every frame NAME of the first
-file, ``boxes NAME`` (n, 6) and ``masks NAME`` bool (n, height, width), at the frame's resolution, in the second.
+``python -m tests.engines.ultralytics_predictor NETWORK TASK SIZE FOLDER SCORE IOU``. FOLDER has ``frames.npy``, uint8
+(frames, height, width, 3), and gets ``found.npz``, for each frame N: ``boxes N`` (n, 6), x1 y1 x2 y2 score class, and
+for TASK "segment" ``masks N``, the n masks at the frame's resolution, 8 pixels a byte (``packbits`` over all of them).
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -17,23 +19,21 @@ from ultralytics import YOLO
 from ultralytics.utils.nms import TorchNMS
 
 
-def main(network: str, frames: str, out: str, score: str, iou: str) -> None:
+def main(*words: str) -> None:
     """See the module."""
+    network, task, size, folder, score, iou = words
     _have_torchvision()
     torch.Tensor.argsort = _argsort  # type: ignore[method-assign,assignment]
-    model = YOLO(network, task="segment")
+    model = YOLO(network, task=task)
+    options = {"imgsz": int(size), "conf": float(score), "iou": float(iou), "retina_masks": True, "device": "cpu"}
     found: dict[str, Any] = {}
-    with np.load(frames) as pictures:
-        for name in pictures.files:
-            frame = pictures[name]
-            result = model.predict(
-                frame, imgsz=320, conf=float(score), iou=float(iou), retina_masks=True, verbose=False, device="cpu"
-            )[0]
+    for index, frame in enumerate(np.load(Path(folder) / "frames.npy")):
+        result = model.predict(frame, verbose=False, **options)[0]
+        found[f"boxes {index}"] = result.boxes.data.numpy()
+        if task == "segment":
             masks = result.masks
-            found[f"boxes {name}"] = result.boxes.data.numpy()
-            shape = (0, *frame.shape[:2])
-            found[f"masks {name}"] = np.zeros(shape, bool) if masks is None else masks.data.numpy().astype(bool)
-    np.savez(out, **found)
+            found[f"masks {index}"] = np.packbits([] if masks is None else masks.data.numpy().astype(bool))
+    np.savez(Path(folder) / "found.npz", **found)
 
 
 _ARGSORT = torch.Tensor.argsort

@@ -1,0 +1,116 @@
+"""Steering a run while it goes on: stop and pause, by anybody and in any order."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+
+import pytest
+
+from contracts.config import RunConfig
+from contracts.control import Control
+from pipeline.clock import Pacer
+from pipeline.figures import Figures
+from pipeline.runner import Run
+from tests.support.fakes import CountingSource, EchoEngine, FirstPixelHead, ListOutput, session
+from tests.support.screen import until
+
+
+@pytest.fixture(autouse=True)
+def _no_thread_is_left() -> Iterator[None]:
+    before = set(threading.enumerate())
+    yield
+    assert [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()] == []
+
+
+def run_of(source: CountingSource, output: ListOutput, control: Control) -> Run:
+    return Run(
+        RunConfig.build({"sources": ["fake"]}),
+        source,
+        [session(EchoEngine(), FirstPixelHead())],
+        [output],
+        paint=lambda result: result.frame.picture,
+        figures=Figures([output], ["echo"], control.clock_ns),
+        control=control,
+    )
+
+
+def drained(run: Run, errors: list[BaseException]) -> threading.Thread:
+    """A caller that takes every result, in a thread."""
+
+    def take() -> None:
+        for _ in run.results():
+            pass
+        try:
+            run.close()
+        except BaseException as error:  # noqa: BLE001  # a thread's outermost frame
+            errors.append(error)
+
+    thread = threading.Thread(target=take)
+    thread.start()
+    return thread
+
+
+def test_a_paused_run_stands_and_loses_nothing() -> None:
+    control, output, errors = Control(), ListOutput(), list[BaseException]()
+    run = run_of(CountingSource(5000), output, control)
+    caller = drained(run, errors)
+    until(lambda: len(output.indices) > 10, "frames")
+    control.pause()
+    time.sleep(0.2)  # the one in the output's hand
+    standing, progress = len(output.indices), run.figures.progress()
+    time.sleep(0.5)
+    assert len(output.indices) == standing < 5000
+    assert run.figures.progress() == progress
+    control.resume()
+    caller.join(60)
+    assert output.indices == list(range(5000))
+    assert (errors, output.closes) == ([], [None])
+
+
+@pytest.mark.parametrize("how", ["stop", "run.stop", "source fails"])
+def test_every_end_of_a_run_ends_its_pause(how: str) -> None:
+    control, output, errors = Control(), ListOutput(), list[BaseException]()
+    source = CountingSource(5000, fail_at=12 if how == "source fails" else None, pause_s=0.005)
+    run = run_of(source, output, control)
+    caller = drained(run, errors)
+    until(lambda: len(output.indices) > 5, "frames")
+    control.pause()
+    if how == "stop":
+        control.stop()
+    elif how == "run.stop":
+        run.stop()
+    caller.join(60)
+    assert not caller.is_alive()
+    assert [str(error) for error in errors] == (["source broke"] if how == "source fails" else [])
+    assert output.indices == list(range(len(output.indices)))
+
+
+def test_the_clock_stands_while_paused() -> None:
+    control = Control()
+    control.pause()
+    control.pause()  # by a second button
+    first, real = control.clock_ns(), time.monotonic_ns()
+    time.sleep(0.05)
+    assert control.clock_ns() == first
+    control.resume()
+    control.resume()
+    assert control.clock_ns() - first <= time.monotonic_ns() - real - 50_000_000
+
+
+def test_a_paced_source_makes_nothing_up_for_after_a_pause() -> None:
+    now = 5_000_000_000
+    waits: list[float] = []
+
+    class Stop(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            assert timeout is not None
+            waits.append(timeout)
+            return False
+
+    pacer = Pacer(Stop(), lambda: now)
+    pacer.wait(Fraction(0))
+    pacer.wait(Fraction(1, 25))  # the clock stood since: this frame is due in 40 ms, however long the pause was
+    assert waits == [pytest.approx(0.04)]
