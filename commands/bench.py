@@ -50,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
     from outputs.paths import check_targets
     from pipeline.limit import bench
     from pipeline.stats import write_statistics
+    from sources.open import is_live
 
     rounds = getattr(parsed, "rounds", 3)
     if rounds < 1:
@@ -61,6 +62,8 @@ def main(arguments: Sequence[str]) -> int:
         raise UsageError("bench needs an end: --loop has none", "add --max-frames N")
     if "-" in config.sources:
         raise UsageError("bench reads its source several times: standard input gives it once", "name a file")
+    if any(is_live(uri) for uri in config.sources):
+        raise UsageError("bench reads its source several times: a camera gives others each time", "record it first")
     json_file = getattr(parsed, "json", None)
     if json_file:
         check_targets([Path(json_file)], config.sources, config.overwrite)

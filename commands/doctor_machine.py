@@ -15,6 +15,7 @@ from pathlib import Path
 
 from commands.doctor_finding import Finding, one_line
 from commands.doctor_probe import Probes
+from sources.cameras import PERMISSION_CURE, camera_files, kernel_cameras
 
 ROOT = Path("/")
 _SECTION = "machine"
@@ -150,23 +151,17 @@ def cameras(root: Path = ROOT) -> Finding:
     """USB and CSI cameras, and whether this user may read them."""
     if sys.platform != "linux":
         return _finding("cameras", "ok", ["not looked for on this system"])
-    devices = sorted((root / "dev").glob("video*"))
-    if not devices:
-        known = sorted((root / "sys/class/video4linux").glob("video*"))
+    found = camera_files(root)
+    if not found:
+        known = kernel_cameras(root)
         if known:
-            found = f"the kernel has {', '.join(path.name for path in known)}, but not under /dev"
-            return _finding("cameras", "missing", [found], f"start the container with --device /dev/{known[0].name}")
+            where = f"the kernel has {', '.join(known)}, but not under /dev"
+            return _finding("cameras", "missing", [where], f"start the container with --device /dev/{known[0]}")
         return _finding("cameras", "missing", ["none found"], "plug one in; files and streams need none")
-    named = [_camera(path, root) for path in devices]
-    if all(os.access(path, os.R_OK | os.W_OK) for path in devices):
-        return _finding("cameras", "ok", [", ".join(named)])
-    cure = 'sudo usermod -aG video "$USER", then log in again (in a container: --group-add video)'
-    return _finding("cameras", "warning", [f"{', '.join(named)}: no permission"], cure)
-
-
-def _camera(device: Path, root: Path) -> str:
-    name = one_line(_read(root / "sys/class/video4linux" / device.name / "name"), 60)
-    return f"/dev/{device.name} ({name})" if name else f"/dev/{device.name}"
+    named = ", ".join(map(str, found))
+    if all(camera.usable for camera in found):
+        return _finding("cameras", "ok", [named])
+    return _finding("cameras", "warning", [f"{named}: no permission"], PERMISSION_CURE)
 
 
 def display(probes: Probes, environment: Mapping[str, str] = os.environ) -> Finding:

@@ -18,7 +18,7 @@ from commands.terminal import answer, say
 
 if TYPE_CHECKING:
     from contracts.config import EngineConfig
-    from training.data.sample import SampleSet
+    from sources.datasets.sample import SampleSet
     from training.evaluation.evaluate import Terms
     from training.evaluation.results import Evaluation
 

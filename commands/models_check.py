@@ -12,6 +12,7 @@ from contracts.errors import UsageError
 from contracts.picture import Picture
 from contracts.validation import validated
 from engines.gate import check
+from engines.open import open_generator
 from sources.open import open_source
 
 
@@ -31,7 +32,7 @@ def run(parsed: argparse.Namespace) -> int:
 
 def _pictures(uri: str, count: int) -> Iterator[Picture]:
     """``count`` pictures spread evenly over a source (the first ones where its length is unknown)."""
-    source = open_source(uri)
+    source = open_source(uri, maker=open_generator)
     try:
         step = max(1, (source.info.frames or 0) // count)
         for frame in islice(source.frames(), 0, step * count, step):

@@ -7,7 +7,14 @@ from pathlib import Path
 from typing import Any
 
 _NOT_RUN_CONFIG = {"config", "debug", "quiet", "dry_run", "json", "rounds"}
-_OPTION_BY_ENDING = {".mp4": "save", ".jsonl": "events", ".csv": "events", ".json": "stats", ".html": "report"}
+_OPTION_BY_ENDING = {
+    ".mp4": "save",
+    ".jsonl": "events",
+    ".csv": "events",
+    ".parquet": "events",
+    ".json": "stats",
+    ".html": "report",
+}
 
 
 class Parser(argparse.ArgumentParser):
@@ -52,7 +59,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="SOURCE",
         help="a video file; pictures: a file, a folder or 'shots/*.jpg', ?fps=5 behind it sets their rate; "
-        "- (standard input); synthetic:[LOOK][?seed=1&seconds=20]",
+        "- (standard input); a camera: 0, or camera:/dev/video2?size=1280x720&fps=30&format=mjpeg; labelled pictures: "
+        "dataset:DIR[?layout=yolo&split=val]; pictures of a network: generator:NET.onnx[?count=16&seed=1]; "
+        "synthetic:[LOOK][?seed=1&seconds=20]",
     )
     _source_options(parser.add_argument_group("source"))
     _engine_options(parser.add_argument_group("networks"))
@@ -116,20 +125,25 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--crf", type=int, metavar="N", help="quality, less is better and larger (23)")
     group.add_argument("--preset", metavar="NAME", help="encoder's speed against size (veryfast)")
     group.add_argument("--no-audio", action="store_false", dest="audio", help="leave the source's sound out")
-    group.add_argument("--events", metavar="FILE", help="one object per frame: .jsonl or .csv")
-    group.add_argument("--stats", metavar="FILE.json", help="figures of the run")
     group.add_argument(
-        "--report",
-        metavar="FILE.html",
-        help="page about the run, one file: figures, latency and detections over time, where a frame's time goes, the"
-        " most eventful frames, what was odd; written too when the run is interrupted or fails",
+        "--events",
+        metavar="FILE",
+        help="what was seen: .jsonl (an object per frame, with lane lines), .csv (a row per box) or .parquet (both, as"
+        " a table; needs the extra 'parquet')",
     )
+    group.add_argument("--stats", metavar="FILE.json", help="figures of the run")
     group.add_argument(
         "--show",
         action="store_true",
         help="a window with the annotated pictures: q, Esc or closing it ends the run in order (exit code 0), space"
         " pauses the run (of a live source only the picture), s saves what is seen as SOURCE-000012.png in the current"
         " folder; the newest picture is shown, the run never waits for the window; needs the extra 'show'",
+    )
+    group.add_argument(
+        "--report",
+        metavar="FILE.html",
+        help="page about the run, one file: figures, latency and detections over time, where a frame's time goes, the"
+        " most eventful frames, what was odd; written too when the run is interrupted or fails",
     )
     group.add_argument(
         "--pictures", metavar="DIR", help="annotated pictures, DIR/SOURCE-000012.jpg, a JPEG (quality 95) per frame"
@@ -151,11 +165,23 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
         metavar="NAME",
         help="yolo (DIR/labels/*.txt, data.yaml) or coco (DIR/annotations/instances.json) (yolo)",
     )
+    group.add_argument(
+        "--findings",
+        metavar="DIR",
+        help="for inspection: DIR/findings.csv (a row per box: where, when, area and length in pixels), DIR/crops (a"
+        " picture of each, with --track of each thing's surest), DIR/summary.json (shares of frames, areas, lengths)."
+        " Goes on behind what is there, so several sources can share a folder",
+    )
     group.add_argument("--overwrite", action="store_true", help="replace outputs that exist")
 
 
 def _drawing_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--layers", metavar="A,B", help="what is drawn: boxes,labels,drivable,lanes,panel (all)")
+    group.add_argument(
+        "--truth",
+        action="store_true",
+        help="draw the source's own labels, too (dataset:, synthetic:): dashed lines, hatched areas, white labels",
+    )
     group.add_argument("--alpha", type=float, metavar="S", help="strength of filled areas, 0 to 1 (0.45)")
     group.add_argument("--palette", metavar="NAME", help="okabe-ito (safe for colour-blind people) or bright")
 

@@ -19,6 +19,8 @@ _EPILOG = """examples:
   run_stream.py drive.mp4 --engine yolov8n.onnx --start 1:30 --seconds 20 --events out.jsonl
   run_stream.py synthetic:night --save night.mp4
   run_stream.py 'shots/*.jpg?fps=10' --save shots.mp4         pictures; a folder or one file will do as well
+  run_stream.py 0 --save desk.mp4                             the first camera; camera:/dev/video2?size=1280x720
+  run_stream.py 'dataset:data/road?split=val' --truth --save checked.mp4      labelled pictures, labels drawn too
   ssh car cat drive.ts | run_stream.py - --save out.mp4       whatever FFmpeg reads from a pipe
 
 other commands: bench (speed against what the hardware allows), eval (accuracy on labelled pictures),

@@ -146,7 +146,7 @@ class RunConfig(_Frozen):
     preset: str = Field("veryfast", description="encoder's speed against size")
     audio: bool = Field(True, description="keep the source's sound")
     overwrite: bool = Field(False, description="replace outputs that exist")
-    events: Path | None = Field(None, description="one object per frame: .jsonl or .csv")
+    events: Path | None = Field(None, description="what was seen: .jsonl, .csv or .parquet")
     stats: Path | None = Field(None, description="figures of the run, JSON")
     report: Path | None = Field(None, description="page about the run: .html")
     show: bool = Field(False, description="window with the annotated pictures: q quits, space pauses, s saves one")
@@ -154,10 +154,12 @@ class RunConfig(_Frozen):
     masks: Path | None = Field(None, description="folder for masks, a PNG per frame and head")
     labels: Path | None = Field(None, description="folder for what was found, as labelled pictures; goes on behind old")
     labels_format: Literal["yolo", "coco"] = Field("yolo", description="layout of the labels")
+    findings: Path | None = Field(None, description="folder for inspection: a table of findings, crops, statistics")
     # how it looks
     layers: Annotated[tuple[Layer, ...], BeforeValidator(_parts, json_schema_input_type=list[Layer] | str)] = Field(
         LAYERS, description="what is drawn"
     )
+    truth: bool = Field(False, description="draw the source's own labels beside what the networks saw")
     alpha: Share = Field(0.45, description="strength of filled areas")
     palette: Literal["okabe-ito", "bright"] = Field("okabe-ito", description="colours")
 

@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
 from numpy.typing import NDArray
 
 from contracts.card import Card
 from contracts.fit import Fit
 from contracts.frame import Frame, SourceInfo
+from contracts.picture import Pixels
 from contracts.prediction import Part
 from contracts.result import Result
 from contracts.tensor import TensorSpec
@@ -89,6 +91,32 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Frees everything; may be called twice."""
+
+
+class PictureMaker(Protocol):
+    """A network that makes pictures out of random numbers. Used by one thread at a time."""
+
+    @property
+    def latent(self) -> int:
+        """How many numbers a picture is made of."""
+
+    @property
+    def batch(self) -> int:
+        """How many pictures are made at once."""
+
+    @property
+    def width(self) -> int:
+        """Pixels per row of a picture."""
+
+    @property
+    def height(self) -> int:
+        """Rows of a picture."""
+
+    def pictures(self, latents: NDArray[np.float32]) -> Pixels:
+        """uint8 (batch, height, width, 3) BGR from float32 (batch, latent). Raises EngineError."""
+
+    def close(self) -> None:
+        """Frees the network; may be called twice."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
 
 from contracts.frame import Frame
 from contracts.picture import Picture
 from contracts.prediction import Prediction
+
+Polyline = NDArray[np.float32]
+"""float32 (N, 2), N ≥ 2: x, y in pixels of the frame, inside it."""
+LaneLines = Mapping[str, tuple[Polyline, ...]]
+"""Head with a lane mask → its lines, left to right; within a line the end nearest to the frame's bottom first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +70,12 @@ class Result:
     timings: Timings
     paint: Callable[[Result], Picture] = field(repr=False)
     """Makes the annotated picture; given by the run, called at most once."""
+    trace: Callable[[Prediction], LaneLines] = field(default=lambda _: {}, repr=False)
+    """Finds the lane lines; given by the run, called at most once. A Result made by hand has none."""
     _drawn: Picture | None = field(default=None, repr=False)
+    _lanes: LaneLines | None = field(default=None, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+    _lanes_lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def drawn(self) -> Picture:
         """The annotated picture: made on first demand, shared by save, show and web, read-only."""
@@ -71,3 +83,10 @@ class Result:
             if self._drawn is None:
                 self._drawn = self.paint(self)
             return self._drawn
+
+    def lanes(self) -> LaneLines:
+        """The lines that lane masks show: found on first demand, shared by everybody who asks, read-only."""
+        with self._lanes_lock:
+            if self._lanes is None:
+                self._lanes = self.trace(self.prediction)
+            return self._lanes

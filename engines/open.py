@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 from contracts.config import EngineConfig
 from contracts.errors import EngineError
-from contracts.protocols import Engine
+from contracts.protocols import Engine, PictureMaker
 
 _BACKENDS = {
     "openvino": ("engines.openvino", "OpenVinoEngine"),
@@ -32,3 +33,14 @@ def open_engine(config: EngineConfig, *, live: bool = False) -> Engine:
         raise EngineError(f"{backend} cannot be imported: {fault}", cure) from fault
     engine: Engine = made(config, live=live)
     return engine
+
+
+def open_generator(file: Path) -> PictureMaker:
+    """The network of ``file`` that makes pictures; it needs no card. Raises EngineError where it is none."""
+    try:
+        module = import_module("engines.generator")
+    except (ImportError, OSError) as fault:
+        cure = "run_stream.py doctor says how to get it"
+        raise EngineError(f"generators run on OpenVINO, which cannot be imported: {fault}", cure) from fault
+    made: PictureMaker = module.GeneratorEngine(file)
+    return made

@@ -26,7 +26,7 @@ from engines.places import STOP_DEADLINE_S, SUBMIT_DEADLINE_S, Places, closed_er
 _frontend = without_converter("openvino.frontend")
 _preprocess = without_converter("openvino.preprocess")
 
-_FAULTS: tuple[type[Exception], ...] = (
+FAULTS: tuple[type[Exception], ...] = (
     RuntimeError,
     _frontend.GeneralFailure,
     _frontend.InitializationFailure,
@@ -50,14 +50,16 @@ class OpenVinoEngine:
     def __init__(self, config: EngineConfig, *, live: bool = False, deadline_s: float = SUBMIT_DEADLINE_S) -> None:
         require_readable(config.file)
         self.name = config.file.stem
-        model = _read(config.file)
-        raw = [_spec(port) for port in model.inputs]
+        model = read_model(config.file)
+        raw = [spec_of(port) for port in model.inputs]
         self.card = find_card(config.file, config.card, _texts(model), raw)
-        check_card(self.card, raw, [_spec(port, self.card) for port in model.outputs])
+        check_card(self.card, raw, [spec_of(port, self.card) for port in model.outputs])
         network_input = resolve_input(self.card, raw)
-        compiled = _compile(_with_arithmetic(model, network_input, self.card), _properties(config, live), self.name)
+        compiled = compiled_on_cpu(
+            _with_arithmetic(model, network_input, self.card), _properties(config, live), self.name
+        )
         self.inputs = (_plain_pixels(network_input),)
-        self.outputs = tuple(_spec(port, self.card) for port in compiled.outputs)
+        self.outputs = tuple(spec_of(port, self.card) for port in compiled.outputs)
         # One more than run side by side: the next one starts inside the runtime, without waiting for Python.
         self.depth = int(compiled.get_property("OPTIMAL_NUMBER_OF_INFER_REQUESTS")) + 1
         self.facts = EngineFacts(
@@ -92,10 +94,10 @@ class OpenVinoEngine:
         try:
             request.set_input_tensor(ov.Tensor(array, shared_memory=True))
             request.start_async()
-        except _FAULTS as fault:
+        except FAULTS as fault:
             ticket.close()
             raise EngineError(
-                f"engine {self.name} cannot start: {_reason(fault)}", "try --backend onnxruntime"
+                f"engine {self.name} cannot start: {reason_of(fault)}", "try --backend onnxruntime"
             ) from fault
         return ticket
 
@@ -165,12 +167,12 @@ class OpenVinoTicket:
     def _wait(self, milliseconds: int) -> bool:
         try:
             return bool(self._request.wait_for(milliseconds))
-        except _FAULTS as fault:
+        except FAULTS as fault:
             with self._lock:
                 if self._closed:
                     raise closed_error(self._engine.name) from fault
             raise EngineError(
-                f"engine {self._engine.name} failed: {_reason(fault)}", "try --backend onnxruntime"
+                f"engine {self._engine.name} failed: {reason_of(fault)}", "try --backend onnxruntime"
             ) from fault
 
     def _outputs(self) -> Tensors:
@@ -188,17 +190,17 @@ class OpenVinoTicket:
                 self._request.cancel()
                 if not self._request.wait_for(int(STOP_DEADLINE_S * 1000)):
                     raise EngineError(f"engine {self._engine.name} did not stop in {STOP_DEADLINE_S:g} s")
-        except _FAULTS:
+        except FAULTS:
             pass  # cancelled or failed: at rest either way
 
 
 def read_contents(file: Path) -> Contents:
     """What a network file says about itself; raises EngineError."""
-    model = _read(file)
-    return Contents(tuple(map(_spec, model.inputs)), tuple(map(_spec, model.outputs)), _texts(model))
+    model = read_model(file)
+    return Contents(tuple(map(spec_of, model.inputs)), tuple(map(spec_of, model.outputs)), _texts(model))
 
 
-def _read(file: Path) -> Any:
+def read_model(file: Path) -> Any:
     """The network of an ONNX file or an IR; raises EngineError."""
     try:
         if file.suffix.lower() == ".onnx":
@@ -210,10 +212,10 @@ def _read(file: Path) -> Any:
                 raise EngineError(f"{file} is not an OpenVINO IR", "give the .xml file that OpenVINO wrote")
             model = core().read_model(file)
     except _frontend.OpConversionFailure as fault:
-        raise EngineError(f"OpenVINO cannot run {file}: {_reason(fault)}", "try --backend onnxruntime") from fault
-    except _FAULTS as fault:
+        raise EngineError(f"OpenVINO cannot run {file}: {reason_of(fault)}", "try --backend onnxruntime") from fault
+    except FAULTS as fault:
         raise EngineError(
-            f"{file} is damaged or cut off: OpenVINO cannot read it ({_reason(fault)})", "copy or export it again"
+            f"{file} is damaged or cut off: OpenVINO cannot read it ({reason_of(fault)})", "copy or export it again"
         ) from fault
     return model
 
@@ -229,7 +231,7 @@ def _texts(model: Any) -> dict[str, str]:
     return texts
 
 
-def _spec(port: Any, card: Card | None = None) -> TensorSpec:
+def spec_of(port: Any, card: Card | None = None) -> TensorSpec:
     """A port of a network; of several names the one that the card uses."""
     names = sorted(port.get_names()) or [port.get_node().get_friendly_name()]
     used = {name for head in card.heads for name in head.outputs} if card else set()
@@ -249,10 +251,10 @@ def _with_arithmetic(model: Any, spec: TensorSpec, card: Card) -> Any:
     """The network with the way from plain pixels to its own input in front: layout, type, scale, mean, std."""
     try:
         model.reshape({model.input(0): list(spec.shape)})
-    except _FAULTS as fault:
+    except FAULTS as fault:
         sizes = f"{spec} in the card {card.name!r}"
         raise EngineError(
-            f"the network cannot work at {sizes}: {_reason(fault)}", "give the size it was made for"
+            f"the network cannot work at {sizes}: {reason_of(fault)}", "give the size it was made for"
         ) from fault
     builder = _preprocess.PrePostProcessor(model)
     picture = builder.input(0)
@@ -281,14 +283,15 @@ def _properties(config: EngineConfig, live: bool) -> dict[str, Any]:
     return properties
 
 
-def _compile(model: Any, properties: dict[str, Any], name: str) -> Any:
+def compiled_on_cpu(model: Any, properties: dict[str, Any], name: str) -> Any:
+    """The network ready to run; raises EngineError that calls it ``name``."""
     try:
         return core().compile_model(model, "CPU", properties)
-    except _FAULTS as fault:
+    except FAULTS as fault:
         if "INFERENCE_PRECISION_HINT" not in properties:
             # The runtime's own choice may fail: OpenVINO 2026.4 has no bf16 kernels behind some int8 layers.
-            return _compile(model, properties | {"INFERENCE_PRECISION_HINT": "f32"}, name)
-        raise EngineError(f"OpenVINO cannot compile {name}: {_reason(fault)}", "try --backend onnxruntime") from fault
+            return compiled_on_cpu(model, properties | {"INFERENCE_PRECISION_HINT": "f32"}, name)
+        raise EngineError(f"OpenVINO cannot compile {name}: {reason_of(fault)}", "try --backend onnxruntime") from fault
 
 
 def _precision(compiled: Any) -> str:
@@ -305,7 +308,7 @@ def _precision(compiled: Any) -> str:
     return "+".join(sorted(found, key=lambda kind: (kind != "int8", kind)))
 
 
-def _reason(fault: Exception) -> str:
+def reason_of(fault: Exception) -> str:
     """The last line of what the runtime says, which is the one that says why."""
     lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
     return lines[-1] if lines else type(fault).__name__

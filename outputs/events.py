@@ -1,5 +1,7 @@
 """What was seen, frame by frame, for programs: JSON lines or CSV. A line is on the disk when ``write`` returns.
 
+``outputs.events_parquet`` makes a table of the same lines.
+
 Both are written beside the target as ``NAME.part.jsonl`` and take its name when they are closed, so a killed run
 loses at most its last, partial line and leaves nothing half-written under the target's name. Numbers that are not
 finite are never written: what has one is left out, with one warning.
@@ -21,13 +23,13 @@ from typing import Any
 from contracts.errors import OutputError
 from contracts.frame import SourceInfo
 from contracts.prediction import Attributes, Classification, ClassMap, Detections, InstanceMasks, Prediction
-from contracts.result import Result
+from contracts.result import Polyline, Result
 from outputs.paths import Target, cure, reason
 from outputs.whole_lines import WholeLines
 
 log = logging.getLogger(__name__)
 
-_PTS_DIGITS, _BOX_DIGITS, _SCORE_DIGITS, _SHARE_DIGITS = 6, 2, 4, 6  # µs, 1/100 pixel, …
+_PTS_DIGITS, _BOX_DIGITS, _SCORE_DIGITS, _SHARE_DIGITS, _LANE_DIGITS = 6, 2, 4, 6, 1  # µs, 1/100 pixel, …
 CSV_COLUMNS = (
     "index",
     "pts",
@@ -56,8 +58,10 @@ class _LinesOutput(ABC):
     name = "events"
     wants_drawn = False
 
-    def __init__(self, path: Path) -> None:
-        self._target = Target(path)
+    def __init__(self, path: Path, lines: Path | None = None) -> None:
+        """path: the file to be made. lines: what the lines are called meanwhile, where they are not that file."""
+        self.path = path
+        self._target = Target(lines or path)
         self._lines: WholeLines | None = None
         self._frames = 0
         self._warned = False
@@ -89,11 +93,15 @@ class _LinesOutput(ABC):
         self._lines = None
         try:
             if self._frames:
-                self._target.publish(self._target.part)
+                self._publish()
             else:
                 self._target.part.unlink()
         except OSError as fault:
             raise self._give_up(fault) from fault
+
+    def _publish(self) -> None:
+        """Gives the file its name. Raises OSError."""
+        self._target.publish(self._target.part)
 
     def _give_up(self, fault: OSError) -> OutputError:
         if self._lines is not None:
@@ -101,7 +109,7 @@ class _LinesOutput(ABC):
             self._lines = None
         part = self._target.part
         kept = f"; the lines so far are kept as {part}" if part.exists() else ""
-        return OutputError(f"cannot write {self._target.path}: {reason(fault)}{kept}", cure(fault))
+        return OutputError(f"cannot write {self.path}: {reason(fault)}{kept}", cure(fault))
 
     def _heading(self) -> str:
         """What comes before the first frame."""
@@ -116,7 +124,7 @@ class _LinesOutput(ABC):
         finite = all(map(math.isfinite, numbers))
         if not finite and not self._warned:
             self._warned = True
-            log.warning("%s: what has a number that is not finite is left out", self._target.path)
+            log.warning("%s: what has a number that is not finite is left out", self.path)
         return finite
 
     def _seen(self, prediction: Prediction) -> Iterator[_Seen]:
@@ -128,10 +136,11 @@ class _LinesOutput(ABC):
 
 
 class JsonlEvents(_LinesOutput):
-    """One JSON object per frame: index, pts, source, detections, masks, class_maps, classification.
+    """One JSON object per frame: index, pts, source, detections, masks, lanes, class_maps, classification.
 
     ``pts``: seconds since the source's first frame. Boxes: pixels of the frame. ``share``, and the number of each
-    class that a class map has in this frame: of the frame's pixels.
+    class that a class map has in this frame: of the frame's pixels. ``lanes``: the lines of all lane masks, x and y in
+    pixels of the frame, as ``Result.lanes()`` has them: left to right, each from its end nearest to the bottom.
     ``track`` is there only where a tracker ran and is sure, ``area`` (pixels of its mask) only where a detection has a
     mask, ``attributes`` (``{"location": ["Jun"], "actions": []}``: question → answers) only where its head asks for
     more than the class. ``carried`` is there only where a network did not look at this frame: head → how many frames
@@ -146,6 +155,7 @@ class JsonlEvents(_LinesOutput):
             "source": frame.source.id,
             "detections": [one.as_json() for one in self._seen(prediction)],
             "masks": {head: {"share": round(mask.share(), _SHARE_DIGITS)} for head, mask in prediction.masks().items()},
+            "lanes": [_points(line) for lines in result.lanes().values() for line in lines],
             "class_maps": {head: _shares(part) for head, part in prediction.class_maps().items()},
             "classification": list(self._classified(prediction)),
         }
@@ -216,6 +226,10 @@ def _of_head(head: str, found: Detections, instances: InstanceMasks | None) -> I
         area = None if instances is None else instances.area(index)
         told = None if found.attributes is None else found.attributes[index]
         yield _Seen(head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, sure, area, told)
+
+
+def _points(line: Polyline) -> list[list[float]]:
+    return [[round(x, _LANE_DIGITS), round(y, _LANE_DIGITS)] for x, y in line.tolist()]
 
 
 def _shares(part: ClassMap) -> dict[str, float]:

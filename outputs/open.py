@@ -11,6 +11,8 @@ from contracts.errors import UsageError
 from contracts.protocols import Output
 from outputs.encoder import VideoSettings
 from outputs.events import CsvEvents, JsonlEvents
+from outputs.events_parquet import ParquetEvents
+from outputs.findings import FindingsOutput
 from outputs.labels import LabelsOutput, YoloLabels
 from outputs.labels_coco import CocoLabels
 from outputs.masks import MasksOutput
@@ -24,7 +26,7 @@ _VIDEOS = (".mp4",)
 _STATISTICS = (".json",)
 _REPORTS = (".html",)
 _LABELS: dict[str, type[LabelsOutput]] = {"yolo": YoloLabels, "coco": CocoLabels}
-_EVENTS: dict[str, Callable[[Path], Output]] = {".jsonl": JsonlEvents, ".csv": CsvEvents}
+_EVENTS: dict[str, Callable[[Path], Output]] = {".jsonl": JsonlEvents, ".csv": CsvEvents, ".parquet": ParquetEvents}
 
 
 def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output]:
@@ -45,6 +47,8 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
         outputs.append(MasksOutput(config.masks, overwrite=config.overwrite))
     if config.labels is not None:
         outputs.append(_LABELS[config.labels_format](config.labels, overwrite=config.overwrite))
+    if config.findings is not None:
+        outputs.append(FindingsOutput(config.findings, overwrite=config.overwrite))
     if config.report is not None:
         _check_ending(config.report, _REPORTS, "report")
         outputs.append(ReportOutput(config.report, config.palette))
@@ -63,7 +67,7 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     outputs_of(config)
     paths = [path for path in (config.save, config.events, config.stats, config.report) if path is not None]
     check_targets(paths, inputs, config.overwrite)
-    folders = [path for path in (config.pictures, config.masks, config.labels) if path is not None]
+    folders = [path for path in (config.pictures, config.masks, config.labels, config.findings) if path is not None]
     check_folders(folders, inputs)
     if config.stats is not None:
         _check_ending(config.stats, _STATISTICS, "stats")

@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from io import FileIO
@@ -114,12 +114,12 @@ def check_folders(folders: Sequence[Path], inputs: Sequence[str]) -> None:
 
     ``inputs``: as for ``check_targets``. Raises UsageError and OutputError; nothing stays behind.
     """
-    sources = list(_local_files(inputs))
+    sources = _Files(_local_files(inputs))
     for position, folder in enumerate(folders):
-        places = (folder, folder / "images")  # labels put pictures there
-        if any(_same(place, source) for place in places for source in sources):
+        places = _places(folder)
+        if any(sources.find(place) for place in places):
             raise UsageError(f"the output {folder} is an input", "choose another folder")
-        earlier = [place for other in folders[:position] for place in (other, other / "images")]
+        earlier = [place for other in folders[:position] for place in _places(other)]
         if any(_same(place, other) for place in places for other in earlier):
             raise UsageError(f"two outputs would write into {folder}", "give each its own folder")
         if os.path.lexists(folder) and not folder.is_dir():
@@ -128,6 +128,11 @@ def check_folders(folders: Sequence[Path], inputs: Sequence[str]) -> None:
             _probe(folder / "probe" if folder.is_dir() else folder)
         except OSError as fault:
             raise _cannot_write(folder, fault) from fault
+
+
+def _places(folder: Path) -> tuple[Path, ...]:
+    """A folder of an output and those in it where labels and findings put pictures."""
+    return folder, folder / "images", folder / "crops"
 
 
 def is_full(fault: BaseException) -> bool:
@@ -160,7 +165,7 @@ def check_targets(outputs: Sequence[Path], inputs: Sequence[str], overwrite: boo
     without ``overwrite``, an output that is an input or another output) and OutputError (a place that cannot be
     written; found out by writing there, because permission bits say little to root).
     """
-    sources = list(_local_files(inputs))
+    sources = _Files(_local_files(inputs))
     for position, path in enumerate(outputs):
         _refuse_inputs(path, sources)
         for other in outputs[:position]:
@@ -184,27 +189,50 @@ def _local_files(inputs: Sequence[str]) -> Iterator[Path]:
             yield from map(Path, glob(name, recursive=True))  # noqa: PTH207 (Path.glob takes no absolute pattern)
 
 
-def _refuse_inputs(path: Path, sources: Sequence[Path]) -> None:
+class _Files:
+    """Files, each looked at once: a data set has thousands."""
+
+    def __init__(self, paths: Iterable[Path]) -> None:
+        self._by_name: dict[str, Path] = {}
+        self._by_node: dict[tuple[int, int], Path] = {}
+        for path in paths:
+            self._by_name.setdefault(os.path.realpath(path), path)
+            node = _node(path)
+            if node is not None:
+                self._by_node.setdefault(node, path)
+
+    def find(self, path: Path) -> Path | None:
+        """The one that ``path`` means: by name after following links, or by inode (hard links) where both exist."""
+        node = _node(path)
+        return self._by_name.get(os.path.realpath(path)) or (self._by_node.get(node) if node is not None else None)
+
+
+def _node(path: Path) -> tuple[int, int] | None:
+    """Device and inode; None where it does not exist (yet), or cannot be looked at: then it is no file we would hit."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _refuse_inputs(path: Path, sources: _Files) -> None:
     """UsageError where writing ``path`` would overwrite a source, now or while recording."""
     target = Target(path)
-    for source in sources:
-        if _same(path, source):
-            raise UsageError(f"the output {path} is the input {source}", "choose another output name")
-        if _same(target.part, source) or _same(target.finishing, source):
-            raise UsageError(
-                f"the input {source} has the name the output {path} uses while recording",
-                "rename the input or choose another output name",
-            )
+    source = sources.find(path)
+    if source is not None:
+        raise UsageError(f"the output {path} is the input {source}", "choose another output name")
+    source = sources.find(target.part) or sources.find(target.finishing)
+    if source is not None:
+        raise UsageError(
+            f"the input {source} has the name the output {path} uses while recording",
+            "rename the input or choose another output name",
+        )
 
 
 def _same(one: Path, other: Path) -> bool:
-    """Whether two paths mean one file: by name after following links, or by inode (hard links) where both exist."""
-    if os.path.realpath(one) == os.path.realpath(other):
-        return True
-    try:
-        return one.samefile(other)
-    except OSError:  # one of them does not exist (yet), or cannot be looked at: then it is no file we would hit
-        return False
+    """Whether two paths mean one file."""
+    return _Files([one]).find(other) is not None
 
 
 def _check_existing(path: Path, overwrite: bool) -> None:

@@ -27,6 +27,7 @@ from contracts.config import RunConfig
 from contracts.errors import SourceError
 from contracts.fit import Fit
 from contracts.picture import Picture
+from engines.open import open_generator
 from outputs.encoder import VideoSettings, choose, usual_rate
 from outputs.i420 import encodable
 from pipeline.default_network import with_checked_network
@@ -203,7 +204,7 @@ class _Parts:
         return (time.process_time() - cpu) / count * 1e3
 
     def _rendered(self) -> Iterator[float]:
-        source = open_source(self.config.sources[0])
+        source = open_source(self.config.sources[0], maker=open_generator)
         try:
             yield from (float(frame.pts) for frame in source.frames())
         finally:

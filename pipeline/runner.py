@@ -31,6 +31,7 @@ from engines.gate import RUN_FRAMES, gate_engine
 from pipeline.clock import AgeEstimate, Pacer
 from pipeline.closing import Closing
 from pipeline.figures import Figures
+from pipeline.lanes import LaneTracer
 from pipeline.measure import timed
 from pipeline.queues import Aborted, BoundedQueue
 from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
@@ -76,6 +77,7 @@ class Run:
         self._config, self._source = config, source
         self._sessions, self._outputs = tuple(sessions), tuple(outputs)
         self._paint, self.figures, self._tracking = paint, figures, tracking
+        self._trace = LaneTracer()
         self.live = source.info.live or config.live
         self._control = control or Control()
         self._stop = self._control.stopping
@@ -291,7 +293,7 @@ class Run:
         before, last = self._last
         prediction = last.followed_by(seen, item.frame.index - before)
         self._last = (item.frame.index, prediction)
-        result = Result(item.frame, prediction, timings, self._paint)
+        result = Result(item.frame, prediction, timings, self._paint, self._trace)
         self.figures.ready(result)
         return result
 

@@ -16,6 +16,7 @@ from contracts.errors import UsageError
 from contracts.picture import Picture
 from contracts.protocols import Chronicler, Ending, EngineFacts, Output, Source
 from contracts.result import Result
+from engines.open import open_generator
 from outputs.draw.painter import Painter
 from outputs.open import check_paths, outputs_of
 from pipeline.closing import Closing
@@ -26,7 +27,7 @@ from pipeline.session import Session, open_sessions
 from pipeline.stats import statistics, write_statistics
 from pipeline.tracking import Tracking
 from pipeline.warning_log import WarningLog
-from sources.open import open_source, places_read
+from sources.open import has_truth, open_source, places_read
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,9 @@ class Stream:
             raise UsageError(
                 f"one source per run, {len(config.sources)} given", "name one file or 'synthetic:' (see --help)"
             )
+        if config.truth and not has_truth(config.sources[0]):
+            cure = "leave --truth out; dataset:FOLDER and synthetic: have it"
+            raise UsageError(f"{config.sources[0]} has no truth to draw", cure)
         check_paths(config, [*config.sources, *_places_read(config)])
 
     def __iter__(self) -> Generator[Result]:
@@ -147,7 +151,7 @@ class Stream:
             raise
 
     def _opened(self, config: RunConfig, tracking: Tracking | None) -> Run:
-        source = open_source(config.sources[0], start=config.start, loop=config.loop)
+        source = open_source(config.sources[0], start=config.start, loop=config.loop, maker=open_generator)
         sessions: list[Session] = []
         opened: list[Output] = []
         try:
@@ -201,7 +205,7 @@ def _shown(session: Session) -> str:
 
 def _painting(config: RunConfig, figures: Figures) -> Any:
     """Give what ``Result.drawn()`` calls; one painter, so one picture at a time."""
-    painter = Painter(config.layers, config.alpha, config.palette)
+    painter = Painter(config.layers, config.alpha, config.palette, truth=config.truth)
     lock = threading.Lock()
 
     def paint(result: Result) -> Picture:

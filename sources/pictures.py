@@ -9,54 +9,82 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import numpy as np
 
 from contracts.errors import SourceError, UsageError
+from contracts.fit import Window
 from contracts.frame import Frame, SourceInfo
 from contracts.picture import Picture, Pixels
+from contracts.prediction import Prediction
 from contracts.protocols import Losses
 from contracts.text import counted
-from sources.picturefiles import PictureAddress, read_picture
+from sources.picturefiles import read_picture
 
 log = logging.getLogger(__name__)
 
 
-class PictureSource:
-    """Gives the pictures an address names, in natural order, in the size of the first one.
+class Roll(Protocol):
+    """Which pictures a source gives."""
 
-    start: seconds (at the address's rate) to leave out. loop: starts over after the last one; time and index go on.
+    @property
+    def id(self) -> str:
+        """Short name, used in file names and events."""
+
+    @property
+    def rate(self) -> Fraction:
+        """Pictures per second."""
+
+    def files(self) -> list[Path]:
+        """The pictures in their order, at least one. Raises SourceError."""
+
+
+class Labels(Protocol):
+    """What is known of each picture."""
+
+    def truth(self, path: Path, pixels: Pixels, size: tuple[int, int]) -> Prediction | None:
+        """The labels of a picture, fitted with it into ``size`` (width, height); None: it has none, or broken ones."""
+
+
+class PictureSource:
+    """Gives the pictures of a roll in its order, in the size of the first one.
+
+    start: seconds (at the roll's rate) to leave out. loop: starts over after the last one; time and index go on.
+    labels: where ``Frame.truth`` comes from; None: there is none.
 
     Another size is scaled to the first one's; another shape (a portrait among landscapes) keeps its proportions
     between black bars. Unreadable pictures are named in a warning, counted in ``losses``, and leave gaps in index and
     time. Raises SourceError when there is no picture that can be read, UsageError for a start that is no time.
     """
 
-    def __init__(self, address: PictureAddress, uri: str, *, start: float = 0.0, loop: bool = False) -> None:
+    def __init__(
+        self, roll: Roll, uri: str, *, start: float = 0.0, loop: bool = False, labels: Labels | None = None
+    ) -> None:
         if not math.isfinite(start) or start < 0:
             raise UsageError(f"cannot start at {start} s", "give 0 or more seconds, or h:mm:ss")
-        self._loop, self._rate = loop, address.rate
+        self._loop, self._rate, self._labels = loop, roll.rate, labels
         self._stopping = threading.Event()
         self._lost = 0
         self._warned: set[Path | None] = set()
-        files = address.files()
-        skipped = math.ceil(Fraction(str(start)) * address.rate)
+        files = roll.files()
+        skipped = math.ceil(Fraction(str(start)) * roll.rate)
         if skipped >= len(files):
-            length = f"{counted(len(files), 'picture')} at {float(address.rate):g} per second"
+            length = f"{counted(len(files), 'picture')} at {float(roll.rate):g} per second"
             raise SourceError(f"{uri} gives no frame from {start:g} s on", f"it is {length}")
         self._files = files[skipped:]
         self._first, pixels = self._first_readable(uri)
         self._next: Pixels | None = pixels
         height, width = pixels.shape[:2]
         self._info = SourceInfo(
-            id=address.id,
+            id=roll.id,
             uri=uri,
             width=width,
             height=height,
-            rate=address.rate,
-            time_base=1 / address.rate,
-            start=(skipped + self._first) / address.rate,
+            rate=roll.rate,
+            time_base=1 / roll.rate,
+            start=(skipped + self._first) / roll.rate,
             frames=None if loop else len(self._files) - self._lost,
         )
 
@@ -74,10 +102,11 @@ class PictureSource:
         """The pictures, once (or over and over). Raises SourceError when a loop finds no picture any more."""
         position, given = self._first, self._first
         while not self._stopping.is_set() and (self._loop or position < len(self._files)):
-            pixels = self._take(self._files[position % len(self._files)])
+            path = self._files[position % len(self._files)]
+            pixels = self._take(path)
             if pixels is not None:
                 given = position
-                yield self._frame(pixels, position - self._first)
+                yield self._frame(path, pixels, position - self._first)
             elif self._loop and position - given >= len(self._files):
                 raise SourceError(f"no picture of {self._info.uri} can be read any more", "check that they are there")
             position += 1
@@ -114,26 +143,32 @@ class PictureSource:
             self._warned.add(about)
             log.warning("%s", what)
 
-    def _frame(self, pixels: Pixels, index: int) -> Frame:
+    def _frame(self, path: Path, pixels: Pixels, index: int) -> Frame:
         size = (self._info.width, self._info.height)
+        truth = self._labels.truth(path, pixels, size) if self._labels is not None else None
         if pixels.shape[1::-1] != size:
             what = f"{self._info.id} holds pictures of several sizes: all are fitted into the first one's"
             self._warn_once(None, f"{what}, {size[0]}x{size[1]}")
             pixels = fitted(pixels, size)
         pts = Fraction(index) / self._rate
-        return Frame(Picture.from_bgr(pixels), index, pts, time.monotonic_ns(), self._info)
+        return Frame(Picture.from_bgr(pixels), index, pts, time.monotonic_ns(), self._info, truth)
 
 
 def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:
     """BGR pixels scaled into ``size`` (width, height) in their own proportions, centred between black bars."""
-    height, width = pixels.shape[:2]
+    place = place_in(size, pixels.shape[1], pixels.shape[0])
+    smaller = place.width < pixels.shape[1] or place.height < pixels.shape[0]
+    inner = cv2.resize(
+        pixels, (place.width, place.height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    )
+    canvas = np.zeros((size[1], size[0], 3), np.uint8)
+    canvas[place.top : place.top + place.height, place.left : place.left + place.width] = inner
+    canvas.flags.writeable = False
+    return canvas
+
+
+def place_in(size: tuple[int, int], width: int, height: int) -> Window:
+    """Where a picture of width × height lies once it is ``fitted`` into ``size``."""
     scale = min(size[0] / width, size[1] / height)
     inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-    scaled = cv2.resize(pixels, inner, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
-    if inner != size:
-        canvas = np.zeros((size[1], size[0], 3), np.uint8)
-        left, top = (size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2
-        canvas[top : top + inner[1], left : left + inner[0]] = scaled
-        scaled = canvas
-    scaled.flags.writeable = False
-    return np.asarray(scaled, np.uint8)
+    return Window((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2, *inner)

@@ -22,7 +22,7 @@ class SetConfig(_Frozen):
     """One labelled set. Paths are relative to the working folder."""
 
     path: str = Field(description="folder or file of the set; synthetic:LOOK?… for the drive that RoadStream renders")
-    layout: str = Field(description="how it lies on disk; a key of training.data.open.LAYOUTS")
+    layout: str = Field(description="how it lies on disk; a key of sources.datasets.open.LAYOUTS")
     split: str = Field("train", description="train, val or test, where the layout has them")
     weight: Annotated[float, Field(gt=0)] = Field(
         1.0, description="how often its samples are drawn, against other sets"

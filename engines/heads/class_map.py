@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from contracts.card import HeadCard
 from contracts.errors import EngineError
 from contracts.fit import Fit
+from contracts.palette import palette_of
 from contracts.prediction import ClassMap, Mask
 from contracts.protocols import Tensors, Thresholds
-from engines.heads.palette import palette_of
 from engines.heads.tensors import float_output, misfit
 
 _MOST_CLASSES = 256

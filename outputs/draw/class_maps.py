@@ -39,7 +39,7 @@ class ClassMapBrush:
         """Blend each pixel with the colour of its class, the nearest of the map; others stay as they are."""
         if alpha <= 0:
             return
-        content, tables = part.content(), _tables(part.names, part.palette, canvas.matrix)
+        content, tables = part.content(), colour_tables(part.names, part.palette, canvas.matrix)
         painted = self._painted.of(content.shape)
         cv2.LUT(content, tables.painted, painted)
         left, top, width, height = cv2.boundingRect(painted)
@@ -82,7 +82,7 @@ def _grown(piece: Pixels, across: Crop, down: Crop, scratch: Scratch) -> Pixels:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Tables:
+class ColourTables:
     """Class id → its colour in each plane, and 255 where it is painted; uint8 (256,) each."""
 
     painted: Pixels
@@ -92,8 +92,11 @@ class _Tables:
 
 
 @lru_cache(maxsize=16)
-def _tables(names: tuple[str, ...], palette: tuple[tuple[int, int, int], ...], matrix: ColourMatrix) -> _Tables:
-    tables = _Tables(*(np.zeros(256, np.uint8) for _ in range(4)))
+def colour_tables(
+    names: tuple[str, ...], palette: tuple[tuple[int, int, int], ...], matrix: ColourMatrix
+) -> ColourTables:
+    """The colours of a map's classes as each plane has them."""
+    tables = ColourTables(*(np.zeros(256, np.uint8) for _ in range(4)))
     for class_id, bgr in enumerate(palette[:256]):
         colour = _colour(names[class_id] if class_id < len(names) else "", bgr)
         if colour is not None:

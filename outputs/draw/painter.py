@@ -19,6 +19,7 @@ from outputs.draw.masks import MaskBrush
 from outputs.draw.panel import Panel, PanelFigures
 from outputs.draw.placing import Places, Rectangle
 from outputs.draw.signs import Sign, signs_of
+from outputs.draw.truth import TruthBrush
 
 _Box = tuple[Rectangle, Rgb, str, tuple[Sign, ...]]
 """Corners, colour, label and signs."""
@@ -29,38 +30,52 @@ class Painter:
 
     layers: what is drawn. "drivable" covers every filled area that is not a lane line, class maps too; "labels" every
     word about what was seen: at boxes, the legend of class maps, classifications. alpha: strength of filled areas,
-    0 … 1; lane lines are stronger. palette: a name in ``outputs.draw.colours.PALETTES`` (else KeyError).
+    0 … 1; lane lines are stronger. palette: a name in ``outputs.draw.colours.PALETTES`` (else KeyError). truth: the
+    source's own labels are drawn, too, where a frame has them.
     """
 
-    def __init__(self, layers: Sequence[Layer], alpha: float, palette: str) -> None:
+    def __init__(self, layers: Sequence[Layer], alpha: float, palette: str, *, truth: bool = False) -> None:
         self._layers = frozenset(layers)
         self._alpha = alpha
         self._lane_alpha = 1 - (1 - alpha) ** 3  # lines are thin: as strong as three coats of an area's paint
         self._palette = PALETTES[palette]
         self._canvases, self._brush, self._plates, self._panel = Canvases(), MaskBrush(), Plates(), Panel()
+        self._truth_brush = TruthBrush(self._layers) if truth else None
         self._map_brush, self._legend, self._best_classes = ClassMapBrush(), Legend(), BestClasses(self._palette)
 
     def paint(self, result: Result, figures: PanelFigures | None) -> Picture:
         """The annotated picture: limited-range yuv420p of even size, in memory of its own (see ``Canvas``).
 
         From the bottom: class maps, areas, lane lines, masks of instances, boxes (of both the best score on top),
-        panel, legend, classifications, labels. figures: None for no panel.
+        panel, legend, classifications, labels; the truth's areas over areas, its boxes over boxes. figures: None for no
+        panel.
         """
         canvas = self._canvases.of(result.frame.picture)
+        brush, truth = (
+            self._truth_brush,
+            (result.frame.truth if self._truth_brush is not None else None) or Prediction(),
+        )
         self._paint_masks(canvas, result.prediction)
+        if brush is not None:
+            brush.paint_areas(canvas, truth)
         boxes = self._boxes(canvas, result.prediction)
         if "boxes" in self._layers:
             self._paint_instances(canvas, result.prediction)
             line = line_width(canvas)
             for corners, colour, _, _ in reversed(boxes):
                 draw_box(canvas, corners, to_yuv(colour, canvas.matrix), line)
+        if brush is not None:
+            brush.paint_boxes(canvas, truth)
         taken: list[Rectangle | None] = []
         if figures is not None and "panel" in self._layers:
             self._panel.draw(canvas, figures)
             taken.append(self._panel.place(canvas, figures))
         if "labels" in self._layers:
-            taken += self._paint_plates(canvas, result.prediction)
-            self._paint_labels(canvas, boxes, [place for place in taken if place is not None])
+            taken += self._paint_plates(canvas, result.prediction, truth if brush is not None else Prediction())
+            taken += brush.paint_plate(canvas, truth) if brush is not None else []
+            places = self._paint_labels(canvas, boxes, [place for place in taken if place is not None])
+            if brush is not None:
+                brush.paint_labels(canvas, truth, result.prediction, places)
         return canvas.picture()
 
     def _paint_masks(self, canvas: Canvas, prediction: Prediction) -> None:
@@ -107,13 +122,16 @@ class Painter:
         found.sort(key=lambda scored: -scored[0])
         return [box for _, box in found]
 
-    def _paint_plates(self, canvas: Canvas, prediction: Prediction) -> Iterator[Rectangle | None]:
+    def _paint_plates(self, canvas: Canvas, prediction: Prediction, truth: Prediction) -> Iterator[Rectangle | None]:
         """Legend and classifications; yields where they are. A legend without its areas would explain nothing."""
         if "drivable" in self._layers and self._alpha > 0:
-            yield self._legend.draw(canvas, entries_of(prediction.class_maps().values()))
+            yield self._legend.draw(
+                canvas, entries_of([*prediction.class_maps().values(), *truth.class_maps().values()])
+            )
         yield self._best_classes.draw(canvas, prediction.classifications())
 
-    def _paint_labels(self, canvas: Canvas, boxes: list[_Box], taken: Sequence[Rectangle]) -> None:
+    def _paint_labels(self, canvas: Canvas, boxes: list[_Box], taken: Sequence[Rectangle]) -> Places:
+        """Labels where there is room; gives what is taken then."""
         size = text_size(canvas)
         places = Places(canvas.width, canvas.height, band=2 * size)
         for place in taken:
@@ -129,3 +147,4 @@ class Painter:
             plate.put(canvas, *spot)
             if badge is not None:
                 badge.put(canvas, spot[0] + plate.width, spot[1])
+        return places

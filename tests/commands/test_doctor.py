@@ -28,7 +28,7 @@ _LINES = {
     "packages": ["av", "numpy", "opencv-python-headless", "pydantic", "pyyaml"],
     "runtimes": ["openvino", "onnxruntime", "torch", "tensorrt", "network in the box"],
     "video": ["h264", "hevc", "av1", "decoders"],
-    "extras": ["train", "ultralytics", "track", "show"],
+    "extras": ["train", "ultralytics", "parquet", "track", "show"],
 }
 _SLOW = 60  # seconds; each check's own deadline is far below
 

@@ -21,7 +21,10 @@ def frames_of(path: Path) -> list[tuple[Fraction, int]]:
     """Seconds and the number that the grey of each frame stands for."""
     with av.open(str(path)) as container:
         return [
-            ((frame.pts or 0) * (frame.time_base or Fraction(0)), round(float(frame.to_ndarray(format="bgr24").mean()) / 2))
+            (
+                (frame.pts or 0) * (frame.time_base or Fraction(0)),
+                round(float(frame.to_ndarray(format="bgr24").mean()) / 2),
+            )
             for frame in container.decode(video=0)
         ]
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from contracts.card import HeadCard
+from contracts.class_sets import CITYSCAPES, ETRI
 from contracts.errors import EngineError
 from contracts.fit import Letterbox
 from contracts.prediction import ClassMap, Mask, Part
 from contracts.protocols import Thresholds
-from engines.heads.class_sets import CITYSCAPES, ETRI
 from engines.heads.open import open_head
 
 FIT = Letterbox(1280, 720, 64, 64)

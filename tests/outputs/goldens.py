@@ -15,12 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.class_sets import CITYSCAPES
 from contracts.config import LAYERS, Layer
 from contracts.fit import Letterbox
+from contracts.palette import palette_of
 from contracts.picture import Picture, Pixels
 from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, MaskRole, Part, Prediction
-from engines.heads.class_sets import CITYSCAPES
-from engines.heads.palette import palette_of
 from tests.outputs.scenes import FIGURES, painter, result_of
 
 FOLDER = Path(__file__).parent / "goldens"

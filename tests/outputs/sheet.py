@@ -14,12 +14,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.class_sets import CITYSCAPES, ETRI
 from contracts.config import LAYERS, Layer
 from contracts.fit import Letterbox, box_window
+from contracts.palette import palette_of
 from contracts.picture import Picture, Pixels
 from contracts.prediction import Attributes, Classification, ClassMap, Detections, InstanceMasks, Mask, Part, Prediction
-from engines.heads.class_sets import CITYSCAPES, ETRI
-from engines.heads.palette import palette_of
 from sources.synthetic.drive import SyntheticDrive
 from tests.outputs.scenes import FIGURES, painter, result_of
 

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from contracts.class_sets import CITYSCAPES, ETRI
 from contracts.fit import Letterbox, Stretch
+from contracts.palette import palette_of
 from contracts.prediction import ClassMap, Prediction
-from engines.heads.class_sets import CITYSCAPES, ETRI
-from engines.heads.palette import palette_of
 from outputs.draw.canvas import Canvas, Canvases
 from outputs.draw.colours import Rgb, to_yuv
 from outputs.draw.legend import MOST, SMALLEST, Entry, Legend, entries_of

@@ -96,6 +96,7 @@ def test_one_object_per_frame_in_the_documented_schema(tmp_path: Path) -> None:
             }
         ],
         "masks": {"drivable": {"share": 0.5}},
+        "lanes": [],
         "class_maps": {},
         "classification": [
             {"head": "kind", "class": "4", "class_id": 4, "score": 0.6},
@@ -108,6 +109,7 @@ def test_one_object_per_frame_in_the_documented_schema(tmp_path: Path) -> None:
         "source": "clip",
         "detections": [],
         "masks": {},
+        "lanes": [],
         "class_maps": {},
         "classification": [],
     }
@@ -123,6 +125,19 @@ def test_a_class_map_is_the_share_of_every_class_that_is_there(tmp_path: Path) -
     path = tmp_path / "out.jsonl"
     (line,) = written(JsonlEvents(path), path, result({"scene": class_map()})).splitlines()
     assert json.loads(line)["class_maps"] == {"scene": {"building": 0.5, "road": 0.25, "7": 0.25}}
+
+
+def test_lanes_are_polylines_of_all_heads(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    one = result({"lane": mask(), "more": mask()})
+    left, right = (np.array([[x, 719.96], [x + 0.123, 400]], np.float32) for x in (10, 300))
+    one.trace = lambda prediction: {"lane": (left, right), "more": (left,)} if "lane" in prediction else {}
+    (line,) = written(JsonlEvents(path), path, one).splitlines()
+    assert json.loads(line)["lanes"] == [
+        [[10.0, 720.0], [10.1, 400.0]],
+        [[300.0, 720.0], [300.1, 400.0]],
+        [[10.0, 720.0], [10.1, 400.0]],
+    ]
 
 
 def test_csv_has_one_row_per_detection(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
+from sources.datasets.sample import LABEL
 from training.blueprint import Blueprint, Option
-from training.data.sample import LABEL
 from training.networks.families import build
 from training.networks.network import Network
 

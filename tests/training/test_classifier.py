@@ -13,10 +13,10 @@ import torch
 from torch import nn
 
 from contracts.errors import SourceError, UsageError
+from sources.datasets.sample import LABEL
 from tests.training.classifiers import COLOURS, classifier, settled
 from training.blueprint import Blueprint, Checkpoint, Option
 from training.checkpoints import read_checkpoint, save_checkpoint
-from training.data.sample import LABEL
 from training.networks.families import build, family, usual_input
 
 # -- what a family promises --------------------------------------------------------------------------------------------

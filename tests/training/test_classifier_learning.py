@@ -22,11 +22,11 @@ from contracts.protocols import Thresholds
 from engines.heads.open import open_head
 from engines.onnxruntime import OnnxRuntimeEngine
 from engines.prepare import Preparer
+from sources.datasets.sample import LABEL, Sample
 from tests.training.classifiers import COLOURS, classifier, settled
 from training.blueprint import Blueprint, Checkpoint
 from training.checkpoints import open_subject, save_checkpoint
 from training.data.batch import Batch, collate
-from training.data.sample import LABEL, Sample
 from training.export import export, torch_run
 from training.networks.families import usual_input
 from training.networks.network import Network

@@ -16,10 +16,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from sources.datasets.sample import Sample
 from tests.training.toy_sets import HEIGHT, MAP_CLASSES, WIDTH, drives, write_class_maps, write_stripes
 from training.config import SetConfig, TrainConfig
 from training.data.open import open_set
-from training.data.sample import Sample
 from training.loop.train import train
 
 Sets = tuple[list[SetConfig], list[SetConfig]]

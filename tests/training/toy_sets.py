@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.picture import Pixels
+from sources.datasets import synthetic
+from sources.datasets.open import LAYOUTS
+from sources.datasets.sample import BOXES, Sample, SampleSet
 from training.config import SetConfig
-from training.data import synthetic
-from training.data.open import LAYOUTS
-from training.data.sample import BOXES, Sample, SampleSet
 
 WIDTH, HEIGHT = 128, 64
 STRIPES = ("falling", "rising", "upright")

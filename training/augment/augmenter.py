@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from sources.datasets.sample import Sample, SampleSet
 from training.augment.fitting import FitName, fit_of, fitted
 from training.augment.looks import Looks
 from training.augment.mosaic import Tile, joined, tiles
 from training.augment.options import AugmentOptions
 from training.augment.warp import Matrix, moving, scaling, turning, warped
-from training.data.sample import Sample, SampleSet
 
 _MOSAIC_SCALE = (0.6, 1.2)
 """A picture that fills the network alone shows in a quarter of it at so much of its size."""

@@ -11,7 +11,7 @@ import numpy as np
 from contracts.fit import Fit, Letterbox, Stretch, Window
 from contracts.picture import Picture, Pixels
 from engines.scale import Scaler
-from training.data.sample import UNCOUNTED, Sample
+from sources.datasets.sample import UNCOUNTED, Sample
 
 FitName = Literal["letterbox", "stretch"]
 

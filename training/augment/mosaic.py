@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from contracts.fit import Window as Tile
-from training.data.sample import UNCOUNTED, Sample
+from sources.datasets.sample import UNCOUNTED, Sample
 
 __all__ = ["Tile", "joined", "tiles"]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.picture import Pixels
-from training.data.sample import UNCOUNTED, Sample
+from sources.datasets.sample import UNCOUNTED, Sample
 
 Matrix = NDArray[np.float64]
 """(3, 3), maps (x, y, 1) in continuous coordinates, as contracts/fit.py has them: pixel i covers [i, i+1)."""

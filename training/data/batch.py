@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from training.data.sample import UNCOUNTED, Sample
+from sources.datasets.sample import UNCOUNTED, Sample
 
 
 @dataclass(frozen=True, slots=True, eq=False)

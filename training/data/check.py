@@ -11,9 +11,10 @@ import numpy as np
 
 from contracts.errors import SourceError
 from contracts.picture import Pixels
-from training.data.fileset import Boxes, Entry, FileSet, read_picture
+from sources.datasets.fileset import Boxes, Entry, FileSet
+from sources.datasets.sample import BOXES, LABEL, UNCOUNTED
+from sources.picturefiles import read_picture
 from training.data.fingerprints import Fingerprint, fingerprint, near_pairs
-from training.data.sample import BOXES, LABEL, UNCOUNTED
 from training.data.view import View, remapped, remapped_ids, remapped_mask, rules_of
 
 OUTSIDE = 0.5

@@ -13,14 +13,15 @@ from numpy.typing import NDArray
 
 from contracts.errors import SourceError, UsageError
 from contracts.text import printable
+from sources.datasets.fileset import Boxes, Entry, FileSet, naming_cure
+from sources.datasets.sample import BOXES, UNCOUNTED
+from sources.datasets.yolo import MAP, map_of
+from sources.datasets.yolo_text import Outline, box_line, read_outlines
+from sources.picturefiles import read_picture
 from training.data.entries import Way, brought, entries_of
-from training.data.fileset import Boxes, Entry, FileSet, naming_cure, read_picture
 from training.data.progress import Say, worked
-from training.data.sample import BOXES, UNCOUNTED
 from training.data.view import Remap, View, remapped_ids, remapped_mask, rules_of
 from training.data.writing import put_data_yaml, put_json, put_mask, put_text
-from training.data.yolo import MAP, map_of
-from training.data.yolo_text import Outline, box_line, read_outlines
 
 
 @dataclass(frozen=True, slots=True, eq=False)

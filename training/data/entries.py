@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from contracts.errors import OutputError, UsageError
-from training.data.fileset import Entry, FileSet
+from sources.datasets.fileset import Entry, FileSet
 from training.data.view import View
 from training.files import written
 

@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from contracts.errors import UsageError
 from contracts.text import did_you_mean
 from contracts.validation import validated
+from sources.datasets.fileset import FileSet, MissingSplitError
+from sources.datasets.guess import guessed_layout
+from sources.datasets.open import open_layout
+from sources.datasets.sample import SampleSet
 from training.config import SetConfig
 from training.data.entries import SPLITS
-from training.data.fileset import FileSet, MissingSplitError
-from training.data.guess import guessed_layout
-from training.data.open import open_layout
 from training.data.progress import Say
-from training.data.sample import SampleSet
 from training.data.view import EVERYWHERE, Remap, View, viewed
 
 _RULE = re.compile(r"(\d+)=(\d+)")

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from contracts.text import counted, printable
-from training.data.sample import BOXES, LABEL
+from sources.datasets.sample import BOXES, LABEL
 from training.files import written
 
 if TYPE_CHECKING:

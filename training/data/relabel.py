@@ -11,10 +11,10 @@ import numpy as np
 from contracts.errors import SourceError, UsageError
 from contracts.text import counted
 from contracts.validation import read_file
+from sources.datasets.png import read_ids
+from sources.datasets.sample import UNCOUNTED
 from training.data.entries import entries_of, root_of
-from training.data.fileset import read_ids
 from training.data.progress import Say, worked
-from training.data.sample import UNCOUNTED
 from training.data.view import View, remapped_mask, rules_of
 from training.data.writing import put_mask, put_text
 

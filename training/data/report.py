@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from contracts.errors import SourceError
 from contracts.text import counted, printable
+from sources.datasets.sample import BOXES, LABEL, UNCOUNTED, Sample
 from training.data.plots import draw_folder, draw_folders
 from training.data.progress import Say, worked
-from training.data.sample import BOXES, LABEL, UNCOUNTED, Sample
 from training.data.view import View
 from training.data.writing import put_text
 

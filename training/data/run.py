@@ -10,9 +10,10 @@ from pathlib import Path
 
 from contracts.errors import SourceError, UsageError
 from contracts.text import counted, printable
+from sources.datasets.fileset import Entry
+from sources.picturefiles import read_picture
 from training.data.check import Examined, Finding, copies, examine, orphans
 from training.data.entries import entries_of, listed, new_folder, splitless
-from training.data.fileset import Entry, read_picture
 from training.data.fingerprints import BITS, fingerprint, near_pairs
 from training.data.orders import SetOrder, open_ordered, parsed_shares
 from training.data.progress import Say, worked

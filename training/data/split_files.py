@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Literal
 
 from contracts.errors import UsageError
-from training.data.coco import CocoSet
+from sources.datasets.coco import CocoSet
+from sources.datasets.fileset import Entry
+from sources.datasets.yolo import YoloBoxes, YoloPolygons
 from training.data.entries import Way, brought, entries_of, listed, placed, root_of
-from training.data.fileset import Entry
 from training.data.progress import Say, worked
 from training.data.view import View
 from training.data.writing import put_data_yaml, put_text
-from training.data.yolo import YoloBoxes, YoloPolygons
 
 
 def write_split(

@@ -9,9 +9,9 @@ import numpy as np
 
 from contracts.errors import OutputError, UsageError
 from contracts.picture import Pixels
-from training.data.drive import CLASSES
+from sources.datasets.drive import CLASSES
+from sources.datasets.sample import BOXES, Sample
 from training.data.progress import Say, followed
-from training.data.sample import BOXES, Sample
 from training.data.view import View
 from training.data.writing import put_bytes, put_mask, put_text
 

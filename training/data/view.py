@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.errors import SourceError, UsageError
+from contracts.errors import UsageError
 from contracts.picture import Pixels
 from contracts.text import did_you_mean
+from sources.datasets.sample import BOXES, LABEL, UNCOUNTED, Sample, SampleSet, require_known
 from training.config import SetConfig
-from training.data.sample import BOXES, LABEL, UNCOUNTED, Sample, SampleSet
 
 EVERYWHERE = "*"
 """In a remap: every folder; what is said of the folder itself comes first."""
@@ -40,7 +40,7 @@ class View:
     def __getitem__(self, index: int) -> Sample:
         place = self.indices[index]
         sample = remapped(self.base[place], self.remap, self.groups[index]) if self.remap else self.base[place]
-        _require_known(sample, self.classes)
+        require_known(sample, self.classes)
         return sample
 
 
@@ -99,24 +99,3 @@ def remapped_mask(mask: Pixels, rules: Mapping[int, int]) -> Pixels:
         table[old] = new
     changed: Pixels = table[mask] if rules else mask
     return changed
-
-
-def _require_known(sample: Sample, classes: Mapping[str, tuple[str, ...]]) -> None:
-    """Raises SourceError where an id is none of its head's classes."""
-    boxes = sample.class_ids[sample.counts]
-    _require_below(boxes, BOXES, classes, sample)
-    for head, mask in sample.masks.items():
-        highest = int((mask + np.uint8(1)).max(initial=0)) - 1  # 255 does not count: it becomes 0 here
-        _require_below(np.array([max(highest, 0)], np.int64), head, classes, sample)
-    if sample.label is not None:
-        _require_below(np.array([sample.label], np.int64), LABEL, classes, sample)
-
-
-def _require_below(ids: NDArray[np.int64], head: str, classes: Mapping[str, tuple[str, ...]], sample: Sample) -> None:
-    number = len(classes.get(head, ()))
-    strange = ids[(ids < 0) | (ids >= number)]
-    if strange.size:
-        raise SourceError(
-            f"{sample.name}: {head} has class {strange[0]}, and there are {number}",
-            "name all classes (classes: of the set) or give it another id (remap:)",
-        )

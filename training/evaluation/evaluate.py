@@ -13,7 +13,7 @@ from itertools import count
 from contracts.card import Card, HeadCard
 from contracts.config import EngineConfig, RunConfig
 from contracts.errors import EngineError
-from training.data.sample import Sample, SampleSet
+from sources.datasets.sample import Sample, SampleSet
 from training.evaluation.groups import Grouping
 from training.evaluation.looking import looking, run_thresholds
 from training.evaluation.results import EngineResult, HeadResult, Scene

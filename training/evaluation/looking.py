@@ -21,7 +21,7 @@ from engines.files import require_readable
 from engines.heads.open import open_head
 from engines.open import open_engine
 from engines.prepare import Preparer, fit_of
-from training.data.sample import Sample
+from sources.datasets.sample import Sample
 
 RANKING_SCORE = 0.001
 """Least score of boxes that average precision ranks; greedy suppression gives the same boxes above any higher one."""

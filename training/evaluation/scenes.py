@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from contracts.picture import Pixels
 from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, Part
-from training.data.sample import BOXES, UNCOUNTED, Sample
+from sources.datasets.sample import BOXES, UNCOUNTED, Sample
 
 _WIDTH = 600
 """Of each side, px."""

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from contracts.errors import UsageError
 from contracts.text import did_you_mean
+from sources.datasets.sample import Sample, SampleSet
 from training.config import SetConfig
 from training.data.open import open_set
-from training.data.sample import Sample, SampleSet
 
 
 @dataclass(frozen=True, slots=True, eq=False)

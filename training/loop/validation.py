@@ -21,7 +21,7 @@ from contracts.protocols import Head, Thresholds
 from contracts.tensor import TensorSpec
 from engines.heads.open import open_head
 from engines.prepare import fit_of
-from training.data.sample import Sample, SampleSet
+from sources.datasets.sample import Sample, SampleSet
 from training.loop.feed import loaded
 from training.loop.scaling import Scaling
 from training.metrics.judge import Judge, label_key

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from training.data.sample import UNCOUNTED
+from sources.datasets.sample import UNCOUNTED
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.data.sample import SampleSet
+from sources.datasets.sample import SampleSet
 
 _MOST_COUNTED = 1000
 """Samples looked at, evenly spread: shares of pixels hardly change after that."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.prediction import Mask, Part
-from training.data.sample import UNCOUNTED, Sample
+from sources.datasets.sample import UNCOUNTED, Sample
 from training.metrics.measure import Details, Figures, misfit
 from training.metrics.ratio import ratio
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.prediction import Detections, InstanceMasks, Part
-from training.data.sample import Sample
+from sources.datasets.sample import Sample
 from training.metrics.average_precision import average_precisions
 from training.metrics.box_record import BoxRecord, matches
 from training.metrics.measure import Curve, Details, Figures, misfit

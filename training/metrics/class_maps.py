@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.prediction import ClassMap, Part
-from training.data.sample import UNCOUNTED, Sample
+from sources.datasets.sample import UNCOUNTED, Sample
 from training.metrics.measure import Details, Figures, misfit
 from training.metrics.ratio import mean, ratio
 from training.metrics.vocabulary import Vocabulary

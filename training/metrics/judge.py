@@ -9,7 +9,7 @@ from typing import Any
 from contracts.card import HeadCard
 from contracts.prediction import Part
 from contracts.protocols import Thresholds
-from training.data.sample import BOXES, LABEL, Sample
+from sources.datasets.sample import BOXES, LABEL, Sample
 from training.metrics.areas import Areas
 from training.metrics.boxes import Boxes
 from training.metrics.class_maps import ClassMaps

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from contracts.prediction import Classification, Part
-from training.data.sample import Sample
+from sources.datasets.sample import Sample
 from training.metrics.measure import Details, Figures, misfit
 from training.metrics.ratio import mean, ratio
 from training.metrics.vocabulary import Vocabulary

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.prediction import Part
-from training.data.sample import UNCOUNTED, Sample
+from sources.datasets.sample import UNCOUNTED, Sample
 from training.metrics.areas import Areas, mask_on_frame, pixel_counts
 from training.metrics.measure import Details, Figures
 from training.metrics.ratio import mean, ratio

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import EngineError
 from contracts.prediction import Part
-from training.data.sample import Sample
+from sources.datasets.sample import Sample
 
 Figures = dict[str, float]
 """Figure → value; NaN where nothing could be judged."""

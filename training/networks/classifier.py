@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from contracts.card import HeadCard, InputCard
 from contracts.errors import UsageError
+from sources.datasets.sample import LABEL
 from training.blueprint import PRETRAINED, Blueprint
-from training.data.sample import LABEL
 from training.networks.network import Deployed, Family, Network, class_names
 from training.networks.timm_backbones import backbone, fixed_size, merged, usual_input, with_joined_norms
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from engines.heads import class_sets
+from contracts import class_sets
 
 CITYSCAPES = class_sets.CITYSCAPES
 """The 19 training classes of Cityscapes, and the colours of its figures."""

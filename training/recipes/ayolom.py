@@ -12,8 +12,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from sources.datasets.sample import BOXES
 from training.data.batch import Batch
-from training.data.sample import BOXES
 from training.losses.areas import SoftCounts, binary_focal, soft_counts, tversky, two_channels
 from training.losses.boxes import BoxLoss
 from training.networks.ayolom import Raw

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from contracts.errors import UsageError
 from contracts.text import did_you_mean
+from sources.datasets.sample import LABEL
 from training.data.batch import Batch
-from training.data.sample import LABEL
 from training.networks.network import Network, class_names
 from training.recipes.recipe import LossOptions, Recipe
 

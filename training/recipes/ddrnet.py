@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from contracts.errors import UsageError
+from sources.datasets.sample import SampleSet
 from training.data.batch import Batch
-from training.data.sample import SampleSet
 from training.losses.areas import HardPixels, cross_entropy
 from training.losses.class_weights import class_pixel_counts, rare_class_weights
 from training.networks.ddrnet import HEAD, DDRNet, Logits

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from contracts.errors import UsageError
 from contracts.text import did_you_mean
+from sources.datasets.sample import SampleSet
 from training.data.batch import Batch
-from training.data.sample import SampleSet
 from training.networks.network import Network
 
 Weight = Annotated[float, Field(ge=0)]

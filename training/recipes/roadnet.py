@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sources.datasets.sample import BOXES, UNCOUNTED
 from training.data.batch import Batch
-from training.data.sample import BOXES, UNCOUNTED
 from training.losses.boxes import BoxLoss
 from training.networks.network import Network
 from training.networks.roadnet import BOX_STRIDE, MASKS, Raw, cells, decoded_corners

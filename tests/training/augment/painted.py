@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.picture import Pixels
+from sources.datasets.sample import Sample
 from training.augment.options import AugmentOptions
-from training.data.sample import Sample
 
 COLOUR = (20, 40, 240)
 OFF = AugmentOptions(

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sources.datasets.sample import UNCOUNTED, Sample
 from tests.training.augment.painted import OFF, Listed, extent, is_red, noisy, painted
 from training.augment.augmenter import Augmenter
 from training.augment.fitting import FitName, fitted
 from training.augment.mosaic import tiles
 from training.augment.options import AugmentOptions
-from training.data.sample import UNCOUNTED, Sample
 
 SIZE = (96, 64)
 PLACES = ((30, 20, 60, 50), (0, 0, 40, 40), (70, 30, 120, 90), (5, 60, 50, 79))

@@ -13,9 +13,9 @@ from contracts.card import Card, HeadCard, InputCard
 from contracts.fit import Letterbox
 from contracts.picture import Picture
 from contracts.tensor import TensorSpec
+from sources.datasets.sample import UNCOUNTED, Sample
 from tests.training.augment.painted import extent, is_red, noisy, painted
 from training.augment.fitting import FitName, fitted
-from training.data.sample import UNCOUNTED, Sample
 from training.pictures import tensors
 
 SIZES = ((640, 360), (200, 300), (96, 64), (41, 57), (1300, 700))

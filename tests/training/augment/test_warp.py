@@ -6,9 +6,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sources.datasets.sample import UNCOUNTED, Sample
 from tests.training.augment.painted import extent, is_red, noisy, painted
 from training.augment.warp import Matrix, moving, scaling, turning, warped
-from training.data.sample import UNCOUNTED, Sample
 
 SIZE = (90, 70)
 

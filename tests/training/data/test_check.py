@@ -11,18 +11,9 @@ import numpy as np
 import pytest
 
 from contracts.errors import SourceError
+from tests.support.labelled import SIZE, picture, put, put_coco, put_json, put_picture, put_text, put_yolo
 from tests.training.data.commanding import data
-from tests.training.data.folders import (
-    SIZE,
-    opened,
-    picture,
-    put,
-    put_coco,
-    put_json,
-    put_picture,
-    put_text,
-    put_yolo,
-)
+from tests.training.data.folders import opened
 from tests.training.data.test_readers import LABELS
 
 FULL = {name: boxes or [(0, (1.0, 1.0, 9.0, 9.0))] for name, boxes in LABELS.items()}

@@ -20,8 +20,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import UsageError
+from tests.support.labelled import SIZE, put_coco, put_json, put_picture, put_text, put_yolo
 from tests.training.data.commanding import data
-from tests.training.data.folders import SIZE, opened, put_coco, put_json, put_picture, put_text, put_yolo
+from tests.training.data.folders import opened
 from tests.training.data.test_readers import LABELS, boxes_by_name
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -13,8 +13,9 @@ import pytest
 from PIL import Image
 
 from contracts.errors import OutputError, RoadStreamError, SourceError, UsageError
+from tests.support.labelled import SIZE, Corners, put, put_coco, put_picture, put_text, put_yolo
 from tests.training.data.commanding import data
-from tests.training.data.folders import SIZE, Corners, opened, put, put_coco, put_picture, put_text, put_yolo
+from tests.training.data.folders import opened
 from tests.training.data.test_readers import LABELS
 
 RUNS: dict[str, list[tuple[int, Corners]]] = {f"{run}_{number:04}": [] for run in "abcdefghij" for number in range(3)}

@@ -18,13 +18,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from contracts.errors import RoadStreamError, SourceError
+from sources.datasets.coco import read_coco
+from sources.datasets.corner_json import IDS, NAMES, read_shapes
+from sources.datasets.fileset import Boxes, read_mask
+from sources.datasets.yolo import map_of
+from sources.datasets.yolo_text import boxes_around, read_outlines
+from tests.support.labelled import SIZE, put_json, put_picture, put_text, put_yolo
 from tests.training.data.commanding import data
-from tests.training.data.folders import SIZE, opened, put_json, put_picture, put_text, put_yolo
-from training.data.coco import read_coco
-from training.data.corner_json import IDS, NAMES, read_shapes
-from training.data.fileset import Boxes, read_mask
-from training.data.yolo import map_of
-from training.data.yolo_text import boxes_around, read_outlines
+from tests.training.data.folders import opened
 
 numbers = st.one_of(st.integers(), st.floats(), st.sampled_from([0, 1, -1, 10**400, 1e308, 2**63]))
 leaves = st.one_of(st.none(), st.booleans(), numbers, st.text(max_size=4))

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from contracts.errors import RoadStreamError, SourceError, UsageError
-from tests.training.data.folders import (
+from sources.datasets.guess import guessed_layout
+from tests.support.labelled import (
     SIZE,
     as_pairs,
-    opened,
     picture,
     put,
     put_coco,
@@ -22,8 +22,8 @@ from tests.training.data.folders import (
     put_yolo,
     yolo_lines,
 )
+from tests.training.data.folders import opened
 from training.config import SetConfig
-from training.data.guess import guessed_layout
 from training.data.open import open_set
 from training.data.view import View
 

@@ -18,10 +18,10 @@ import yaml
 from torch import Tensor, nn
 
 from contracts.errors import RoadStreamError
+from sources.datasets.open import LAYOUTS
+from sources.datasets.sample import Sample
 from training.config import SetConfig, TrainConfig
 from training.data.batch import Batch
-from training.data.open import LAYOUTS
-from training.data.sample import Sample
 from training.loop.train import train
 from training.networks.network import Network
 from training.recipes.open import RECIPES

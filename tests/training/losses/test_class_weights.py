@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from training.data.sample import Sample
+from sources.datasets.sample import Sample
 from training.losses.class_weights import class_pixel_counts, rare_class_weights
 
 

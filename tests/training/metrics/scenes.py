@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from contracts.fit import Stretch
 from contracts.prediction import Detections, Mask
-from training.data.sample import Sample
+from sources.datasets.sample import Sample
 
 SIZE = (64, 48)
 """Width, height."""

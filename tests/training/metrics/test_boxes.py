@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from contracts.card import HeadCard
 from contracts.prediction import Detections
+from sources.datasets.sample import BOXES, Sample
 from tests.training.metrics.scenes import CLASSES, random_scene, sample, seen
-from training.data.sample import BOXES, Sample
 from training.metrics.box_record import BoxRecord
 from training.metrics.boxes import Boxes
 from training.metrics.judge import Judge

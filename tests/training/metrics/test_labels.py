@@ -8,8 +8,8 @@ from sklearn.metrics import balanced_accuracy_score, confusion_matrix, top_k_acc
 
 from contracts.card import HeadCard
 from contracts.prediction import Classification
+from sources.datasets.sample import LABEL
 from tests.training.metrics.scenes import sample
-from training.data.sample import LABEL
 from training.metrics.judge import Judge
 
 NAMES = tuple("abcdefg")

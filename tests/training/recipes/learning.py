@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from sources.datasets.sample import Sample
 from training.blueprint import Blueprint
 from training.data.batch import Batch, collate
-from training.data.sample import Sample
 from training.networks.families import build
 from training.networks.network import Network
 from training.recipes.open import recipe_for

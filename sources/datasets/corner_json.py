@@ -51,7 +51,9 @@ def read_shapes(path: Path, width: int | None = None, height: int | None = None)
         data = json.loads(read_file(path, "labels", SourceError))
         shapes = [_shape(part) for part in _objects(data)]
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as fault:
-        raise SourceError(f"{path}: not objects with corners: {fault}", "see training/data/corner_json.py") from fault
+        raise SourceError(
+            f"{path}: not objects with corners: {fault}", "see sources/datasets/corner_json.py"
+        ) from fault
     if width is None or height is None:
         return shapes
     _require_size(data, path, width, height)

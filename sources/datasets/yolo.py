@@ -16,9 +16,7 @@ from contracts.errors import SourceError, UsageError
 from contracts.picture import Pixels
 from contracts.text import counted
 from contracts.validation import read_file, read_yaml
-from training.config import SetConfig
-from training.data.fileset import (
-    PICTURES,
+from sources.datasets.fileset import (
     Boxes,
     BoxFileSet,
     Entry,
@@ -29,9 +27,11 @@ from training.data.fileset import (
     naturally,
     pictures_in,
 )
-from training.data.polygons import class_map
-from training.data.sample import BOXES
-from training.data.yolo_text import boxes_around, read_outlines
+from sources.datasets.place import Where
+from sources.datasets.polygons import class_map
+from sources.datasets.sample import BOXES
+from sources.datasets.yolo_text import boxes_around, read_outlines
+from sources.picturefiles import ENDINGS
 
 MAP = "classes"
 """Head of the map of classes, as DDRNet calls it."""
@@ -67,14 +67,14 @@ def map_of(path: Path, width: int, height: int, background: int = 0) -> Pixels:
     return class_map(shapes, width, height, background)
 
 
-def open_set(config: SetConfig) -> FileSet:
+def open_set(where: Where) -> FileSet:
     """A split of a set in one of these layouts. Raises SourceError, UsageError."""
-    head = MAP if config.layout == "yolo_polygons" else BOXES
-    described, facts = _described(Path(config.path))
-    pictures = _listed(described, facts, config.split) if facts.get(config.split) else _found(described, config.split)
-    classes = config.classes.get(head) or _counted_names(facts, described)
+    head = MAP if where.layout == "yolo_polygons" else BOXES
+    described, facts = _described(Path(where.path))
+    pictures = _listed(described, facts, where.split) if facts.get(where.split) else _found(described, where.split)
+    classes = where.classes.get(head) or _counted_names(facts, described)
     if not classes:
-        raise UsageError(f"{config.path} does not name its classes", naming_cure(head))
+        raise UsageError(f"{where.path} does not name its classes", naming_cure(head))
     entries = tuple(_entry(picture, described, head) for picture in pictures)
     return (YoloPolygons if head == MAP else YoloBoxes)(described, entries, {head: classes})
 
@@ -138,7 +138,7 @@ def _listed(root: Path, facts: Mapping[str, Any], split: str) -> list[Path]:
 def _from_list(path: Path) -> list[Path]:
     """A picture per line, relative to the list's folder; the first word where more follow."""
     lines = [line.strip() for line in read_file(path, "list of pictures", SourceError, names=True).splitlines()]
-    first = [line if line.lower().endswith(PICTURES) else line.split()[0] for line in lines if line]
+    first = [line if line.lower().endswith(ENDINGS) else line.split()[0] for line in lines if line]
     return [path.parent / name for name in first]
 
 

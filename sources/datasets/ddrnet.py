@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from contracts.class_sets import ETRI
 from contracts.picture import Pixels
-from training.config import SetConfig
-from training.data.fileset import Entry, FileSet, MissingSplitError, pictures_in, read_mask, split_folder
-from training.networks.ddrnet_classes import ETRI
+from sources.datasets.fileset import Entry, FileSet, MissingSplitError, pictures_in, read_mask, split_folder
+from sources.datasets.place import Where
 
 HEAD = "classes"
 _PICTURE, _LABELS = "_leftImg8bit", ("_gtFine_CategoryId.png", "_CategoryId.png", ".png")
@@ -28,17 +28,17 @@ class DdrnetSet(FileSet):
         return {HEAD: read_mask(path, width, height)} if path else {}
 
 
-def open_set(config: SetConfig) -> DdrnetSet:
+def open_set(where: Where) -> DdrnetSet:
     """A split of the folder. Raises SourceError."""
-    root = Path(config.path)
-    images = split_folder(root / "image", config.split)
+    root = Path(where.path)
+    images = split_folder(root / "image", where.split)
     if not (root / "labelmap" / images.name).is_dir():
         cure = "give the folder that holds image/ and labelmap/"
         raise MissingSplitError(f"{root / 'labelmap' / images.name} is no folder", cure)
     entries = tuple(_entry(picture, root, picture.relative_to(root / "image")) for picture in pictures_in(images))
     if not entries:
         raise MissingSplitError(f"no pictures in {images}", "check path and split")
-    names = config.classes.get(HEAD) or ETRI
+    names = where.classes.get(HEAD) or tuple(ETRI)
     return DdrnetSet(root, entries, {HEAD: names})
 
 

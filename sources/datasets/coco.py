@@ -18,9 +18,9 @@ from typing import Any
 
 from contracts.errors import SourceError
 from contracts.validation import read_file
-from training.config import SetConfig
-from training.data.fileset import Boxes, BoxFileSet, Entry, MissingSplitError, name_of, natural_key
-from training.data.sample import BOXES
+from sources.datasets.fileset import Boxes, BoxFileSet, Entry, MissingSplitError, name_of, natural_key
+from sources.datasets.place import Where
+from sources.datasets.sample import BOXES
 
 _LARGEST = 1e6
 """Of a coordinate, in pixels."""
@@ -50,9 +50,9 @@ class CocoSet(BoxFileSet):
         return self.boxes[entry.name]
 
 
-def open_set(config: SetConfig) -> CocoSet:
+def open_set(where: Where) -> CocoSet:
     """A split of the set. Raises SourceError."""
-    file, root = _located(Path(config.path), config.split)
+    file, root = _located(Path(where.path), where.split)
     data = read_coco(file)
     categories = sorted(data["categories"], key=lambda category: int(category["id"]))
     ids = {int(category["id"]): number for number, category in enumerate(categories)}
@@ -66,7 +66,7 @@ def open_set(config: SetConfig) -> CocoSet:
             raise SourceError(f"{file}: an annotation is of {missing}, which is not there", "mend the file")
         annotations[of].append(annotation)
     entries, boxes, faults, sizes = [], {}, {}, {}
-    folders = _folders(root, file, config.split)
+    folders = _folders(root, file, where.split)
     for image in sorted(data["images"], key=lambda image: natural_key(str(image["file_name"]))):
         entry = _entry(str(image["file_name"]), folders, file)
         if entry.name in sizes:

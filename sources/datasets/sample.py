@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from contracts.errors import SourceError
 from contracts.picture import Pixels
 
 UNCOUNTED = 255
@@ -57,3 +58,24 @@ class SampleSet(Protocol):
 
     def __getitem__(self, index: int) -> Sample:
         """Reads one. Raises SourceError where its picture or labels cannot be read."""
+
+
+def require_known(sample: Sample, classes: Mapping[str, tuple[str, ...]]) -> None:
+    """Raises SourceError where an id is none of its head's classes."""
+    boxes = sample.class_ids[sample.counts]
+    _require_below(boxes, BOXES, classes, sample)
+    for head, mask in sample.masks.items():
+        highest = int((mask + np.uint8(1)).max(initial=0)) - 1  # 255 does not count: it becomes 0 here
+        _require_below(np.array([max(highest, 0)], np.int64), head, classes, sample)
+    if sample.label is not None:
+        _require_below(np.array([sample.label], np.int64), LABEL, classes, sample)
+
+
+def _require_below(ids: NDArray[np.int64], head: str, classes: Mapping[str, tuple[str, ...]], sample: Sample) -> None:
+    number = len(classes.get(head, ()))
+    strange = ids[(ids < 0) | (ids >= number)]
+    if strange.size:
+        raise SourceError(
+            f"{sample.name}: {head} has class {strange[0]}, and there are {number}",
+            "name all classes (classes: of the set) or give it another id (remap:)",
+        )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import colorsys
 from collections.abc import Sequence
 
-from engines.heads.class_sets import CITYSCAPES, ETRI
+from contracts.class_sets import CITYSCAPES, ETRI
 
 Bgr = tuple[int, int, int]
 

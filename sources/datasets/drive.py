@@ -7,6 +7,8 @@ that does not count. A head whose file is not there is not labelled.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,9 +17,9 @@ import numpy as np
 from contracts.errors import SourceError
 from contracts.picture import Pixels
 from contracts.validation import read_file
-from training.config import SetConfig
-from training.data.fileset import Boxes, Entry, FileSet, MissingSplitError, pictures_in, read_mask
-from training.data.sample import BOXES
+from sources.datasets.fileset import Boxes, Entry, FileSet, MissingSplitError, pictures_in, read_mask
+from sources.datasets.place import Where
+from sources.datasets.sample import BOXES
 
 CLASSES = {
     BOXES: ("person", "car", "bus", "truck", "two_wheeler"),
@@ -43,12 +45,14 @@ class DriveSet(FileSet):
         return {head: read_mask(path, width, height) for head, path in entry.labels.items() if head != BOXES}
 
 
-def open_set(config: SetConfig) -> DriveSet:
+def open_set(where: Where) -> DriveSet:
     """One split of a folder; raises SourceError where there are no pictures."""
-    root, folder = Path(config.path), Path(config.path) / "images" / config.split
-    entries = tuple(_entry(root, config.split, picture) for picture in pictures_in(folder))
+    root, folder = Path(where.path), Path(where.path) / "images" / where.split
+    entries = tuple(_entry(root, where.split, picture) for picture in pictures_in(folder))
     if not entries:
-        raise MissingSplitError(f"no pictures in {folder}", "give the folder that holds images/")
+        there = sorted(path.name for path in folder.parent.iterdir() if path.is_dir()) if folder.parent.is_dir() else []
+        cure = f"there are: {', '.join(there)}" if there else "give the folder that holds images/"
+        raise MissingSplitError(f"no pictures in {folder}", cure)
     return DriveSet(root, entries, CLASSES)
 
 
@@ -61,14 +65,21 @@ def _entry(root: Path, split: str, picture: Path) -> Entry:
 
 
 def _boxes(path: Path, width: int, height: int) -> Boxes:
-    """Raises SourceError."""
-    try:
-        lines = [line.split() for line in read_file(path, "boxes", SourceError).splitlines() if line.strip()]
-        rows = np.array(lines, np.float64) if lines else np.zeros((0, 6))
-        if rows.shape[1] != 6 or not np.isfinite(rows).all() or (rows[:, 0] % 1).any():
-            raise ValueError
-    except ValueError as fault:
-        raise SourceError(f"{path}: not a class and five numbers a line", "write: class cx cy w h score") from fault
+    """Raises SourceError that names the line."""
+    lines = enumerate(read_file(path, "boxes", SourceError).splitlines(), 1)
+    numbers = [_numbers(line.split(), f"{path}:{number}") for number, line in lines if line.strip()]
+    rows = np.array(numbers, np.float64).reshape(-1, 6)
     centre, half = rows[:, 1:3], rows[:, 3:5] / 2
     corners = np.concatenate([centre - half, centre + half], axis=1) * np.array([width, height, width, height])
     return Boxes(corners, rows[:, 0].astype(np.int64), rows[:, 5] >= SURE)
+
+
+def _numbers(words: Sequence[str], where: str) -> list[float]:
+    """Raises SourceError that says ``where``."""
+    try:
+        numbers = [float(word) for word in words]
+    except ValueError:
+        numbers = []
+    if len(numbers) != 6 or not all(map(math.isfinite, numbers)) or not numbers[0].is_integer():
+        raise SourceError(f"{where}: not a class and five numbers", "write: class cx cy w h score")
+    return numbers

@@ -8,15 +8,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import SourceError
 from contracts.picture import Pixels
-from training.data.sample import BOXES, Sample
-
-PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+from sources.datasets.png import read_ids
+from sources.datasets.sample import BOXES, Sample
+from sources.picturefiles import ENDINGS, read_picture
 
 
 class MissingSplitError(SourceError):
@@ -76,7 +75,10 @@ class FileSet(ABC):
 
     def __getitem__(self, index: int) -> Sample:
         entry = self.entries[index]
-        picture = read_picture(entry.picture)
+        return self.labelled(entry, read_picture(entry.picture))
+
+    def labelled(self, entry: Entry, picture: Pixels) -> Sample:
+        """The picture of an entry with its labels. Raises SourceError where these cannot be read."""
         height, width = picture.shape[:2]
         boxes = self._boxes_inside(entry, width, height)
         masks = self.masks_of(entry, width, height)
@@ -114,20 +116,6 @@ class BoxFileSet(FileSet):
         return {}
 
 
-def read_picture(path: Path) -> Pixels:
-    """uint8 (H, W, 3), BGR, turned as EXIF says. Raises SourceError.
-
-    Read by Python, decoded by OpenCV, whose own reader is a segmentation fault for a name that is not UTF-8.
-    """
-    try:
-        picture = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    except (cv2.error, OSError):  # empty, larger than OpenCV allows; not there
-        picture = None
-    if picture is None:
-        raise SourceError(f"cannot read {path}", "mend or remove it; python -m training data check names all such")
-    return np.asarray(picture, np.uint8)
-
-
 def read_mask(path: Path, width: int, height: int) -> Pixels:
     """uint8 (height, width) of a grey or palette PNG, its numbers as they are. Raises SourceError."""
     mask, _ = read_ids(path)
@@ -135,27 +123,6 @@ def read_mask(path: Path, width: int, height: int) -> Pixels:
         size = f"{mask.shape[1]}x{mask.shape[0]}"
         raise SourceError(f"{path} is {size}, its picture {width}x{height}", "scale it (nearest) or remove it")
     return mask
-
-
-def read_ids(path: Path) -> tuple[Pixels, list[int]]:
-    """(uint8 (H, W) of a grey or palette PNG, its palette or nothing). Raises SourceError.
-
-    By PNG's own reader: OpenCV would turn a palette into colours.
-    """
-    from PIL.Image import DecompressionBombError
-    from PIL.PngImagePlugin import PngImageFile
-
-    try:
-        with PngImageFile(path) as opened:
-            if opened.mode not in ("L", "P", "1"):
-                raise SourceError(
-                    f"{path} is no map of classes: its pixels are {opened.mode}", "write it as 8 bit grey"
-                )
-            palette = opened.getpalette() if opened.mode == "P" else None
-            mask = np.asarray(opened, np.uint8)
-    except (OSError, SyntaxError, ValueError, EOFError, DecompressionBombError) as fault:
-        raise SourceError(f"cannot read {path}", "mend or remove it") from fault
-    return mask, palette or []
 
 
 def name_of(relative: Path) -> str:
@@ -166,7 +133,7 @@ def name_of(relative: Path) -> str:
 
 def pictures_in(folder: Path) -> list[Path]:
     """All pictures below a folder, in natural order; hidden files are none."""
-    found = (path for path in folder.rglob("*") if path.suffix.lower() in PICTURES and path.is_file())
+    found = (path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
     return naturally(path for path in found if not path.name.startswith("."))
 
 

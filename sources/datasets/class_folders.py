@@ -10,20 +10,20 @@ from pathlib import Path
 
 from contracts.errors import UsageError
 from contracts.text import did_you_mean
-from training.config import SetConfig
-from training.data.fileset import BoxFileSet, Entry, MissingSplitError, pictures_in, required_folder, split_folder
-from training.data.sample import LABEL
+from sources.datasets.fileset import BoxFileSet, Entry, MissingSplitError, pictures_in, required_folder, split_folder
+from sources.datasets.place import Where
+from sources.datasets.sample import LABEL
 
 _SPLITS = {"train", "val", "valid", "test"}
 
 
-def open_set(config: SetConfig) -> BoxFileSet:
+def open_set(where: Where) -> BoxFileSet:
     """A split of the folder. Raises SourceError, UsageError."""
-    root = required_folder(Path(config.path), "give the folder that holds the classes' folders")
+    root = required_folder(Path(where.path), "give the folder that holds the classes' folders")
     splits = sorted({folder.name for folder in _folders(root)} & _SPLITS)
-    folder = split_folder(root, config.split) if splits or config.split != "train" else root
+    folder = split_folder(root, where.split) if splits or where.split != "train" else root
     everywhere = {below.name for split in splits or [""] for below in _folders(root / split)}
-    names = config.classes.get(LABEL, tuple(sorted(everywhere)))
+    names = where.classes.get(LABEL, tuple(sorted(everywhere)))
     found = sorted(below.name for below in _folders(folder))
     for strange in set(found) - set(names):
         raise UsageError(f"{folder / strange}: no class is called so", did_you_mean(strange, names))

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import SourceError
-from training.data.fileset import Boxes
+from sources.datasets.fileset import Boxes
 
 _LARGEST = 1e6
 """Of an id and of a coordinate: beyond it is no label but an accident."""

@@ -14,11 +14,11 @@ from pathlib import Path
 import numpy as np
 
 from contracts.picture import Pixels
-from training.config import SetConfig
-from training.data.fileset import Boxes, Entry, FileSet, pictures_in, read_mask, split_folder
-from training.data.polygons import class_map
-from training.data.sample import BOXES, UNCOUNTED
-from training.data.yolo_text import boxes_around, read_outlines
+from sources.datasets.fileset import Boxes, Entry, FileSet, pictures_in, read_mask, split_folder
+from sources.datasets.place import Where
+from sources.datasets.polygons import class_map
+from sources.datasets.sample import BOXES, UNCOUNTED
+from sources.datasets.yolo_text import boxes_around, read_outlines
 
 ROAD_USERS = (
     "person",
@@ -60,13 +60,13 @@ def _area(path: Path, width: int, height: int) -> Pixels:
     return np.where(mask == UNCOUNTED, UNCOUNTED, mask > 0).astype(np.uint8)
 
 
-def open_set(config: SetConfig) -> AYolomSet:
+def open_set(where: Where) -> AYolomSet:
     """A split of the folder. Raises SourceError."""
-    root = Path(config.path)
-    images = split_folder(root / "images", config.split)
-    folders = {head: found for head, start in FOLDERS.items() if (found := _labels(root, start, config.split))}
+    root = Path(where.path)
+    images = split_folder(root / "images", where.split)
+    folders = {head: found for head, start in FOLDERS.items() if (found := _labels(root, start, where.split))}
     entries = tuple(_entry(picture, images, folders, root) for picture in pictures_in(images))
-    names = {BOXES: config.classes.get(BOXES, ROAD_USERS), **_AREAS}
+    names = {BOXES: where.classes.get(BOXES, ROAD_USERS), **_AREAS}
     return AYolomSet(root, entries, {head: names[head] for head in folders})
 
 

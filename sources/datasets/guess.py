@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from contracts.errors import SourceError, UsageError
-from training.data.fileset import PICTURES
-from training.data.open import LAYOUTS
+from sources.datasets.open import LAYOUTS
+from sources.picturefiles import ENDINGS
 
 
 def guessed_layout(path: str) -> str:
@@ -43,4 +43,4 @@ _SIGNS = (
 
 def _is_class_folders(root: Path) -> bool:
     folders = [folder for folder in root.iterdir() if folder.is_dir()]
-    return any(path.suffix.lower() in PICTURES for folder in folders for path in folder.rglob("*"))
+    return any(path.suffix.lower() in ENDINGS for folder in folders for path in folder.rglob("*"))

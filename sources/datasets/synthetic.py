@@ -13,11 +13,11 @@ from functools import lru_cache
 import numpy as np
 
 from contracts.prediction import Detections, Mask
+from sources.datasets.place import Where
+from sources.datasets.sample import BOXES, Sample
 from sources.synthetic.address import Address
 from sources.synthetic.drive import SyntheticDrive
 from sources.synthetic.models import CLASSES as ROAD_USERS
-from training.config import SetConfig
-from training.data.sample import BOXES, Sample
 
 CLASSES = {BOXES: ROAD_USERS, "drivable": ("background", "drivable"), "lane": ("background", "lane")}
 
@@ -57,6 +57,6 @@ def _drive(address: Address) -> SyntheticDrive:
     return SyntheticDrive(address.look, address.seed, (address.width, address.height), address.fps)
 
 
-def open_set(config: SetConfig) -> SyntheticSet:
+def open_set(where: Where) -> SyntheticSet:
     """The drive of this address; raises UsageError."""
-    return SyntheticSet(Address.parse(config.path))
+    return SyntheticSet(Address.parse(where.path))

@@ -13,9 +13,8 @@ from pathlib import Path
 
 from contracts.errors import SourceError, UsageError
 from contracts.text import did_you_mean
-from training.config import SetConfig
-from training.data.corner_json import Shape, read_shapes
-from training.data.fileset import (
+from sources.datasets.corner_json import Shape, read_shapes
+from sources.datasets.fileset import (
     Boxes,
     BoxFileSet,
     Entry,
@@ -24,7 +23,8 @@ from training.data.fileset import (
     pictures_in,
     required_folder,
 )
-from training.data.sample import BOXES
+from sources.datasets.place import Where
+from sources.datasets.sample import BOXES
 
 _SPLITS = ("train", "val", "valid", "test")
 
@@ -52,17 +52,17 @@ def class_id_of(shape: Shape, names: tuple[str, ...], path: Path) -> int:
     return names.index(shape.label)
 
 
-def open_set(config: SetConfig) -> CornerSet:
+def open_set(where: Where) -> CornerSet:
     """A split of the folder. Without ``classes`` every JSON of every split is read for the names in it, sorted.
 
     One that cannot be read is passed over here: reading its picture says so. Raises SourceError, UsageError.
     """
-    root = required_folder(Path(config.path), "give the folder of pictures and JSON files")
-    pictures = pictures_in(_pictures_folder(root, config.split))
+    root = required_folder(Path(where.path), "give the folder of pictures and JSON files")
+    pictures = pictures_in(_pictures_folder(root, where.split))
     if not pictures:
-        raise MissingSplitError(f"no pictures for {config.split!r} in {root}", "check path and split")
+        raise MissingSplitError(f"no pictures for {where.split!r} in {root}", "check path and split")
     entries = tuple(_entry(picture, root) for picture in pictures)
-    return CornerSet(root, entries, {BOXES: config.classes.get(BOXES) or _names(root)})
+    return CornerSet(root, entries, {BOXES: where.classes.get(BOXES) or _names(root)})
 
 
 def _pictures_folder(root: Path, split: str) -> Path:

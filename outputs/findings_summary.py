@@ -1,0 +1,103 @@
+"""Statistics of an inspection, made of its two tables and of nothing else."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+VERSION = 1
+"""Version of ``summary.json``; keys are only ever added."""
+_MEASURES = ("area_px", "length_px", "width_px")
+_Row = Mapping[str, str]
+
+
+@dataclass(slots=True, eq=False)
+class _Class:
+    """What was found of one class of one head."""
+
+    findings: int = 0
+    frames: set[tuple[str, str]] = field(default_factory=set)
+    measured: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _MEASURES})
+    tracks: dict[tuple[str, str], tuple[float, _Row]] = field(default_factory=dict)
+    best: tuple[float, _Row] | None = None
+
+    def add(self, row: _Row) -> None:
+        self.findings += 1
+        self.frames.add((row["source"], row["index"]))
+        for name in _MEASURES:
+            if row[name]:
+                self.measured[name].append(float(row[name]))
+        score = float(row["score"])
+        if self.best is None or score > self.best[0]:
+            self.best = (score, row)
+        track = (row["source"], row["track"])
+        if row["track"] and (track not in self.tracks or score > self.tracks[track][0]):
+            self.tracks[track] = (score, row)
+
+
+def summary_of(frames: Iterable[_Row], findings: Iterable[_Row]) -> dict[str, Any]:
+    """The summary of rows of ``frames.csv`` and ``findings.csv``, as JSON has it.
+
+    frames, frames_with_findings, share_of_frames: of all and of each of ``sources``. classes: a list, per head and
+    class: findings, frames, share_of_frames (of those its head looked at), tracks (different track numbers; null
+    without any), best_score with its best_crop, and sum, mean, p95 and max of area_px, length_px and width_px (null
+    where nothing has one; no sum of widths). of_tracks: area_px and length_px again with every track counted once, as
+    it was at its best score: what sums over frames count again and again, these count once.
+    """
+    seen, with_findings, looked = Counter[str](), Counter[str](), Counter[str]()
+    for row in frames:
+        seen[row["source"]] += 1
+        with_findings[row["source"]] += row["findings"] != "0"
+        looked.update(row["heads"].split("|"))
+    classes: dict[tuple[str, str], _Class] = defaultdict(_Class)
+    for row in findings:
+        classes[row["head"], row["class"]].add(row)
+    return {
+        "version": VERSION,
+        "unit": "px",
+        **_shares(seen.total(), with_findings.total()),
+        "sources": {source: _shares(count, with_findings[source]) for source, count in seen.items()},
+        "classes": [
+            {"head": head, "class": name, **_told(found, looked[head])}
+            for (head, name), found in sorted(classes.items())
+        ],
+    }
+
+
+def _shares(frames: int, with_findings: int) -> dict[str, float]:
+    share = round(with_findings / frames, 6) if frames else 0.0
+    return {"frames": frames, "frames_with_findings": with_findings, "share_of_frames": share}
+
+
+def _told(found: _Class, looked: int) -> dict[str, Any]:
+    assert found.best is not None
+    measures = {name: _spread(values) for name, values in found.measured.items()}
+    if measures["width_px"] is not None:
+        del measures["width_px"]["sum"]
+    return {
+        "findings": found.findings,
+        "frames": len(found.frames),
+        "share_of_frames": round(len(found.frames) / looked, 6),
+        "tracks": len(found.tracks) or None,
+        "best_score": found.best[0],
+        "best_crop": found.best[1]["crop"],
+        **measures,
+        "of_tracks": {name: _spread(_once(found, name)) for name in _MEASURES[:2]} if found.tracks else None,
+    }
+
+
+def _once(found: _Class, name: str) -> list[float]:
+    """A measure of each track, at its best score."""
+    return [float(row[name]) for _, row in found.tracks.values() if row[name]]
+
+
+def _spread(values: list[float]) -> dict[str, float] | None:
+    if not values:
+        return None
+    given = np.array(values)
+    spread = {"sum": given.sum(), "mean": given.mean(), "p95": np.percentile(given, 95), "max": given.max()}
+    return {name: round(float(value), 1) for name, value in spread.items()}

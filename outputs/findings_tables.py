@@ -1,0 +1,161 @@
+"""The tables of a folder of findings: lines that are only ever appended, read again by the next run into the folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from contracts.errors import OutputError
+from contracts.frame import Frame, SourceInfo
+from outputs.frame_folder import FrameFolder
+from outputs.whole_lines import WholeLines
+
+FINDING = (
+    *("source", "index", "pts", "time", "head", "class", "class_id", "score", "track", "x1", "y1", "x2", "y2"),
+    *("shape", "area_px", "length_px", "width_px", "crop"),
+)
+"""Columns of ``findings.csv``; new ones are added behind.
+
+index: of the frame. pts: seconds since the source's first frame; time: the same as h:mm:ss.mmm. track: empty where no
+tracker ran or is not sure yet. x1 … y2, and all that ends in _px: pixels of the frame. shape: "mask" or "box", what
+area_px is the area of. length_px: of the mask's centre lines, all branches together; width_px: area over length; both
+empty for boxes. crop: the picture, a path in the folder.
+"""
+FRAME = ("source", "index", "pts", "findings", "heads")
+"""Columns of ``frames.csv``. findings: how many; heads: those that looked at the frame, with | between them."""
+_Row = dict[str, str]
+
+
+class FindingsTables:
+    """Both tables. ``open`` once, ``append`` per frame, ``close``; then they can be read."""
+
+    def __init__(self, folder: FrameFolder, *, overwrite: bool) -> None:
+        self._folder, self._overwrite = folder, overwrite
+        self._files = {name: folder.path / name for name in ("findings.csv", "frames.csv")}
+        self._lines: dict[str, WholeLines] = {}
+        self._known: set[tuple[str, int]] = set()
+        self._best: dict[tuple[str, str, int], float] = {}
+        self.opened = self.broken = False
+
+    def open(self, sources: Sequence[SourceInfo]) -> None:
+        """Reads what earlier runs left, takes back what a killed one did not finish. Raises OutputError."""
+        ours = {cell(source.id) for source in sources}
+        frames, findings = self._read("frames.csv", FRAME), self._read("findings.csv", FINDING)
+        for source in sources:
+            if source.live and not self._overwrite and any(row["source"] == cell(source.id) for row in frames):
+                raise OutputError(
+                    f"{self._folder.path} holds findings of another run of {source.id!r}", "give each run a folder"
+                )
+        dropped = ours if self._overwrite else set()
+        frames = [row for row in frames if row["source"] not in dropped]
+        self._known = {(row["source"], int(row["index"])) for row in frames}
+        kept = [row for row in findings if (row["source"], int(row["index"])) in self._known]
+        self._remove_crops({row["crop"] for row in findings} - {row["crop"] for row in kept})
+        for row in kept:
+            if row["track"]:
+                key = (row["source"], row["head"], int(row["track"]))
+                self._best[key] = max(float(row["score"]), self._best.get(key, 0.0))
+        self._begin("frames.csv", FRAME, frames)
+        self._begin("findings.csv", FINDING, kept)
+        self.opened = True
+
+    def wants(self, frame: Frame) -> bool:
+        """Whether a frame is not in the tables yet; one that is is counted as left alone."""
+        wanted = (cell(frame.source.id), frame.index) not in self._known
+        self._folder.left_alone += not wanted
+        return wanted
+
+    def is_best(self, frame: Frame, head: str, track: int | None, score: float) -> bool:
+        """Whether no finding of this track had such a score so far (from now on one has); without a track: True."""
+        if track is None:
+            return True
+        key = (cell(frame.source.id), head, track)
+        if key in self._best and self._best[key] >= score:
+            return False
+        self._best[key] = score
+        return True
+
+    def append(self, frame: Frame, heads: Sequence[str], rows: Sequence[Mapping[str, object]]) -> None:
+        """Writes the findings of a frame, then the frame: one without its own line was not finished."""
+        pts = round(float(frame.pts), 6)
+        where = {"source": cell(frame.source.id), "index": frame.index, "pts": pts}
+        found = [{**where, "time": _time(pts), **row} for row in rows]
+        self._write("findings.csv", _csv(FINDING, found))
+        looked = {"findings": len(rows), "heads": "|".join(cell(head) for head in heads)}
+        self._write("frames.csv", _csv(FRAME, [{**where, **looked}]))
+
+    def close(self) -> None:
+        """Closes the files."""
+        for lines in self._lines.values():
+            lines.close()
+        self._lines.clear()
+
+    def frames(self) -> Iterator[_Row]:
+        """The rows of ``frames.csv``. Raises OutputError."""
+        yield from self._read("frames.csv", FRAME)
+
+    def findings(self) -> Iterator[_Row]:
+        """The rows of ``findings.csv``. Raises OutputError."""
+        yield from self._read("findings.csv", FINDING)
+
+    def _read(self, name: str, columns: Sequence[str]) -> list[_Row]:
+        """The whole lines of a table as rows; none where there is no table."""
+        file = self._files[name]
+        try:
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return []
+        except (OSError, UnicodeDecodeError) as fault:
+            raise OutputError(f"{file} cannot be read: {fault}", "mend it or give another folder") from fault
+        rows = list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
+        numbered = all(row.get("index", "").isdecimal() and None not in row.values() for row in rows)
+        if rows and (tuple(rows[0]) != tuple(columns) or not numbered):
+            raise OutputError(f"{file} is not as it was written", "mend it or give another folder")
+        return rows
+
+    def _begin(self, name: str, columns: Sequence[str], rows: Sequence[_Row]) -> None:
+        """Opens a table for appending, with exactly these rows in it. Raises OutputError."""
+        file, text = self._files[name], _csv(columns, [dict(zip(columns, columns, strict=True)), *rows])
+        data = text.encode("utf-8", "backslashreplace")
+        try:
+            if not file.exists() or file.read_bytes() != data:
+                self._folder.put(file, data, replace=True)
+            self._lines[name] = WholeLines(file.open("ab", buffering=0), len(data))
+        except OSError as fault:
+            raise self._folder.fault(file, fault) from fault
+
+    def _write(self, name: str, text: str) -> None:
+        try:
+            self._lines[name].append(text)
+        except OSError as fault:
+            self.broken = True
+            raise self._folder.fault(self._files[name], fault) from fault
+
+    def _remove_crops(self, names: set[str]) -> None:
+        """Crops of rows that are gone; nothing outside the folder of crops, whatever the table says."""
+        for name in names:
+            with suppress(OSError, ValueError):
+                if Path(name).parent == Path("crops"):
+                    (self._folder.path / name).unlink()
+
+
+def cell(text: str) -> str:
+    """``text`` as one line that no spreadsheet takes for a formula (class names come from files of strangers)."""
+    line = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029|]+", " ", text).encode("utf-8", "backslashreplace").decode()
+    return f"'{line}" if line.startswith(("=", "+", "-", "@")) else line
+
+
+def _time(pts: float) -> str:
+    minutes, milliseconds = divmod(round(pts * 1000), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{milliseconds / 1000:06.3f}"
+
+
+def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
+    text = io.StringIO()
+    csv.DictWriter(text, columns, lineterminator="\n").writerows(rows)
+    return text.getvalue()
