@@ -7,16 +7,18 @@ from contracts.fit import Fit, Letterbox, Stretch
 from contracts.frame import Frame, SourceInfo
 from contracts.picture import Picture
 from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, Prediction
-from contracts.protocols import Engine, Head, Output, Source, Ticket
+from contracts.protocols import Chronicler, Ending, Engine, Head, Output, Source, Ticket
 from contracts.result import Result, Timings
 from contracts.tensor import TensorSpec
 from pipeline.stream import Stream, stream
 
 __all__ = [
     "Card",
+    "Chronicler",
     "ClassMap",
     "Classification",
     "Detections",
+    "Ending",
     "Engine",
     "EngineConfig",
     "EngineError",

@@ -49,9 +49,7 @@ class PlayReport:
 
 def plays_to_end(path: Path, timeout_s: float = 120) -> PlayReport:
     """Plays ``path`` at its own speed until it ends or fails; skips the test where there is no Chromium."""
-    browser = next(filter(None, map(shutil.which, _NAMES)), None)
-    if browser is None:
-        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    browser = _browser()
     with _served(path) as server, tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         address = f"http://127.0.0.1:{server.server_port}/"
         command = [browser, *_FLAGS, f"--user-data-dir={profile}", address]
@@ -61,6 +59,22 @@ def plays_to_end(path: Path, timeout_s: float = 120) -> PlayReport:
             finally:
                 process.terminate()
     return PlayReport(**server.report)
+
+
+def document_of(page: Path, timeout_s: float = 60) -> str:
+    """The document that a local page has become once its scripts have run; skips where there is no Chromium."""
+    browser = _browser()
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        command = [browser, *_FLAGS, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=True)
+    return done.stdout
+
+
+def _browser() -> str:
+    browser = next(filter(None, map(shutil.which, _NAMES)), None)
+    if browser is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    return browser
 
 
 class _Server(ThreadingHTTPServer):

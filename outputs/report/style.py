@@ -72,7 +72,7 @@ table{border-collapse:collapse;font-variant-numeric:tabular-nums;font-size:.9rem
 th,td{padding:5px 26px 5px 0;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 thead th{color:var(--soft);font-weight:500;white-space:nowrap}
 tbody th{font-weight:600}
-.run td{overflow-wrap:anywhere}
+.run td:nth-child(5){overflow-wrap:anywhere;min-width:14em}
 .number{text-align:right;white-space:nowrap}
 dl{display:grid;grid-template-columns:minmax(6em,max-content) minmax(0,1fr);gap:4px 22px;margin:0}
 dt{color:var(--soft)}
@@ -99,7 +99,7 @@ dd{margin-bottom:6px}
 }
 @media print{
 :root{--back:#fff;--line:#d5dae0}
-body{font-size:11px}
+html,body{font-size:12px}
 header,main{max-width:none;padding:0}
 section,.tile{border-color:#ccc}
 section{padding:12px 14px;margin-top:10px}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import logging
 import re
+import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from tests.support.clips import write_clip
 from tests.support.fakes import ListOutput
 from tests.support.networks import box_network, mask_network
 from tests.support.pages import Page, read_page
-from tests.support.program import ROOT, run_stream
+from tests.support.program import ROOT, command, run_stream
 
 
 def page_of(path: Path) -> Page:
@@ -139,6 +141,23 @@ def test_ctrl_c_is_reported(tmp_path: Path, place: dict[str, Any]) -> None:
     assert "interrupted; the figures are those of the frames until then" in words_of(tmp_path / "run.html")
 
 
+def test_ctrl_c_on_the_command_line_is_reported(tmp_path: Path, place: dict[str, Any]) -> None:
+    clip, events = write_clip(tmp_path / "long.mp4", 1500), tmp_path / "out.jsonl"
+    words = command(
+        clip, "--engine", place["engines"][0], "--realtime", "--events", events, "--report", place["report"]
+    )
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        part = tmp_path / "out.part.jsonl"
+        while not (part.exists() and part.stat().st_size):
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"written     {place['report']}" in told
+    assert "interrupted; the figures are those of the frames until then" in words_of(place["report"])
+
+
 def test_a_failure_before_the_first_frame_leaves_nothing(tmp_path: Path, place: dict[str, Any]) -> None:
     class Refusing(Deaf):
         def open(self, sources: object) -> None:
@@ -168,8 +187,6 @@ def test_drops_and_losses_are_marked_where_they_happened(tmp_path: Path, place: 
     slow = Deaf("slow")
 
     def write(result: Any) -> None:
-        import time
-
         time.sleep(0.1)
 
     slow.write = write  # type: ignore[method-assign]
