@@ -26,7 +26,7 @@ _SPUR = 1.5
 _BENT = 2.0
 """Radii at a free end in which the thinned line may bend to a corner."""
 _WIDEST = 8.0
-"""Half a width in pixels above which a mask is scaled down first: what is wide has no finer centre line."""
+"""Half a width in pixels to which a mask twice as wide or wider is scaled down: it has no finer centre line."""
 _REACH = 2  # points each way of the moving average: the steps of a digital line at any angle are gone, bends stay
 
 

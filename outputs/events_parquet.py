@@ -18,7 +18,7 @@ from outputs.paths import Target
 
 VERSION = "1"
 """Version of the table, ``roadstream.events`` in the file's metadata; columns are only ever added."""
-_GROUP = 16_384  # rows held in memory, and of a row group: some MB
+_GROUP = 4096  # rows held in memory, and of a row group: some MB
 
 
 class ParquetEvents(JsonlEvents):
@@ -73,7 +73,8 @@ def _groups(lines: Path) -> Iterator[list[dict[str, Any]]]:
     rows: list[dict[str, Any]] = []
     with lines.open(encoding="utf-8") as file:
         for line in file:
-            rows += _rows(_printable(json.loads(line)))
+            record = json.loads(line)
+            rows += _rows(_printable(record) if "\\ud" in line else record)  # an escaped half of a character
             if len(rows) >= _GROUP:
                 yield rows
                 rows = []

@@ -161,11 +161,10 @@ def _partners(pieces: Sequence[CentreLine]) -> dict[int, int]:
 
 def _foot(line: Line, height: int) -> float:
     """Where a line, its lower end first, meets the bottom (y = height), in pixels of the grid."""
-    low = line[0]
-    way = -_heading(line[::-1][-max(len(line) // 2, 2) :])
-    if -way[1] < 0.05:
+    (x, y), (across, down) = line[0], line[0] - line[len(line) // 2]
+    if down <= 0.05 * abs(across):
         return float(line[:, 0].mean())
-    return float(low[0] + way[0] / way[1] * (height - low[1]))
+    return float(x + across / down * (height - y))
 
 
 def _simplified(line: Line) -> Line:
