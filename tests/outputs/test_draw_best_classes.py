@@ -127,3 +127,18 @@ def test_what_is_kept_is_drawn_anew_for_other_scores_and_canvases() -> None:
         parts = {"kind": found(score, 0.1)}
         assert panel.draw(one, parts) == BestClasses(OKABE).draw(other, parts)
         np.testing.assert_array_equal(one.buffer, other.buffer)
+
+
+def test_what_is_carried_on_is_marked_and_keeps_its_colours_and_bars() -> None:
+    parts = {"kind": found(0.8, 0.4, 0.1)}
+    fresh, old = Canvases().of(grey(1280, 720)), Canvases().of(grey(1280, 720))
+    drawer = BestClasses(OKABE)
+    left, top, right, bottom = drawer.draw(fresh, parts) or (0, 0, 0, 0)
+    assert drawer.draw(old, parts, {"kind": 2}) is not None
+    assert (fresh.y[top:bottom, left:right] != old.y[top:bottom, left:right]).any()
+    for canvas in (fresh, old):
+        shade = to_yuv(class_colour("bus", OKABE), canvas.matrix)
+        assert ((canvas.u == shade.u) & (canvas.v == shade.v)).any()
+    again = Canvases().of(grey(1280, 720))
+    drawer.draw(again, parts)
+    np.testing.assert_array_equal(again.buffer, fresh.buffer)
