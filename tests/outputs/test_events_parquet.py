@@ -15,6 +15,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pytest
+from pyarrow import parquet
 
 from contracts.config import RunConfig
 from contracts.errors import OutputError, SourceError, UsageError
@@ -27,8 +28,6 @@ from outputs.events_parquet import ParquetEvents
 from outputs.open import check_paths
 from tests.outputs.test_events import INFO, SHOWN, class_map, detections, mask, nobody_draws
 from tests.support.disks import small_disk
-
-parquet = pytest.importorskip("pyarrow.parquet")
 
 
 def results(count: int) -> list[Result]:
