@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -62,6 +62,14 @@ def boxes(track_ids: Sequence[int] | None = None) -> Detections:
     )
 
 
+def agents() -> Detections:
+    """The same, with every icon there is and two answers that have none."""
+    lit = (("Brake",), ("IncatLft",), ("IncatRht",), ("HazLit",), ("reversing",))
+    places = ("VehLane", "OutgoLane", "IncomLane", "Jun", "Parking")
+    said = [{"location": (place,), "actions": lights} for place, lights in zip(places, lit, strict=True)]
+    return replace(boxes(), attributes=tuple(said))
+
+
 def instances() -> InstanceMasks:
     """The same, each an ellipse in its box; the third one's outline is unknown."""
     masks = []
@@ -110,20 +118,23 @@ WASTE = Classification(
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is predicted, which layers are drawn, and how."""
+    """What is predicted, which layers are drawn, and how. areas: with regions and an ignored area."""
 
     parts: dict[str, Part]
     layers: tuple[Layer, ...]
     palette: str = "okabe-ito"
     alpha: float = 0.45
     carried: dict[str, int] = field(default_factory=dict)
+    truth: dict[str, Part] | None = None
+    areas: bool = False
 
     def drawn(self) -> Pixels:
         """BGR (360, 640, 3)."""
-        prediction = Prediction(self.parts, self.carried)
-        return painter(*self.layers, alpha=self.alpha, palette=self.palette).paint(
-            result_of(street(), prediction), FIGURES if "panel" in self.layers else None
-        ).bgr()  # fmt: skip
+        prediction = Prediction(self.parts, self.carried, {"verge": {"car": 2}} if self.areas else {})
+        truth = None if self.truth is None else Prediction(self.truth)
+        brush = painter(*self.layers, alpha=self.alpha, palette=self.palette, areas=self.areas, truth=truth is not None)
+        result = result_of(street(), prediction, truth)
+        return brush.paint(result, FIGURES if "panel" in self.layers else None).bgr()
 
 
 def _everything() -> dict[str, Part]:
@@ -142,11 +153,18 @@ GOLDENS: dict[str, Callable[[], Look]] = {
     "legend": lambda: Look({"scene": scene()}, ("drivable", "labels")),
     "instances": lambda: Look({"things": instances()}, ("boxes",)),
     "classification": lambda: Look({"waste": WASTE}, ("labels",)),
+    "agents": lambda: Look({"agents": agents()}, ("labels",)),
+    "regions": lambda: Look({"boxes": boxes()}, ("boxes", "regions"), areas=True),
+    "truth": lambda: Look(
+        {"boxes": boxes().chosen(np.array([0, 3]))},
+        ("boxes", "labels", "drivable", "lanes"),
+        truth={"boxes": boxes(), "drivable": area(), "lane": area("lane")},
+    ),
     "panel": lambda: Look({}, ("panel",)),
     "bright": lambda: Look(
         {"road": area(), "lane": area("lane"), "boxes": boxes()}, ("boxes", "drivable", "lanes"), "bright", 0.7
     ),
-    "everything": lambda: Look(_everything(), LAYERS),
+    "everything": lambda: Look(_everything(), LAYERS, areas=True),
 }
 """Name of the PNG → its look."""
 

@@ -41,9 +41,10 @@ def grey(width: int, height: int, matrix: ColourMatrix = "bt709") -> Picture:
     return Picture("yuv420p", planes, matrix, tagged=True)
 
 
-def result_of(picture: Picture, prediction: Prediction = NOTHING) -> Result:
+def result_of(picture: Picture, prediction: Prediction = NOTHING, truth: Prediction | None = None) -> Result:
     source = SourceInfo("clip", "clip.mp4", picture.width, picture.height, Fraction(25), Fraction(1, 25))
-    return Result(Frame(picture, 0, Fraction(0), 0, source), prediction, Timings(0), lambda given: given.frame.picture)
+    frame = Frame(picture, 0, Fraction(0), 0, source, truth)
+    return Result(frame, prediction, Timings(0), lambda given: given.frame.picture)
 
 
 def detections(boxes: Sequence[Sequence[float]], classes: Sequence[int] | None = None) -> Detections:
@@ -68,11 +69,12 @@ def painter(
     alpha: float = 0.45,
     palette: str = "okabe-ito",
     areas: bool = False,
+    truth: bool = False,
     output_size: tuple[int, int] | None = None,
 ) -> Painter:
     """areas: with ``REGIONS`` and ``IGNORE``, which show in the layer "regions" only."""
     regions, ignore = (REGIONS, IGNORE) if areas else ({}, ())
-    return Painter(layers, alpha, palette, regions=regions, ignore=ignore, output_size=output_size)
+    return Painter(layers, alpha, palette, truth=truth, regions=regions, ignore=ignore, output_size=output_size)
 
 
 def changed(after: Picture, before: Picture) -> NDArray[np.bool_]:

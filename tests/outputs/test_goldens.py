@@ -70,7 +70,7 @@ def test_a_layer_that_is_missing_is_seen(name: str) -> None:
 @pytest.mark.parametrize("name", [name for name in GOLDENS if name not in ("labels", "classification", "panel")])
 def test_another_strength_or_palette_is_seen(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     look = GOLDENS[name]()
-    if {"drivable", "lanes"} & set(look.layers) or name == "instances":
+    if look.truth is None and ({"drivable", "lanes"} & set(look.layers) or name == "instances"):  # hatching is fixed
         assert not alike(replace(look, alpha=look.alpha - 0.05).drawn(), golden(name))
     if name in ("class_map", "legend"):  # their colours are the network's
         return

@@ -9,7 +9,7 @@ import pytest
 
 from tests.outputs import sheet
 
-LOOKS = ["boxes", "areas", "cityscapes", "etri", "classification", "agents", "regions", "everything"]
+LOOKS = ["boxes", "areas", "cityscapes", "etri", "classification", "agents", "regions", "truth", "everything"]
 
 
 def test_the_script_draws_every_look_at_both_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

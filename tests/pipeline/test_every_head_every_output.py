@@ -20,7 +20,8 @@ from tests.support.every_head import EVERY_HEAD
 from tests.support.program import run_stream
 
 FRAMES = 4
-BOXES = ("yolo_boxes", "yolo_boxes_end2end", "anchor_boxes", "yolo_instances")
+BOXES = ("yolo_boxes", "yolo_boxes_end2end", "anchor_boxes", "yolo_instances", "road_agents")
+INSTANCES = ("yolo_instances", "road_agents")
 MASKS = ("two_class_mask", "mask_ids", "class_map")
 BACKENDS = ("openvino", "onnxruntime")
 
@@ -94,9 +95,13 @@ def test_one_kind_with_all_outputs_that_make_sense(tmp_path: Path, kind: HeadKin
         return
     for line in map(json.loads, text.splitlines()):
         assert [one["class"] for one in line["detections"]] == (["car", "bus"] if kind in BOXES else [])
-        assert [one.get("area", 0) > 0 for one in line["detections"]] == [kind == "yolo_instances", False][
+        assert [one.get("area", 0) > 0 for one in line["detections"]] == [kind in INSTANCES, False][
             : len(line["detections"])
         ]
+        said = [{"location": ["VehLane"], "actions": ["Brake"]}, {"location": ["Parking"], "actions": []}]
+        assert [one.get("attributes") for one in line["detections"]] == (
+            said if kind == "road_agents" else [None] * len(line["detections"])
+        )
         assert bool(line["masks"]) == (kind in ("two_class_mask", "mask_ids"))
         assert bool(line["class_maps"]) == (kind == "class_map")
         assert [one["class"] for one in line["classification"]][:1] == (["street"] if kind == "classification" else [])
@@ -113,7 +118,9 @@ def test_all_kinds_at_once_from_the_command_line(tmp_path: Path, layout: str) ->
     assert done.code == 0, done.err
     check_files(tmp_path, *EVERY_HEAD, layout=layout)
     line = json.loads((tmp_path / "events.jsonl").read_text().splitlines()[-1])
-    assert sorted(one["head"] for one in line["detections"]) == sorted(2 * ["boxes", "finished", "anchored", "things"])
+    assert sorted(one["head"] for one in line["detections"]) == sorted(
+        2 * ["boxes", "finished", "anchored", "things", "agents"]
+    )
     assert (sorted(line["masks"]), list(line["class_maps"])) == (["drivable", "lane"], ["scene"])
     assert sorted(place.name for place in (tmp_path / "masks").iterdir() if place.is_dir()) == [
         "drivable",
@@ -133,7 +140,7 @@ def test_labels_without_boxes_and_masks_without_masks_are_errors(tmp_path: Path,
     if kind not in MASKS:
         with pytest.raises(OutputError, match="no network of this run gives masks of the whole picture") as caught:
             list(stream(clip, engines=networks, masks=tmp_path / "masks"))
-        assert ("--labels writes those of instances" in caught.value.cure) == (kind == "yolo_instances")
+        assert ("--labels writes those of instances" in caught.value.cure) == (kind in INSTANCES)
 
 
 @pytest.mark.parametrize("kind", EVERY_HEAD)

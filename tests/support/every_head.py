@@ -70,6 +70,18 @@ def instances(path: Path) -> Path:
     return _constant(path, {"boxes": np.ascontiguousarray(columns[None]), "prototypes": prototypes}, card)
 
 
+def road_agents(path: Path) -> Path:
+    """As ``instances``, the car ahead with its brake lights on, the bus parked."""
+    car, bus = [*_CAR, 0.9, 0.1, 0.8, 0.2, 0.9, 0.1, 1, 0], [*_BUS, 0.2, 0.6, 0.1, 0.7, 0.2, 0.1, -1, 0]
+    columns = np.array([car, bus], np.float32).T
+    prototypes = np.ones((1, 2, HEIGHT // 4, WIDTH // 4), np.float32)
+    card = (
+        "{name: agents, kind: road_agents, classes: [car, bus], locations: [VehLane, Parking],"
+        " actions: [Brake, HazLit]}"
+    )
+    return _constant(path, {"boxes": np.ascontiguousarray(columns[None]), "prototypes": prototypes}, card)
+
+
 def mask_ids(path: Path) -> Path:
     """uint8, the arg-max inside: 1 where red is over one half, else 0."""
     mask_network(path, card=False)
@@ -106,5 +118,6 @@ EVERY_HEAD: Mapping[HeadKind, Callable[[Path], Path]] = {
     "mask_ids": mask_ids,
     "class_map": class_map,
     "classification": classification,
+    "road_agents": road_agents,
 }
 """Kind → what writes its network, with its card beside it."""
