@@ -22,6 +22,10 @@ def _with_engine(*words: str) -> Make:
     return lambda folder: [*words, "--engine", str(mask_network(folder / "net.onnx"))]
 
 
+def _with_boxes(*words: str) -> Make:
+    return lambda folder: [*words, "--engine", str(box_network(folder / "net.onnx"))]
+
+
 def _source(name: str, content: bytes | None) -> Make:
     def make(folder: Path) -> list[str]:
         if content is not None:
@@ -115,7 +119,8 @@ CASES: list[tuple[str, Make, int, list[str]]] = [
     ("bench without end", _with_engine("bench", "synthetic:", "--loop"), 2, ["--max-frames"]),
     ("output is network", _overwrites_network, 2, ["net.onnx"]),
     ("two outputs of a kind", _with_engine("synthetic:", "-o", "a.csv", "-o", "b.jsonl"), 2, ["b.jsonl"]),
-    ("unknown class", _with_engine("synthetic:?seconds=1", "--classes", "carr"), 2, ["carr"]),
+    ("classes without boxes", _with_engine("synthetic:?seconds=1", "--classes", "car"), 2, ["gives boxes"]),
+    ("unknown class", _with_boxes("synthetic:?seconds=1", "--classes", "carr"), 2, ["'carr'", "did you mean 'car'"]),
 ]
 
 
