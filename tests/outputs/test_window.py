@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from contracts.picture import Picture
 from outputs import window as under_test
 from outputs.window import WindowOutput
 from outputs.window_process import first_size, fitted
+from tests.support.program import ROOT
 from tests.support.recording import result_of, source_info
 from tests.support.screen import Screen, screen, until
 
@@ -219,6 +222,39 @@ def test_a_picture_that_cannot_be_saved_is_said_and_ends_nothing(
         until(lambda: any("was not saved" in message for message in caplog.messages), "the reason")
         put(output, bars((640, 360), "bt601"))
         assert not control.stopping.is_set()
+
+
+def test_a_picture_for_which_a_disk_has_no_room_leaves_nothing(tmp_path: Path) -> None:
+    """The system writes what fits and says how much that was, not that anything is missing."""
+    script = (
+        "import resource, sys\nfrom pathlib import Path\nfrom outputs.window_process import _written\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "try:\n    _written(Path(sys.argv[1]), 'clip', bytes(60_000))\n"
+        "except OSError:\n    print('refused')\n"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_that_gives_out_costs_the_view_and_not_the_run(
+    display: Screen, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with shown(display, monkeypatch, (320, 180)) as (output, control):
+        put(output, bars((320, 180)))
+        with monkeypatch.context() as patched:
+            patched.setattr("outputs.window_wire.os.ftruncate", _full)
+            put(output, bars((640, 360)))
+        for _ in range(5):
+            put(output, bars((320, 180)))
+        assert not control.stopping.is_set()
+    assert len(caplog.messages) == 1
+    assert "No space left on device" in caplog.messages[0]
+
+
+def _full(*_: int) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize("how", ["q", "Escape", "cross"])
