@@ -89,8 +89,6 @@ class _LinesOutput(ABC):
         """Gives the file its name, also when the run ended early; no frames, no file. Raises OutputError."""
         if self._lines is None:
             return
-        self._lines.close()
-        self._lines = None
         try:
             if self._frames:
                 self._publish()
@@ -98,18 +96,23 @@ class _LinesOutput(ABC):
                 self._target.part.unlink()
         except OSError as fault:
             raise self._give_up(fault) from fault
+        finally:
+            self._release()  # only now: another run that claimed the lines meanwhile would take them away
 
     def _publish(self) -> None:
         """Gives the file its name. Raises OSError."""
         self._target.publish(self._target.part)
 
     def _give_up(self, fault: OSError) -> OutputError:
-        if self._lines is not None:
-            self._lines.close()
-            self._lines = None
+        self._release()
         part = self._target.part
         kept = f"; the lines so far are kept as {part}" if part.exists() else ""
         return OutputError(f"cannot write {self.path}: {reason(fault)}{kept}", cure(fault))
+
+    def _release(self) -> None:
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
 
     def _heading(self) -> str:
         """What comes before the first frame."""
