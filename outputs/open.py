@@ -58,6 +58,16 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     return outputs
 
 
+def files_of(config: RunConfig) -> list[Path]:
+    """The files that a run was asked to write."""
+    return [path for path in (config.save, config.events, config.stats, config.report) if path is not None]
+
+
+def folders_of(config: RunConfig) -> list[Path]:
+    """The folders that a run was asked to fill."""
+    return [path for path in (config.pictures, config.masks, config.labels, config.findings) if path is not None]
+
+
 def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     """Fails before anything starts where an output could not be written or would destroy something.
 
@@ -66,10 +76,8 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     a missing library) and OutputError (a place that cannot be written, no display).
     """
     outputs_of(config)
-    paths = [path for path in (config.save, config.events, config.stats, config.report) if path is not None]
-    check_targets(paths, inputs, config.overwrite)
-    folders = [path for path in (config.pictures, config.masks, config.labels, config.findings) if path is not None]
-    check_folders(folders, inputs)
+    check_targets(files_of(config), inputs, config.overwrite)
+    check_folders(folders_of(config), inputs)
     if config.stats is not None:
         _check_ending(config.stats, _STATISTICS, "stats")
     if config.show:
