@@ -147,12 +147,17 @@ def test_what_strangers_called_things_is_text(tmp_path: Path) -> None:
 
 def test_no_password_is_on_the_page(tmp_path: Path) -> None:
     uri = "rtsp://anna:geheim@camera/live?token=geheim&size=3"
-    warnings = ("https://:geheim@host/ is gone", "http://a/?x=1&api_key=geheim tried")
+    warnings = (
+        "https://:geheim@host/ is gone",
+        "http://a/?x=1&api_key=geheim tried",
+        "rtsp://anna:sehr@geheim@door:554/a@b is gone",
+    )
     error = SourceError(f"cannot read {uri}", "")
     page = report(tmp_path / "run.html", everything(), Ending(statistics(40), warnings, error), name="camera", uri=uri)
     assert "geheim" not in (tmp_path / "run.html").read_text(encoding="utf-8")
     assert "rtsp://camera/live?token=…&size=3" in page.words
     assert "https://host/ is gone" in page.words
+    assert "rtsp://door:554/a@b is gone" in page.words
 
 
 @given(st.text())
