@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -104,8 +104,8 @@ class FrameFolder:
         self.left_alone += not wanted
         return wanted
 
-    def put(self, file: Path, data: bytes, *, replace: bool | None = None) -> None:
-        """Writes a file, its folder too; it takes its name when it is whole.
+    def put(self, file: Path, data: bytes | Iterable[bytes], *, replace: bool | None = None) -> None:
+        """Writes a file, its folder too; it takes its name when it is whole. data: all of it, or piece by piece.
 
         One that exists stays as it is, unless ``replace`` (None: the run's ``overwrite``). Raises OutputError.
         """
@@ -114,7 +114,8 @@ class FrameFolder:
         part = file.with_name(file.name + _PART)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
+            with part.open("wb") as out:
+                out.writelines((data,) if isinstance(data, bytes) else data)
             part.replace(file)
         except OSError as fault:
             with suppress(OSError):
