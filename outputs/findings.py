@@ -62,7 +62,7 @@ class FindingsOutput:
     wants_drawn = False
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        self._folder = FrameFolder(path, "findings", overwrite=overwrite)
+        self._folder = FrameFolder(path, "findings", overwrite=overwrite, traces=_TRACES)
         self._tables = FindingsTables(self._folder, overwrite=overwrite)
         self._sources: Sequence[SourceInfo] = ()
         self._left_out = False
@@ -71,12 +71,6 @@ class FindingsOutput:
         """Makes the folder. Raises OutputError, also where files of somebody else have our names."""
         self._sources = sources
         self._folder.open(sources)
-        strange = [name for name in _TRACES if (self._folder.path / name).exists()]
-        if strange and not self._folder.remembers:
-            self._folder.close()
-            raise OutputError(
-                f"{self._folder.path} holds files of somebody else ({', '.join(strange)})", "give another folder"
-            )
 
     def write(self, result: Result) -> None:
         """Writes what was found in one frame, unless it is there. Raises OutputError.

@@ -39,12 +39,13 @@ _PART = ".part"
 class FrameFolder:
     """One output's folder. ``open``, ``agree`` before each frame's files, ``name`` and ``put``; always ``close``.
 
-    overwrite: files of the same name are replaced, those of other frames still left alone.
+    kind: what the output writes. overwrite: files of the same name are replaced, those of other frames still left
+    alone. traces: names that only this output's own runs may have left in the folder.
     """
 
-    def __init__(self, path: Path, kind: str, *, overwrite: bool) -> None:
+    def __init__(self, path: Path, kind: str, *, overwrite: bool, traces: Sequence[str] = ()) -> None:
         self.path = path
-        self._kind, self._overwrite = kind, overwrite
+        self._kind, self._overwrite, self._traces = kind, overwrite, traces
         self._sources: dict[str, dict[str, Any]] = {}
         self._first: dict[str, int] = {}
         self._lock: int | None = None
@@ -87,11 +88,6 @@ class FrameFolder:
         if memory != wanted:
             self.put(self.path / MEMORY, (json.dumps(wanted, indent=1) + "\n").encode(), replace=True)
         self._agreed = True
-
-    @property
-    def remembers(self) -> bool:
-        """Whether an earlier run of ours wrote here."""
-        return (self.path / MEMORY).exists()
 
     def name(self, frame: Frame) -> str:
         """``clip-000012``: the source's id and the frame's index; frames of a live source follow those there are."""
@@ -153,8 +149,13 @@ class FrameFolder:
         return found
 
     def _check(self, memory: Mapping[str, Any] | None) -> None:
-        """Raises OutputError where the folder is another output's, or an id already means another clip."""
+        """Raises OutputError where the folder is somebody else's, or an id already means another clip."""
         if memory is None:
+            strange = [name for name in self._traces if (self.path / name).exists()]
+            if strange:
+                raise OutputError(
+                    f"{self.path} holds files of somebody else ({', '.join(strange)})", "give another folder"
+                )
             return
         if memory.get("kind") != self._kind:
             raise OutputError(f"{self.path} holds {memory.get('kind')}, not {self._kind}", "give another folder")

@@ -57,19 +57,13 @@ class LabelsOutput(ABC):
     """What ``roadstream.json`` calls the layout."""
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        self.folder = FrameFolder(path, f"{self.layout} labels", overwrite=overwrite)
+        self.folder = FrameFolder(path, f"{self.layout} labels", overwrite=overwrite, traces=_TRACES)
         self._classes: _Classes | None = None
         self._left_out = False
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Makes the folder. Raises OutputError, also where it holds labels that are not from here."""
         self.folder.open(sources)
-        strange = [name for name in _TRACES if (self.folder.path / name).exists()]
-        if strange and not self.folder.remembers:
-            self.folder.close()
-            raise OutputError(
-                f"{self.folder.path} holds labels of somebody else ({', '.join(strange)})", "give another folder"
-            )
 
     def write(self, result: Result) -> None:
         """Writes the picture and the labels of one frame, unless they are there. Raises OutputError.
