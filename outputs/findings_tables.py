@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from contracts.errors import OutputError
 from contracts.frame import Frame, SourceInfo
 from outputs.frame_folder import FrameFolder
-from outputs.whole_lines import WholeLines
+from outputs.whole_lines import WholeLines, csv_lines
 
 FINDING = (
     *("source", "index", "pts", "time", "head", "class", "class_id", "score", "track", "x1", "y1", "x2", "y2"),
@@ -94,9 +93,9 @@ class FindingsTables:
         pts = round(float(frame.pts), 6)
         where = {"source": cell(frame.source.id), "index": frame.index, "pts": pts}
         found = [{**where, "time": _time(pts), **row} for row in rows]
-        self._write("findings.csv", _csv(FINDING, found))
+        self._write("findings.csv", csv_lines([row[name] for name in FINDING] for row in found))
         looked = {"findings": len(rows), "heads": "|".join(cell(head) for head in heads)}
-        self._write("frames.csv", _csv(FRAME, [{**where, **looked}]))
+        self._write("frames.csv", csv_lines([[(where | looked)[name] for name in FRAME]]))
 
     def close(self) -> None:
         """Closes the files."""
@@ -132,9 +131,8 @@ class FindingsTables:
     def _begin(self, name: str, columns: Sequence[str]) -> None:
         """Opens a table for appending, with exactly the rows of known frames in it. Raises OutputError."""
         file = self._files[name]
-        heading = [dict(zip(columns, columns, strict=True))]
-        known = ([row] for row in self._rows(name, columns) if _frame_of(row) in self._known)
-        lines = (_csv(columns, rows).encode("utf-8", "backslashreplace") for rows in chain([heading], known))
+        known = ([*row.values()] for row in self._rows(name, columns) if _frame_of(row) in self._known)
+        lines = (csv_lines([row]).encode("utf-8", "backslashreplace") for row in chain([columns], known))
         self._folder.put(file, lines, replace=True)
         try:
             self._lines[name] = WholeLines(file.open("ab", buffering=0), file.stat().st_size)
@@ -186,9 +184,3 @@ def _time(pts: float) -> str:
     minutes, milliseconds = divmod(round(pts * 1000), 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{milliseconds / 1000:06.3f}"
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
-    text = io.StringIO()
-    csv.DictWriter(text, columns, lineterminator="\n").writerows(rows)
-    return text.getvalue()

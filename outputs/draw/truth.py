@@ -22,12 +22,11 @@ from outputs.draw.class_maps import colour_tables
 from outputs.draw.colours import Rgb, Yuv
 from outputs.draw.labels import Plates, text_size
 from outputs.draw.placing import Places, Rectangle
-from outputs.draw.text import printable
+from outputs.draw.text import LONGEST_NAME, printable
 
 PAPER: Rgb = (255, 255, 255)
 """Of the labels."""
 _WHITE, _BLACK = Yuv(235, 128, 128), Yuv(16, 128, 128)
-_LONGEST_NAME = 24  # letters
 _HATCH = 30  # pixels between two stripes, at 720 rows
 _CLOSEST = 22  # pixels: closer stripes are a grey area
 _SAME = 0.5  # IoU from which on a box of the same class is taken for the same thing
@@ -72,7 +71,7 @@ class TruthBrush:
             corners = even_corners(part.boxes, canvas).tolist()
             for index in np.flatnonzero(~_seen(part, prediction)).tolist():
                 x1, y1, x2, y2 = corners[index]
-                text = f"truth {printable(part.name(index), _LONGEST_NAME)}"
+                text = f"truth {printable(part.name(index), LONGEST_NAME)}"
                 plate = self._plates.get((text, PAPER, size, canvas.matrix))
                 spot = places.find((x1, y1, x2, y2), plate.width, plate.height)
                 if spot is not None:
@@ -83,7 +82,7 @@ class TruthBrush:
 
         Yields where something stands.
         """
-        lines = [f"truth: {printable(part.name(0), _LONGEST_NAME)}" for part in truth.classifications().values()]
+        lines = [f"truth: {printable(part.name(0), LONGEST_NAME)}" for part in truth.classifications().values()]
         drawn: set[Layer] = {"lanes" if mask.role == "lane" else "drivable" for mask in truth.masks().values()}
         drawn |= {"drivable"} if truth.class_maps() else set()
         drawn |= {"boxes"} if truth.detections() else set()
