@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from contracts.config import Layer
 from contracts.picture import Pixels
-from contracts.prediction import ClassMap, Detections, Mask, Prediction
+from contracts.prediction import ClassMap, Detections, Prediction
 from outputs.draw.boxes import even_corners, line_width
 from outputs.draw.canvas import Canvas
 from outputs.draw.class_maps import colour_tables
@@ -49,7 +49,7 @@ class TruthBrush:
         for mask in truth.masks().values():
             wanted: Layer = "lanes" if mask.role == "lane" else "drivable"
             if wanted in self._layers:
-                inside = _on_frame(canvas, mask)
+                inside = mask.on_frame((canvas.frame_width, canvas.frame_height)) * np.uint8(255)
                 if mask.role != "lane":
                     _hatch(canvas, inside)
                 _outline(canvas, _rim(canvas, inside))
@@ -123,13 +123,6 @@ def truth_size(canvas: Canvas) -> int:
     return max(10, round(0.75 * text_size(canvas)))
 
 
-def _on_frame(canvas: Canvas, mask: Mask) -> Pixels:
-    """The mask at the frame's size: 0 and 255."""
-    size = (canvas.frame_width, canvas.frame_height)
-    grown = cv2.resize(mask.content() * np.uint8(255), size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.threshold(grown, 127, 255, cv2.THRESH_BINARY)[1], np.uint8)
-
-
 def _rim(canvas: Canvas, inside: Pixels) -> Pixels:
     """The outermost pixels of an area, one wide in small frames, else two; where the frame ends, the area does not."""
     reach = 3 if canvas.scale < 0.75 else 5
@@ -153,8 +146,7 @@ def _outline(canvas: Canvas, rim: Pixels) -> None:
 
 def _paint_classes(canvas: Canvas, part: ClassMap) -> None:
     """Stripes in the classes' colours, a broken line between two classes."""
-    size = (canvas.frame_width, canvas.frame_height)
-    ids = np.asarray(cv2.resize(part.content(), size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+    ids = part.on_frame((canvas.frame_width, canvas.frame_height))
     tables = colour_tables(part.names, part.palette, canvas.matrix)
     step = _hatch_step(canvas)
     white, black = _stripes(ids.shape, step)
