@@ -167,8 +167,11 @@ def test_space_holds_a_run_in_python_up_and_loses_nothing(
     until(lambda: len(seen) > 20 and "loading" not in display.title(), "frames, and a window")
     display.press("space")
     until(lambda: "paused" in display.title(), "a pause")
-    time.sleep(0.5)  # what is on its way to the caller
-    standing, before = len(seen), run.progress()
+    standing = -1
+    while len(seen) != standing:  # what is on its way to the caller
+        standing = len(seen)
+        time.sleep(1)
+    before = run.progress()
     time.sleep(1.5)  # hundreds of frames
     assert len(seen) == standing
     after = run.progress()

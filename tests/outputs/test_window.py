@@ -283,7 +283,7 @@ def test_space_pauses_a_recorded_run_and_of_a_live_one_the_picture(
             until(lambda: display.title() == "clip - RoadStream (paused)", "the title says so")
             waiting = threading.Thread(target=control.wait_while_paused)
             waiting.start()
-            waiting.join(1)
+            waiting.join(60 if live else 1)
             assert waiting.is_alive() == (not live)
             for _ in range(10):
                 put(output, other)
