@@ -6,6 +6,7 @@ nobody draws or counts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -60,6 +61,13 @@ class Detections:
         """The class name of detection ``index``."""
         class_id = int(self.class_ids[index])
         return self.names[class_id] if class_id < len(self.names) else str(class_id)
+
+    def box(self, index: int) -> tuple[float, float, float, float] | None:
+        """x1 y1 x2 y2 of detection ``index``; None where a number is not finite or the box has no area."""
+        x1, y1, x2, y2 = (float(corner) for corner in self.boxes[index])
+        if not all(map(math.isfinite, (x1, y1, x2, y2))) or x2 <= x1 or y2 <= y1:
+            return None
+        return x1, y1, x2, y2
 
     @classmethod
     def empty(cls, names: tuple[str, ...] = ()) -> Detections:

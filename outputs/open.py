@@ -12,7 +12,8 @@ from contracts.protocols import Output
 from outputs.encoder import VideoSettings
 from outputs.events import CsvEvents, JsonlEvents
 from outputs.events_parquet import ParquetEvents
-from outputs.findings import FindingsOutput
+from outputs.findings import TRACES, FindingsOutput
+from outputs.frame_folder import MEMORY
 from outputs.labels import LabelsOutput, YoloLabels
 from outputs.labels_coco import CocoLabels
 from outputs.masks import MasksOutput
@@ -78,10 +79,19 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     outputs_of(config)
     check_targets(files_of(config), inputs, config.overwrite)
     check_folders(folders_of(config), inputs)
+    _check_apart(files_of(config), folders_of(config))
     if config.stats is not None:
         _check_ending(config.stats, _STATISTICS, "stats")
     if config.show:
         check_window()
+
+
+def _check_apart(files: Sequence[Path], folders: Sequence[Path]) -> None:
+    """UsageError for a file that an output's folder would have under the same name."""
+    for file in files:
+        inside = [folder for folder in folders if folder.resolve() == file.parent.resolve()]
+        if inside and file.name in (MEMORY, *TRACES):
+            raise UsageError(f"two outputs would write {file}", f"give it another name, or put it beside {inside[0]}")
 
 
 def _check_ending(path: Path, known: Collection[str], option: str) -> None:
