@@ -253,7 +253,19 @@ def test_memory_that_gives_out_costs_the_view_and_not_the_run(
     assert "No space left on device" in caplog.messages[0]
 
 
-def _full(*_: int) -> None:
+@pytest.mark.parametrize("short", ["subprocess.Popen", "PictureMemory"])
+def test_a_window_that_cannot_be_started_is_a_line(
+    display: Screen, monkeypatch: pytest.MonkeyPatch, short: str
+) -> None:
+    monkeypatch.setenv("DISPLAY", display.name)
+    monkeypatch.setattr(f"outputs.window.{short}", _full)
+    output = WindowOutput(Control())
+    with pytest.raises(OutputError, match="cannot start the process of the window: No space left on device"):
+        output.open([source_info((640, 360))])
+    output.close(None)
+
+
+def _full(*_: object, **__: object) -> None:
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
