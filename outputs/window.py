@@ -190,7 +190,7 @@ class WindowOutput:
                 self._over = True
                 self._control.stop()
             case "saved":
-                log.warning("saved %s", word.text)
+                log.warning("saved %s", word.text, extra={"asked": True})  # to be seen, and no fault of the run
             case "unsaved":
                 log.warning("the picture was not saved: %s", word.text)
             case "ready":

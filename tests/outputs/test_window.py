@@ -200,6 +200,7 @@ def test_what_is_seen_is_saved_and_nothing_is_overwritten(
             saved = tmp_path / f"clip-000003-{number}.png"
             until(lambda saved=saved: f"saved {saved}" in caplog.messages, f"{saved}")  # type: ignore[misc]
             assert np.array_equal(read(saved), picture.bgr())
+    assert all(record.asked for record in caplog.records), "nothing odd, for the report"  # type: ignore[attr-defined]
     assert (tmp_path / "clip-000003.png").read_text() == "somebody's own"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "clip-000003-2.png",
