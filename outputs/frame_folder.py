@@ -91,8 +91,7 @@ class FrameFolder:
 
     def name(self, frame: Frame) -> str:
         """``clip-000012``: the source's id and the frame's index; frames of a live source follow those there are."""
-        source = _safe(frame.source.id)
-        return f"{source}-{frame.index + self._first.get(source, 0):0{_DIGITS}d}"
+        return frame_name(frame, self._first.get(_safe(frame.source.id), 0))
 
     def wants(self, file: Path) -> bool:
         """Whether a file is still to be written; one that exists is counted as left alone."""
@@ -187,9 +186,9 @@ def jpeg(pixels: Pixels) -> bytes:
     return data.tobytes()
 
 
-def frame_name(frame: Frame) -> str:
-    """``clip-000012``: the source's id and the frame's index, fit for a file name."""
-    return f"{_safe(frame.source.id)}-{frame.index:0{_DIGITS}d}"
+def frame_name(frame: Frame, first: int = 0) -> str:
+    """``clip-000012``: the source's id and the frame's index, fit for a file name. first: the number of index 0."""
+    return f"{_safe(frame.source.id)}-{frame.index + first:0{_DIGITS}d}"
 
 
 def safe_name(text: str) -> str:
