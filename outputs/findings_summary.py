@@ -84,7 +84,7 @@ def _told(found: _Class, looked: int) -> dict[str, Any]:
     return {
         "findings": found.findings,
         "frames": found.frames,
-        "share_of_frames": round(found.frames / looked, 6),
+        "share_of_frames": round(found.frames / max(looked, found.frames), 6),
         "tracks": len(found.tracks) or None,
         "best_score": found.best[0],
         "best_crop": found.best[1],
