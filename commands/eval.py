@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.options import Parser
-from commands.progress import StatusLine
+from commands.status import StatusLine
 from commands.terminal import answer, say
 
 if TYPE_CHECKING:

@@ -2,42 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import sys
 import time
 from typing import Any, TextIO
 
-from commands.status import rewrite
+from commands.status import StatusLine
 from contracts.frame import SourceInfo
 from contracts.text import clock
 from pipeline.figures import Progress
-
-_TERMINAL_EVERY_S = 0.2
-_FILE_EVERY_S = 10.0
-
-
-class StatusLine:
-    """One line that is rewritten on a terminal, a line every ten seconds elsewhere, nothing with ``quiet``."""
-
-    def __init__(self, *, quiet: bool, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
-        self._terminal = self._stream.isatty()
-        self._every = _TERMINAL_EVERY_S if self._terminal else _FILE_EVERY_S
-        self._quiet = quiet
-
-    def end(self) -> None:
-        """Leave the line."""
-        if self._terminal:
-            with contextlib.suppress(OSError):
-                rewrite(self._stream, "")
-
-    def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # a full or closed stderr is no reason to stop
-            if self._terminal:
-                rewrite(self._stream, text)
-            else:
-                self._stream.write(text + "\n")
-                self._stream.flush()
 
 
 class ProgressLine(StatusLine):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from commands.options import Parser, add_common_options, add_run_options, run_options
@@ -87,22 +86,11 @@ def _graph(config: RunConfig) -> str:
     return " → ".join([sources, "prepare", engines, "heads", *tracking, *drawing, ", ".join(outputs) or "the summary"])
 
 
-def _written(config: RunConfig) -> tuple[Path | None, ...]:
-    return (
-        config.save,
-        config.events,
-        config.pictures,
-        config.masks,
-        config.labels,
-        config.stats,
-        config.report,
-    )
-
-
 def _run(config: RunConfig, *, quiet: bool) -> int:
     from commands.progress import ProgressLine, summary_text
     from contracts.errors import EXIT_INTERRUPTED, SourceError
     from contracts.text import counted, one_line
+    from outputs.open import files_of, folders_of
     from pipeline.stream import Stream
 
     line = ProgressLine(quiet=quiet)
@@ -118,8 +106,8 @@ def _run(config: RunConfig, *, quiet: bool) -> int:
     figures = run.statistics()
     if not quiet and figures:
         say(summary_text(figures))
-        for path in _written(config):
-            if path is not None and path.exists():
+        for path in (*files_of(config), *folders_of(config)):
+            if path.exists():
                 say(f"written     {one_line(str(path))}")
     lost = figures.get("frames", {}).get("lost", 0)
     if lost:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Iterator
 from typing import TextIO
 
+_TERMINAL_EVERY_S = 0.2
+_FILE_EVERY_S = 10.0
 _lock = threading.RLock()  # a signal's handler may say something while its thread writes here
 _seen: tuple[TextIO, int] | None = None  # where the line stands now, and how wide it is
 
@@ -31,3 +34,27 @@ def aside() -> Iterator[None]:
             with contextlib.suppress(OSError, ValueError):
                 rewrite(_seen[0], "")
         yield
+
+
+class StatusLine:
+    """One line that is rewritten on a terminal, a line every ten seconds elsewhere, nothing with ``quiet``."""
+
+    def __init__(self, *, quiet: bool, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._terminal = self._stream.isatty()
+        self._every = _TERMINAL_EVERY_S if self._terminal else _FILE_EVERY_S
+        self._quiet = quiet
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._terminal:
+            with contextlib.suppress(OSError):
+                rewrite(self._stream, "")
+
+    def _write(self, text: str) -> None:
+        with contextlib.suppress(OSError):  # a full or closed stderr is no reason to stop
+            if self._terminal:
+                rewrite(self._stream, text)
+            else:
+                self._stream.write(text + "\n")
+                self._stream.flush()

@@ -77,8 +77,10 @@ def _interrupts() -> Iterator[None]:
     def handler(_number: int, _frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
-            say("roadstream: left at once; what was recorded is in the .part files")
-            os._exit(EXIT_INTERRUPTED)
+            try:
+                say("roadstream: left at once; what was recorded is in the .part files")
+            finally:  # a line that was being written may not be written into
+                os._exit(EXIT_INTERRUPTED)
         asked = True
         raise KeyboardInterrupt
 

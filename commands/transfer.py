@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-from commands.progress import StatusLine
+from commands.status import StatusLine
 from contracts.text import clock
 
 _BAR = 24

@@ -6,6 +6,7 @@ nobody draws or counts.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
@@ -61,6 +62,13 @@ class Detections:
         class_id = int(self.class_ids[index])
         return self.names[class_id] if class_id < len(self.names) else str(class_id)
 
+    def box(self, index: int) -> tuple[float, float, float, float] | None:
+        """x1 y1 x2 y2 of detection ``index``; None where a number is not finite or the box has no area."""
+        x1, y1, x2, y2 = (float(corner) for corner in self.boxes[index])
+        if not all(map(math.isfinite, (x1, y1, x2, y2))) or x2 <= x1 or y2 <= y1:
+            return None
+        return x1, y1, x2, y2
+
     @classmethod
     def empty(cls, names: tuple[str, ...] = ()) -> Detections:
         """No boxes."""
@@ -109,9 +117,12 @@ class Mask:
         content = self.content()
         return float(np.count_nonzero(content)) / content.size
 
-    def on_frame(self) -> NDArray[np.uint8]:
-        """The mask at frame size: uint8 (frame_height, frame_width) of 0 and 1 (edges interpolated, then cut at ½)."""
-        size = (self.fit.frame_width, self.fit.frame_height)
+    def on_frame(self, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """The mask at frame size: uint8 (frame_height, frame_width) of 0 and 1 (edges interpolated, then cut at ½).
+
+        size: (width, height) of the frame where it is shown at another size than its own.
+        """
+        size = size or (self.fit.frame_width, self.fit.frame_height)
         grown = cv2.resize(self.content() * np.uint8(255), size, interpolation=cv2.INTER_LINEAR)
         return np.asarray(grown > 127, np.uint8)
 
@@ -131,6 +142,11 @@ class ClassMap:
     def content(self) -> NDArray[np.uint8]:
         """The part that shows the frame (padding cut off), a view of class ids."""
         return self.fit.content_of(self.ids)
+
+    def on_frame(self, size: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+        """Class ids at frame size (or another one, as ``Mask.on_frame``), each pixel that of the nearest of the map."""
+        size = size or (self.fit.frame_width, self.fit.frame_height)
+        return np.asarray(cv2.resize(self.content(), size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
 
     def name(self, class_id: int) -> str:
         """The name of a class; its number where the card has no name for it, "ignored" for ``IGNORED``."""

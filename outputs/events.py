@@ -9,8 +9,6 @@ finite are never written: what has one is left out, with one warning.
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import math
@@ -25,7 +23,7 @@ from contracts.frame import SourceInfo
 from contracts.prediction import Attributes, Classification, ClassMap, Detections, InstanceMasks, Prediction
 from contracts.result import Polyline, Result
 from outputs.paths import Target, cure, reason
-from outputs.whole_lines import WholeLines
+from outputs.whole_lines import WholeLines, csv_lines
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +87,6 @@ class _LinesOutput(ABC):
         """Gives the file its name, also when the run ended early; no frames, no file. Raises OutputError."""
         if self._lines is None:
             return
-        self._lines.close()
-        self._lines = None
         try:
             if self._frames:
                 self._publish()
@@ -98,18 +94,23 @@ class _LinesOutput(ABC):
                 self._target.part.unlink()
         except OSError as fault:
             raise self._give_up(fault) from fault
+        finally:
+            self._release()  # only now: another run that claimed the lines meanwhile would take them away
 
     def _publish(self) -> None:
         """Gives the file its name. Raises OSError."""
         self._target.publish(self._target.part)
 
     def _give_up(self, fault: OSError) -> OutputError:
-        if self._lines is not None:
-            self._lines.close()
-            self._lines = None
+        self._release()
         part = self._target.part
         kept = f"; the lines so far are kept as {part}" if part.exists() else ""
         return OutputError(f"cannot write {self.path}: {reason(fault)}{kept}", cure(fault))
+
+    def _release(self) -> None:
+        if self._lines is not None:
+            self._lines.close()
+            self._lines = None
 
     def _heading(self) -> str:
         """What comes before the first frame."""
@@ -175,13 +176,13 @@ class CsvEvents(_LinesOutput):
     """One row per detection, columns as in ``CSV_COLUMNS``; a frame without detections has no row."""
 
     def _heading(self) -> str:
-        return _csv([CSV_COLUMNS])
+        return csv_lines([CSV_COLUMNS])
 
     def _text(self, result: Result) -> str:
         frame = result.frame
         where = (frame.index, round(float(frame.pts), _PTS_DIGITS), frame.source.id)
         carried = result.prediction.carried
-        return _csv((*where, *one.as_row(), carried.get(one.head, "")) for one in self._seen(result.prediction))
+        return csv_lines((*where, *one.as_row(), carried.get(one.head, "")) for one in self._seen(result.prediction))
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,9 +252,3 @@ def _classes(head: str, part: Classification) -> Iterator[dict[str, Any]]:
         if class_id < len(part.texts):
             record["text"] = part.texts[class_id]
         yield record
-
-
-def _csv(rows: Any) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()

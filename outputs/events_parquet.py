@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,14 @@ class ParquetEvents(JsonlEvents):
         table = Target(self.path)
         try:
             _write(self._target.part, table.finishing)
+            table.publish(table.finishing)
         except ValueError as fault:  # pyarrow's own errors
             raise OutputError(
                 f"cannot make {self.path}: {fault}; the events are kept as {self._target.part}", "read them as lines"
             ) from fault
-        table.publish(table.finishing)
+        finally:
+            with suppress(OSError):  # it has its name, or the fault above is the one to tell
+                table.finishing.unlink()
         self._target.part.unlink()
 
 

@@ -39,7 +39,8 @@ log = logging.getLogger(__name__)
 
 _MARGIN, _LEAST_MARGIN = 0.1, 8  # around the box: of its longer side, and pixels
 _LONGEST_CROP = 1280  # pixels of a crop's longer side; larger ones are scaled down
-_TRACES = ("findings.csv", "frames.csv", "summary.json", "crops")
+TRACES = ("findings.csv", "frames.csv", "summary.json", "crops")
+"""What the folder has."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,7 +63,7 @@ class FindingsOutput:
     wants_drawn = False
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        self._folder = FrameFolder(path, "findings", overwrite=overwrite)
+        self._folder = FrameFolder(path, "findings", overwrite=overwrite, traces=TRACES)
         self._tables = FindingsTables(self._folder, overwrite=overwrite)
         self._sources: Sequence[SourceInfo] = ()
         self._left_out = False
@@ -71,12 +72,6 @@ class FindingsOutput:
         """Makes the folder. Raises OutputError, also where files of somebody else have our names."""
         self._sources = sources
         self._folder.open(sources)
-        strange = [name for name in _TRACES if (self._folder.path / name).exists()]
-        if strange and not self._folder.remembers:
-            self._folder.close()
-            raise OutputError(
-                f"{self._folder.path} holds files of somebody else ({', '.join(strange)})", "give another folder"
-            )
 
     def write(self, result: Result) -> None:
         """Writes what was found in one frame, unless it is there. Raises OutputError.
@@ -119,9 +114,8 @@ class FindingsOutput:
             found = part.detections if isinstance(part, InstanceMasks) else part
             assert isinstance(found, Detections)
             for index in range(len(found)):
-                x1, y1, x2, y2 = (float(corner) for corner in found.boxes[index])
-                score = float(found.scores[index])
-                if not all(map(math.isfinite, (x1, y1, x2, y2, score))) or x2 <= x1 or y2 <= y1:
+                box, score = found.box(index), float(found.scores[index])
+                if box is None or not math.isfinite(score):
                     self._say_left_out()
                     continue
                 track = -1 if found.track_ids is None else int(found.track_ids[index])
@@ -132,7 +126,7 @@ class FindingsOutput:
                     class_id=int(found.class_ids[index]),
                     score=round(score, 4),
                     track=track if track >= 0 else None,
-                    box=(x1, y1, x2, y2),
+                    box=box,
                     mask=mask,
                 )
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,26 +18,29 @@ _Row = Mapping[str, str]
 
 @dataclass(slots=True, eq=False)
 class _Class:
-    """What was found of one class of one head."""
+    """What was found of one class of one head; rows of a frame come one behind the other."""
 
     findings: int = 0
-    frames: set[tuple[str, str]] = field(default_factory=set)
-    measured: dict[str, list[float]] = field(default_factory=lambda: {name: [] for name in _MEASURES})
-    tracks: dict[tuple[str, str], tuple[float, _Row]] = field(default_factory=dict)
-    best: tuple[float, _Row] | None = None
+    frames: int = 0
+    measured: dict[str, array[float]] = field(default_factory=lambda: {name: array("d") for name in _MEASURES})
+    tracks: dict[tuple[str, str], tuple[float, dict[str, float]]] = field(default_factory=dict)
+    best: tuple[float, str] = (-1.0, "")
+    _last: tuple[str, str] | None = None
 
     def add(self, row: _Row) -> None:
+        frame = (row["source"], row["index"])
         self.findings += 1
-        self.frames.add((row["source"], row["index"]))
-        for name in _MEASURES:
-            if row[name]:
-                self.measured[name].append(float(row[name]))
+        self.frames += frame != self._last
+        self._last = frame
+        measures = {name: float(row[name]) for name in _MEASURES if row[name]}
+        for name, value in measures.items():
+            self.measured[name].append(value)
         score = float(row["score"])
-        if self.best is None or score > self.best[0]:
-            self.best = (score, row)
+        if score > self.best[0]:
+            self.best = (score, row["crop"])
         track = (row["source"], row["track"])
         if row["track"] and (track not in self.tracks or score > self.tracks[track][0]):
-            self.tracks[track] = (score, row)
+            self.tracks[track] = (score, measures)
 
 
 def summary_of(frames: Iterable[_Row], findings: Iterable[_Row]) -> dict[str, Any]:
@@ -74,17 +78,16 @@ def _shares(frames: int, with_findings: int) -> dict[str, float]:
 
 
 def _told(found: _Class, looked: int) -> dict[str, Any]:
-    assert found.best is not None
     measures = {name: _spread(values) for name, values in found.measured.items()}
     if measures["width_px"] is not None:
         del measures["width_px"]["sum"]
     return {
         "findings": found.findings,
-        "frames": len(found.frames),
-        "share_of_frames": round(len(found.frames) / looked, 6),
+        "frames": found.frames,
+        "share_of_frames": round(found.frames / max(looked, found.frames), 6),
         "tracks": len(found.tracks) or None,
         "best_score": found.best[0],
-        "best_crop": found.best[1]["crop"],
+        "best_crop": found.best[1],
         **measures,
         "of_tracks": {name: _spread(_once(found, name)) for name in _MEASURES[:2]} if found.tracks else None,
     }
@@ -92,10 +95,10 @@ def _told(found: _Class, looked: int) -> dict[str, Any]:
 
 def _once(found: _Class, name: str) -> list[float]:
     """A measure of each track, at its best score."""
-    return [float(row[name]) for _, row in found.tracks.values() if row[name]]
+    return [measures[name] for _, measures in found.tracks.values() if name in measures]
 
 
-def _spread(values: list[float]) -> dict[str, float] | None:
+def _spread(values: Sequence[float]) -> dict[str, float] | None:
     if not values:
         return None
     given = np.array(values)

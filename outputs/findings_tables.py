@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import csv
-import io
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 
 from contracts.errors import OutputError
 from contracts.frame import Frame, SourceInfo
 from outputs.frame_folder import FrameFolder
-from outputs.whole_lines import WholeLines
+from outputs.whole_lines import WholeLines, csv_lines
 
 FINDING = (
     *("source", "index", "pts", "time", "head", "class", "class_id", "score", "track", "x1", "y1", "x2", "y2"),
@@ -27,6 +28,8 @@ empty for boxes. crop: the picture, a path in the folder.
 """
 FRAME = ("source", "index", "pts", "findings", "heads")
 """Columns of ``frames.csv``. findings: how many; heads: those that looked at the frame, with | between them."""
+_WHOLE, _MEASURED = ("index", "track"), ("score", "area_px", "length_px", "width_px")
+"""Columns that a run reads again as numbers; all but index and score may be empty."""
 _Row = dict[str, str]
 
 
@@ -44,23 +47,29 @@ class FindingsTables:
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Reads what earlier runs left, takes back what a killed one did not finish. Raises OutputError."""
         ours = {cell(source.id) for source in sources}
-        frames, findings = self._read("frames.csv", FRAME), self._read("findings.csv", FINDING)
-        for source in sources:
-            if source.live and not self._overwrite and any(row["source"] == cell(source.id) for row in frames):
-                raise OutputError(
-                    f"{self._folder.path} holds findings of another run of {source.id!r}", "give each run a folder"
-                )
+        live = {cell(source.id): source.id for source in sources if source.live}
         dropped = ours if self._overwrite else set()
-        frames = [row for row in frames if row["source"] not in dropped]
-        self._known = {(row["source"], int(row["index"])) for row in frames}
-        kept = [row for row in findings if (row["source"], int(row["index"])) in self._known]
-        self._remove_crops({row["crop"] for row in findings} - {row["crop"] for row in kept})
-        for row in kept:
+        for row in self.frames():
+            if row["source"] in live and not self._overwrite:
+                raise OutputError(
+                    f"{self._folder.path} holds findings of another run of {live[row['source']]!r}",
+                    "give each run a folder",
+                )
+            if row["source"] not in dropped:
+                self._known.add(_frame_of(row))
+        kept: set[str] = set()
+        gone: set[str] = set()
+        for row in self.findings():
+            if _frame_of(row) not in self._known:
+                gone.add(row["crop"])
+                continue
+            kept.add(row["crop"])
             if row["track"]:
                 key = (row["source"], row["head"], int(row["track"]))
                 self._best[key] = max(float(row["score"]), self._best.get(key, 0.0))
-        self._begin("frames.csv", FRAME, frames)
-        self._begin("findings.csv", FINDING, kept)
+        self._remove_crops(gone - kept)
+        self._begin("frames.csv", FRAME)
+        self._begin("findings.csv", FINDING)
         self.opened = True
 
     def wants(self, frame: Frame) -> bool:
@@ -84,9 +93,9 @@ class FindingsTables:
         pts = round(float(frame.pts), 6)
         where = {"source": cell(frame.source.id), "index": frame.index, "pts": pts}
         found = [{**where, "time": _time(pts), **row} for row in rows]
-        self._write("findings.csv", _csv(FINDING, found))
+        self._write("findings.csv", csv_lines([row[name] for name in FINDING] for row in found))
         looked = {"findings": len(rows), "heads": "|".join(cell(head) for head in heads)}
-        self._write("frames.csv", _csv(FRAME, [{**where, **looked}]))
+        self._write("frames.csv", csv_lines([[(where | looked)[name] for name in FRAME]]))
 
     def close(self) -> None:
         """Closes the files."""
@@ -95,36 +104,38 @@ class FindingsTables:
         self._lines.clear()
 
     def frames(self) -> Iterator[_Row]:
-        """The rows of ``frames.csv``. Raises OutputError."""
-        yield from self._read("frames.csv", FRAME)
+        """The rows of ``frames.csv``, one after the other. Raises OutputError."""
+        return self._rows("frames.csv", FRAME)
 
     def findings(self) -> Iterator[_Row]:
-        """The rows of ``findings.csv``. Raises OutputError."""
-        yield from self._read("findings.csv", FINDING)
+        """The rows of ``findings.csv``, one after the other: there may be millions. Raises OutputError."""
+        return self._rows("findings.csv", FINDING)
 
-    def _read(self, name: str, columns: Sequence[str]) -> list[_Row]:
+    def _rows(self, name: str, columns: Sequence[str]) -> Iterator[_Row]:
         """The whole lines of a table as rows; none where there is no table."""
         file = self._files[name]
         try:
-            text = file.read_text(encoding="utf-8")
+            with file.open("rb") as lines:
+                rows = csv.DictReader(line.decode() for line in lines if line.endswith(b"\n"))
+                if rows.fieldnames is not None and tuple(rows.fieldnames) != tuple(columns):
+                    raise _strange(file)
+                for row in rows:
+                    if not _is_whole(row):
+                        raise _strange(file)
+                    yield row
         except FileNotFoundError:
-            return []
-        except (OSError, UnicodeDecodeError) as fault:
+            return
+        except (OSError, UnicodeDecodeError, csv.Error) as fault:
             raise OutputError(f"{file} cannot be read: {fault}", "mend it or give another folder") from fault
-        rows = list(csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1])))
-        numbered = all(row.get("index", "").isdecimal() and None not in row.values() for row in rows)
-        if rows and (tuple(rows[0]) != tuple(columns) or not numbered):
-            raise OutputError(f"{file} is not as it was written", "mend it or give another folder")
-        return rows
 
-    def _begin(self, name: str, columns: Sequence[str], rows: Sequence[_Row]) -> None:
-        """Opens a table for appending, with exactly these rows in it. Raises OutputError."""
-        file, text = self._files[name], _csv(columns, [dict(zip(columns, columns, strict=True)), *rows])
-        data = text.encode("utf-8", "backslashreplace")
+    def _begin(self, name: str, columns: Sequence[str]) -> None:
+        """Opens a table for appending, with exactly the rows of known frames in it. Raises OutputError."""
+        file = self._files[name]
+        known = ([*row.values()] for row in self._rows(name, columns) if _frame_of(row) in self._known)
+        lines = (csv_lines([row]).encode("utf-8", "backslashreplace") for row in chain([columns], known))
+        self._folder.put(file, lines, replace=True)
         try:
-            if not file.exists() or file.read_bytes() != data:
-                self._folder.put(file, data, replace=True)
-            self._lines[name] = WholeLines(file.open("ab", buffering=0), len(data))
+            self._lines[name] = WholeLines(file.open("ab", buffering=0), file.stat().st_size)
         except OSError as fault:
             raise self._folder.fault(file, fault) from fault
 
@@ -143,6 +154,26 @@ class FindingsTables:
                     (self._folder.path / name).unlink()
 
 
+def _frame_of(row: _Row) -> tuple[str, int]:
+    return row["source"], int(row["index"])
+
+
+def _is_whole(row: Mapping[str | None, str | None]) -> bool:
+    """Whether every column is there, and a number where one must be."""
+    if None in row or None in row.values():
+        return False
+    try:
+        whole = [int(row.get(name) or 0) for name in _WHOLE]
+        measured = [float(row.get(name) or 0) for name in _MEASURED]
+    except ValueError:
+        return False
+    return bool(row["index"] and row.get("score", "0")) and min(whole) >= 0 and all(map(math.isfinite, measured))
+
+
+def _strange(file: Path) -> OutputError:
+    return OutputError(f"{file} is not as it was written", "mend it or give another folder")
+
+
 def cell(text: str) -> str:
     """``text`` as one line that no spreadsheet takes for a formula (class names come from files of strangers)."""
     line = re.sub(r"[\x00-\x1f\x7f\x85\u2028\u2029|]+", " ", text).encode("utf-8", "backslashreplace").decode()
@@ -153,9 +184,3 @@ def _time(pts: float) -> str:
     minutes, milliseconds = divmod(round(pts * 1000), 60_000)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02d}:{milliseconds / 1000:06.3f}"
-
-
-def _csv(columns: Sequence[str], rows: Sequence[Mapping[str, object]]) -> str:
-    text = io.StringIO()
-    csv.DictWriter(text, columns, lineterminator="\n").writerows(rows)
-    return text.getvalue()

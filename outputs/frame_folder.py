@@ -12,7 +12,7 @@ import json
 import logging
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,13 @@ _PART = ".part"
 class FrameFolder:
     """One output's folder. ``open``, ``agree`` before each frame's files, ``name`` and ``put``; always ``close``.
 
-    overwrite: files of the same name are replaced, those of other frames still left alone.
+    kind: what the output writes. overwrite: files of the same name are replaced, those of other frames still left
+    alone. traces: names that only this output's own runs may have left in the folder.
     """
 
-    def __init__(self, path: Path, kind: str, *, overwrite: bool) -> None:
+    def __init__(self, path: Path, kind: str, *, overwrite: bool, traces: Sequence[str] = ()) -> None:
         self.path = path
-        self._kind, self._overwrite = kind, overwrite
+        self._kind, self._overwrite, self._traces = kind, overwrite, traces
         self._sources: dict[str, dict[str, Any]] = {}
         self._first: dict[str, int] = {}
         self._lock: int | None = None
@@ -88,15 +89,9 @@ class FrameFolder:
             self.put(self.path / MEMORY, (json.dumps(wanted, indent=1) + "\n").encode(), replace=True)
         self._agreed = True
 
-    @property
-    def remembers(self) -> bool:
-        """Whether an earlier run of ours wrote here."""
-        return (self.path / MEMORY).exists()
-
     def name(self, frame: Frame) -> str:
         """``clip-000012``: the source's id and the frame's index; frames of a live source follow those there are."""
-        source = _safe(frame.source.id)
-        return f"{source}-{frame.index + self._first.get(source, 0):0{_DIGITS}d}"
+        return frame_name(frame, self._first.get(_safe(frame.source.id), 0))
 
     def wants(self, file: Path) -> bool:
         """Whether a file is still to be written; one that exists is counted as left alone."""
@@ -104,8 +99,8 @@ class FrameFolder:
         self.left_alone += not wanted
         return wanted
 
-    def put(self, file: Path, data: bytes, *, replace: bool | None = None) -> None:
-        """Writes a file, its folder too; it takes its name when it is whole.
+    def put(self, file: Path, data: bytes | Iterable[bytes], *, replace: bool | None = None) -> None:
+        """Writes a file, its folder too; it takes its name when it is whole. data: all of it, or piece by piece.
 
         One that exists stays as it is, unless ``replace`` (None: the run's ``overwrite``). Raises OutputError.
         """
@@ -114,7 +109,8 @@ class FrameFolder:
         part = file.with_name(file.name + _PART)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            part.write_bytes(data)
+            with part.open("wb") as out:
+                out.writelines((data,) if isinstance(data, bytes) else data)
             part.replace(file)
         except OSError as fault:
             with suppress(OSError):
@@ -152,8 +148,13 @@ class FrameFolder:
         return found
 
     def _check(self, memory: Mapping[str, Any] | None) -> None:
-        """Raises OutputError where the folder is another output's, or an id already means another clip."""
+        """Raises OutputError where the folder is somebody else's, or an id already means another clip."""
         if memory is None:
+            strange = [name for name in self._traces if (self.path / name).exists()]
+            if strange:
+                raise OutputError(
+                    f"{self.path} holds files of somebody else ({', '.join(strange)})", "give another folder"
+                )
             return
         if memory.get("kind") != self._kind:
             raise OutputError(f"{self.path} holds {memory.get('kind')}, not {self._kind}", "give another folder")
@@ -185,9 +186,9 @@ def jpeg(pixels: Pixels) -> bytes:
     return data.tobytes()
 
 
-def frame_name(frame: Frame) -> str:
-    """``clip-000012``: the source's id and the frame's index, fit for a file name."""
-    return f"{_safe(frame.source.id)}-{frame.index:0{_DIGITS}d}"
+def frame_name(frame: Frame, first: int = 0) -> str:
+    """``clip-000012``: the source's id and the frame's index, fit for a file name. first: the number of index 0."""
+    return f"{_safe(frame.source.id)}-{frame.index + first:0{_DIGITS}d}"
 
 
 def safe_name(text: str) -> str:

@@ -7,7 +7,6 @@ the frame; instance masks are polygons around them (``outputs.polygons``), the b
 from __future__ import annotations
 
 import logging
-import math
 from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,19 +56,13 @@ class LabelsOutput(ABC):
     """What ``roadstream.json`` calls the layout."""
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        self.folder = FrameFolder(path, f"{self.layout} labels", overwrite=overwrite)
+        self.folder = FrameFolder(path, f"{self.layout} labels", overwrite=overwrite, traces=_TRACES)
         self._classes: _Classes | None = None
         self._left_out = False
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Makes the folder. Raises OutputError, also where it holds labels that are not from here."""
         self.folder.open(sources)
-        strange = [name for name in _TRACES if (self.folder.path / name).exists()]
-        if strange and not self.folder.remembers:
-            self.folder.close()
-            raise OutputError(
-                f"{self.folder.path} holds labels of somebody else ({', '.join(strange)})", "give another folder"
-            )
 
     def write(self, result: Result) -> None:
         """Writes the picture and the labels of one frame, unless they are there. Raises OutputError.
@@ -117,7 +110,7 @@ class LabelsOutput(ABC):
             found = part.detections if isinstance(part, InstanceMasks) else part
             assert isinstance(found, Detections)
             for index in range(len(found)):
-                box = _corners(found, index)
+                box = found.box(index)
                 class_id = int(found.class_ids[index])
                 if box is None or not 0 <= class_id < len(found.names):
                     self._say_left_out()
@@ -200,14 +193,6 @@ class _Classes:
             first[head] = len(names)
             names += [name if users[name] == 1 else f"{head}.{name}" for name in found.names]
         return cls(tuple(names), first)
-
-
-def _corners(found: Detections, index: int) -> _Box | None:
-    """The box; None where a number is not finite or it has no area."""
-    x1, y1, x2, y2 = (float(corner) for corner in found.boxes[index])
-    if not all(map(math.isfinite, (x1, y1, x2, y2))) or x2 <= x1 or y2 <= y1:
-        return None
-    return x1, y1, x2, y2
 
 
 def _traced(part: Part, index: int, box: _Box) -> tuple[tuple[Ring, ...], float]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from contracts.errors import OutputError
 from contracts.frame import SourceInfo
@@ -57,10 +55,4 @@ class MasksOutput:
 def _png(part: Mask | ClassMap) -> bytes:
     if isinstance(part, Mask):
         return png(part.on_frame() * np.uint8(255))
-    return png(_on_frame(part), part.palette)
-
-
-def _on_frame(part: ClassMap) -> NDArray[np.uint8]:
-    """Class ids at the frame's size, each pixel that of the nearest one of the map."""
-    size = (part.fit.frame_width, part.fit.frame_height)
-    return np.asarray(cv2.resize(part.content(), size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+    return png(part.on_frame(), part.palette)

@@ -12,7 +12,8 @@ from contracts.protocols import Output
 from outputs.encoder import VideoSettings
 from outputs.events import CsvEvents, JsonlEvents
 from outputs.events_parquet import ParquetEvents
-from outputs.findings import FindingsOutput
+from outputs.findings import TRACES, FindingsOutput
+from outputs.frame_folder import MEMORY
 from outputs.labels import LabelsOutput, YoloLabels
 from outputs.labels_coco import CocoLabels
 from outputs.masks import MasksOutput
@@ -58,6 +59,16 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     return outputs
 
 
+def files_of(config: RunConfig) -> list[Path]:
+    """The files that a run was asked to write."""
+    return [path for path in (config.save, config.events, config.stats, config.report) if path is not None]
+
+
+def folders_of(config: RunConfig) -> list[Path]:
+    """The folders that a run was asked to fill."""
+    return [path for path in (config.pictures, config.masks, config.labels, config.findings) if path is not None]
+
+
 def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     """Fails before anything starts where an output could not be written or would destroy something.
 
@@ -66,14 +77,21 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     a missing library) and OutputError (a place that cannot be written, no display).
     """
     outputs_of(config)
-    paths = [path for path in (config.save, config.events, config.stats, config.report) if path is not None]
-    check_targets(paths, inputs, config.overwrite)
-    folders = [path for path in (config.pictures, config.masks, config.labels, config.findings) if path is not None]
-    check_folders(folders, inputs)
+    check_targets(files_of(config), inputs, config.overwrite)
+    check_folders(folders_of(config), inputs)
+    _check_apart(files_of(config), folders_of(config))
     if config.stats is not None:
         _check_ending(config.stats, _STATISTICS, "stats")
     if config.show:
         check_window()
+
+
+def _check_apart(files: Sequence[Path], folders: Sequence[Path]) -> None:
+    """UsageError for a file that an output's folder would have under the same name."""
+    for file in files:
+        inside = [folder for folder in folders if folder.resolve() == file.parent.resolve()]
+        if inside and file.name in (MEMORY, *TRACES):
+            raise UsageError(f"two outputs would write {file}", f"give it another name, or put it beside {inside[0]}")
 
 
 def _check_ending(path: Path, known: Collection[str], option: str) -> None:

@@ -1,8 +1,18 @@
-"""A file that grows by whole blocks of lines."""
+"""A file that grows by whole blocks of lines, of CSV for example."""
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable, Sequence
 from io import FileIO
+
+
+def csv_lines(rows: Iterable[Sequence[object]]) -> str:
+    """Rows as lines of CSV; None is an empty cell."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
 
 
 class WholeLines:

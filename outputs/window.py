@@ -32,7 +32,7 @@ _BEGIN = (
     "sys.exit(main(*sys.argv[2:]))"
 )
 _START_S = 30.0  # for the process to load its libraries and the display to answer
-_END_S = 3.0  # for the process to go by itself
+_END_S = 3.0  # for the process to go by itself, and once more where it had to be killed
 _LOOK_S = 0.2
 _CURE_DISPLAY = "log in at the screen, or use ssh -X; without a screen: --save or --pictures"
 
@@ -96,10 +96,11 @@ class WindowOutput:
         check_window()
         source = sources[0]
         self._live = self._live or source.live
-        self._memory = PictureMemory()
         size = map(str, self._size or (source.width, source.height))
-        command = [sys.executable, "-c", _BEGIN, json.dumps(sys.path), str(self._memory.descriptor), *size, source.id]
         try:
+            self._memory = PictureMemory()
+            memory = str(self._memory.descriptor)
+            command = [sys.executable, "-c", _BEGIN, json.dumps(sys.path), memory, *size, source.id]
             self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and code)
                 command,
                 stdin=subprocess.PIPE,
@@ -128,19 +129,26 @@ class WindowOutput:
     def write(self, result: Result) -> None:
         """Hands the picture to the window, as soon as that has room for it; a newer one takes its place."""
         picture = result.frame.picture
-        seen = self._size or (picture.width, picture.height)
+        seen, drawn = self._size or (picture.width, picture.height), result.drawn()
         with self._lock:
-            self._newest = (result.drawn(), seen, frame_name(result.frame))
+            self._newest = (drawn, seen, frame_name(result.frame))
             self._send()
 
     def _send(self) -> None:
         """The newest picture, if there is room for it; under the lock."""
-        if self._newest is None or self._over:
+        if self._over:
+            self._newest = None
+        if self._newest is None:
             return
         assert self._memory is not None
         assert self._process is not None
         assert self._process.stdin is not None
-        shown = self._memory.put(*self._newest)
+        try:
+            shown = self._memory.put(*self._newest)
+        except OSError as fault:
+            log.warning("the window gets no more pictures (%s); the run goes on without it", fault.strerror)
+            self._over, self._newest = True, None
+            return
         if shown is not None:
             self._newest = None
             with suppress(OSError):  # the window has gone: the listener hears it too
@@ -182,7 +190,7 @@ class WindowOutput:
                 self._over = True
                 self._control.stop()
             case "saved":
-                log.warning("saved %s", word.text)
+                log.warning("saved %s", word.text, extra={"asked": True})  # to be seen, and no fault of the run
             case "unsaved":
                 log.warning("the picture was not saved: %s", word.text)
             case "ready":
@@ -201,13 +209,20 @@ class WindowOutput:
             try:
                 self._process.wait(_END_S)
             except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+                self._kill(self._process)
             if self._listener is not None:
                 self._listener.join(_END_S)
             assert self._process.stdout is not None
-            self._process.stdout.close()
+            if self._listener is None or not self._listener.is_alive():  # else closing would wait for its read
+                self._process.stdout.close()
         with self._lock:
             if self._memory is not None:
                 self._memory.close()
             self._memory, self._newest = None, None
+
+    def _kill(self, process: subprocess.Popen[bytes]) -> None:
+        process.kill()
+        try:
+            process.wait(_END_S)
+        except subprocess.TimeoutExpired:  # it is inside the kernel, in a driver say
+            log.warning("the process %d of the window does not end", process.pid)

@@ -24,7 +24,7 @@ _SCREEN_SHARE = 0.9  # of the screen for the picture at most: the rest is for ba
 _LEAST_SIDE = 320  # pixels of a window's longer side: smaller ones can be neither read nor caught
 _MOST_FPS = 60  # pictures a second: screens show no more, and a fast run needs the CPU itself
 _TURN_MS = 500  # of the loop, when nothing happens
-_SAVING_S = 5.0  # for a picture that is being saved when the run ends
+_SAVING_S = 2.5  # for a picture that is being saved when the run ends, which waits a little longer for this process
 _SETTINGS = {
     "PYGAME_HIDE_SUPPORT_PROMPT": "1",
     "SDL_NO_SIGNAL_HANDLERS": "1",  # or SIGTERM would be somebody's wish to quit
@@ -209,7 +209,7 @@ def _written(folder: Path, name: str, data: bytes) -> Path:
     for number in count(1):
         path = folder / (f"{name}.png" if number == 1 else f"{name}-{number}.png")
         try:
-            file = path.open("xb", buffering=0)
+            file = path.open("xb")
         except FileExistsError:
             continue
         try:

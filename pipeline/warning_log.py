@@ -26,9 +26,13 @@ class WarningLog(logging.Handler):
             logging.getLogger(room).removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep one record. Python shows a program's warnings itself where it set up no logging: it still does."""
+        """Keep one record, unless it answers a person (``asked``) and tells of nothing odd.
+
+        Python shows a program's warnings itself where it set up no logging: it still does.
+        """
         text = record.getMessage()
-        if text in self._counts or len(self._counts) < _MOST:
+        wanted = text in self._counts or len(self._counts) < _MOST
+        if wanted and not getattr(record, "asked", False):
             self._counts[text] = self._counts.get(text, 0) + 1
         if not logging.getLogger().handlers and logging.lastResort is not None:
             logging.lastResort.handle(record)

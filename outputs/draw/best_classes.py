@@ -10,10 +10,9 @@ from outputs.draw.canvas import Canvas
 from outputs.draw.colours import Palette, Yuv, class_colour, to_yuv
 from outputs.draw.glass import Glass, Tint, glass, glass_margin, glass_size
 from outputs.draw.placing import Rectangle
-from outputs.draw.text import CAPITAL, DIM, Letters, Typesetter, Word, printable, written
+from outputs.draw.text import CAPITAL, DIM, LONGEST_NAME, Letters, Typesetter, Word, printable, written
 
 _REGULAR, _BOLD = 500, 700
-_LONGEST_NAME = 24  # letters
 _BAR = 7  # width of a full score's bar, in text sizes
 _TRACK = Yuv(70, 128, 128)  # what a bar leaves free
 _TALLEST = 0.5  # with its margin, of the canvas's height: it never meets the panel or the legend
@@ -72,7 +71,7 @@ class _Head:
 
     def words(self, index: int) -> str:
         """The name of the best class but ``index`` as it is written."""
-        return self.mark + printable(self.part.name(index), _LONGEST_NAME)
+        return self.mark + printable(self.part.name(index), LONGEST_NAME)
 
 
 @dataclass(slots=True)

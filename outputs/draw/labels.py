@@ -15,15 +15,14 @@ from outputs.draw.canvas import Canvas
 from outputs.draw.colours import Rgb, Yuv, text_on, to_yuv
 from outputs.draw.icons import GROUND, WHITE, Icon, layers_of
 from outputs.draw.signs import Sign
-from outputs.draw.text import CAPITAL, Letters, Typesetter, halved, printable
+from outputs.draw.text import CAPITAL, LONGEST_NAME, Letters, Typesetter, halved, printable
 
 _WEIGHT = 600  # semibold: thin strokes do not survive 4:2:0 and the encoder
-_LONGEST_NAME = 24  # letters
 
 
 def label_text(detections: Detections, index: int, *, carried: bool = False) -> str:
     """The words of one label: "car 0.87", "car 0.87 #12" where a tracker gave an id, "~ car 0.87" of an older frame."""
-    name = printable(detections.name(index), _LONGEST_NAME)
+    name = printable(detections.name(index), LONGEST_NAME)
     tracks = detections.track_ids
     track = f" #{int(tracks[index])}" if tracks is not None and tracks[index] >= 0 else ""
     return f"{'~ ' if carried else ''}{name} {float(detections.scores[index]):.2f}{track}"

@@ -13,6 +13,8 @@ from contracts.picture import Pixels
 
 CAPITAL = 0.70
 """Height of the font's capitals and digits for a size of 1 (measured)."""
+LONGEST_NAME = 24
+"""Letters of a class's or region's name that are written; a longer one ends in an ellipsis."""
 DIM = 190
 """Ink of names and small print, of 255; what matters has all of it."""
 

@@ -15,19 +15,18 @@ from numpy.typing import NDArray
 
 from contracts.config import Layer
 from contracts.picture import Pixels
-from contracts.prediction import ClassMap, Detections, Mask, Prediction
+from contracts.prediction import ClassMap, Detections, Prediction
 from outputs.draw.boxes import even_corners, line_width
 from outputs.draw.canvas import Canvas
 from outputs.draw.class_maps import colour_tables
 from outputs.draw.colours import Rgb, Yuv
 from outputs.draw.labels import Plates, text_size
 from outputs.draw.placing import Places, Rectangle
-from outputs.draw.text import printable
+from outputs.draw.text import LONGEST_NAME, printable
 
 PAPER: Rgb = (255, 255, 255)
 """Of the labels."""
 _WHITE, _BLACK = Yuv(235, 128, 128), Yuv(16, 128, 128)
-_LONGEST_NAME = 24  # letters
 _HATCH = 30  # pixels between two stripes, at 720 rows
 _CLOSEST = 22  # pixels: closer stripes are a grey area
 _SAME = 0.5  # IoU from which on a box of the same class is taken for the same thing
@@ -50,7 +49,7 @@ class TruthBrush:
         for mask in truth.masks().values():
             wanted: Layer = "lanes" if mask.role == "lane" else "drivable"
             if wanted in self._layers:
-                inside = _on_frame(canvas, mask)
+                inside = mask.on_frame((canvas.frame_width, canvas.frame_height)) * np.uint8(255)
                 if mask.role != "lane":
                     _hatch(canvas, inside)
                 _outline(canvas, _rim(canvas, inside))
@@ -72,7 +71,7 @@ class TruthBrush:
             corners = even_corners(part.boxes, canvas).tolist()
             for index in np.flatnonzero(~_seen(part, prediction)).tolist():
                 x1, y1, x2, y2 = corners[index]
-                text = f"truth {printable(part.name(index), _LONGEST_NAME)}"
+                text = f"truth {printable(part.name(index), LONGEST_NAME)}"
                 plate = self._plates.get((text, PAPER, size, canvas.matrix))
                 spot = places.find((x1, y1, x2, y2), plate.width, plate.height)
                 if spot is not None:
@@ -83,7 +82,7 @@ class TruthBrush:
 
         Yields where something stands.
         """
-        lines = [f"truth: {printable(part.name(0), _LONGEST_NAME)}" for part in truth.classifications().values()]
+        lines = [f"truth: {printable(part.name(0), LONGEST_NAME)}" for part in truth.classifications().values()]
         drawn: set[Layer] = {"lanes" if mask.role == "lane" else "drivable" for mask in truth.masks().values()}
         drawn |= {"drivable"} if truth.class_maps() else set()
         drawn |= {"boxes"} if truth.detections() else set()
@@ -124,13 +123,6 @@ def truth_size(canvas: Canvas) -> int:
     return max(10, round(0.75 * text_size(canvas)))
 
 
-def _on_frame(canvas: Canvas, mask: Mask) -> Pixels:
-    """The mask at the frame's size: 0 and 255."""
-    size = (canvas.frame_width, canvas.frame_height)
-    grown = cv2.resize(mask.content() * np.uint8(255), size, interpolation=cv2.INTER_LINEAR)
-    return np.asarray(cv2.threshold(grown, 127, 255, cv2.THRESH_BINARY)[1], np.uint8)
-
-
 def _rim(canvas: Canvas, inside: Pixels) -> Pixels:
     """The outermost pixels of an area, one wide in small frames, else two; where the frame ends, the area does not."""
     reach = 3 if canvas.scale < 0.75 else 5
@@ -154,8 +146,7 @@ def _outline(canvas: Canvas, rim: Pixels) -> None:
 
 def _paint_classes(canvas: Canvas, part: ClassMap) -> None:
     """Stripes in the classes' colours, a broken line between two classes."""
-    size = (canvas.frame_width, canvas.frame_height)
-    ids = np.asarray(cv2.resize(part.content(), size, interpolation=cv2.INTER_NEAREST_EXACT), np.uint8)
+    ids = part.on_frame((canvas.frame_width, canvas.frame_height))
     tables = colour_tables(part.names, part.palette, canvas.matrix)
     step = _hatch_step(canvas)
     white, black = _stripes(ids.shape, step)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,16 +19,15 @@ OTHERS: Named = ("", "others")
 class Tally:
     """One thing's sums. total: the sum over all frames; frames: in how many it was; most: in one frame.
 
-    came: how often it was there after a frame without it. started: tracks that began.
+    started: tracks that began. last: the latest frame it was in.
     """
 
     sums: Numbers
     total: float = 0
     frames: int = 0
     most: float = 0
-    came: int = 0
     started: int = 0
-    last: int = field(default=-2)
+    last: int = -1
 
 
 class Tallies:
@@ -59,12 +58,10 @@ class Tallies:
         tally.sums[bucket] += amount
         if not counts:
             return
-        if tally.last != frame:
-            tally.frames += amount > 0
-            tally.came += amount > 0 and tally.last != frame - 1
         tally.total += amount
         tally.most = max(tally.most, amount)
-        if amount > 0:
+        if amount > 0 and tally.last != frame:
+            tally.frames += 1
             tally.last = frame
 
     def ranked(self) -> list[tuple[Named, Tally]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -192,24 +192,35 @@ def _stack_tip(index: int, width_s: float, columns: Sequence[tuple[str, Numbers]
 
 
 def regions(facts: Facts) -> str:
-    """Per region of the run: who was in it, when, how often."""
-    seen = facts.seen
-    if not seen.regions:
-        return ""
-    ranked = sorted(seen.regions.ranked(), key=lambda item: item[0][0])
+    """Per region of the run: who was in it, when, how often; the table has the figures of ``--stats``."""
+    counted: Mapping[str, Mapping[str, Mapping[str, int]]] = facts.ending.statistics.get("regions", {})
+    ranked = sorted(facts.seen.regions.ranked(), key=lambda item: item[0][0])
     made = [
         _row(facts, f"{name} in {region}" if region else name, tally, facts.class_colour(name))
         for (region, name), tally in ranked[: 2 * _MOST]
     ]
-    rows_ = [
-        (region, name, f"{tally.frames:,}", percent(tally.frames / seen.frames), f"{tally.most:.0f}", f"{tally.came:,}")
-        for (region, name), tally in ranked
-        if tally.total
-    ]
-    heading = ("region", "class", "frames with it", "of the frames", "most at once", "times it came")
+    entered = any("entries" in each for inside in counted.values() for each in inside.values())
+    heading = ["region", "class", "frames with it", "of the frames", "most at once", *(["entered"] if entered else [])]
     return section(
         "Regions",
-        rows(made, facts.across),
-        table(heading, rows_, words=2),
-        lead="Mean number of boxes in each region; every row has its own scale.",
+        rows(made, facts.across) if made else "",
+        table(heading, _region_rows(counted, facts.ending.statistics["frames"]["inferred"]), words=2),
+        lead="Mean number of boxes in each region; every row has its own scale." if made else "",
     )
+
+
+def _region_rows(counted: Mapping[str, Mapping[str, Mapping[str, int]]], frames: int) -> Iterator[tuple[str, ...]]:
+    """A line per region and class; a region that nobody was in has one too."""
+    for region, inside in counted.items():
+        for name, each in sorted(inside.items(), key=lambda item: -item[1]["frames"]):
+            times = (f"{each['entries']:,}",) if "entries" in each else ()
+            yield (
+                region,
+                name,
+                f"{each['frames']:,}",
+                percent(each["frames"] / max(frames, 1)),
+                f"{each['most']}",
+                *times,
+            )
+        if not inside:
+            yield region, "nobody", "0", percent(0), "0"

@@ -8,7 +8,7 @@ from html import escape
 
 from contracts.text import printable
 
-_USER_INFO = re.compile(r"(?<=://)[^/?#\s@]*@")
+_USER_INFO = re.compile(r"(?<=://)[^/?#\s]*@")  # to the last @: passwords may hold one
 _SECRET = re.compile(r"(?i)([?&;][^=&\s]*(?:token|key|pass|pwd|secret|sig|auth)[^=&\s]*=)[^&#\s]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 NONE = "–"

@@ -11,6 +11,7 @@ from pathlib import Path
 import av
 import pytest
 
+from run_stream import main
 from tests.support.clips import write_clip
 from tests.support.networks import box_network, mask_network
 from tests.support.program import command
@@ -98,11 +99,13 @@ def test_a_source_whose_name_is_as_long_as_names_may_be(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("option", ["--save", "--events", "--stats", "--pictures", "--masks", "--labels"])
 @pytest.mark.parametrize("name", ["n" * 300, "/".join(["f" * 200] * 25)], ids=["name", "path"])
-def test_an_output_with_too_long_a_name_is_refused_at_once(tmp_path: Path, option: str, name: str) -> None:
+def test_an_output_with_too_long_a_name_is_refused_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str, name: str
+) -> None:
     ending = {"--save": ".mp4", "--events": ".csv", "--stats": ".json"}.get(option, "")
-    clip = write_clip(tmp_path / "clip.mp4", 3)
-    code, said = run(clip, *engines(tmp_path), option, tmp_path / (name + ending))
-    assert code == 5
+    clip, network = write_clip(tmp_path / "clip.mp4", 3), mask_network(tmp_path / "areas.onnx")
+    assert main([str(clip), f"--engine={network}", "--quiet", option, str(tmp_path / (name + ending))]) == 5
+    said = capsys.readouterr().err
     assert len(said.splitlines()) == 1
     assert "name too long → check the path" in said
 

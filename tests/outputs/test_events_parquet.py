@@ -182,8 +182,26 @@ def test_a_full_disk_keeps_the_lines(tmp_path: Path) -> None:
         with pytest.raises(OutputError, match=r"disk full; the lines so far are kept as .*out\.part\.jsonl") as caught:
             output.close(None)
         assert caught.value.exit_code == 5
-        assert not (disk / "out.parquet").exists()
+        assert sorted(file.name for file in disk.iterdir()) == ["others", "out.part.jsonl"]
         assert len((disk / "out.part.jsonl").read_text().splitlines()) == 60
+
+
+def test_another_run_takes_nothing_away_while_the_table_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a day's events that takes minutes."""
+    write = events_parquet._write
+
+    def meanwhile(lines: Path, table: Path) -> None:
+        other = ParquetEvents(tmp_path / "out.parquet")
+        with pytest.raises(OutputError, match="another run is writing"):
+            other.open([INFO])
+        write(lines, table)
+
+    monkeypatch.setattr(events_parquet, "_write", meanwhile)
+    lines, table = both(tmp_path, results(6))
+    assert as_lines(parquet.read_table(table).to_pylist()) == lines
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["lines.jsonl", "out.parquet"]
 
 
 def test_killed_the_events_are_whole_lines_and_nothing_has_the_table_s_name(tmp_path: Path) -> None:

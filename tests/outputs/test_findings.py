@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -249,9 +250,57 @@ def test_what_is_refused(tmp_path: Path) -> None:
     run(tmp_path / "d", result(0, {"boxes": boxes(SMALL)}, live), info=live)
     with pytest.raises(OutputError, match=r"another run of 'cam' → give each run a folder"):
         run(tmp_path / "d", result(0, {"boxes": boxes(SMALL)}, live), info=live)
-    (tmp_path / "c" / "frames.csv").write_text("source,index,pts,findings,heads\nroad,many,0,0,boxes\n")
-    with pytest.raises(OutputError, match=r"frames\.csv is not as it was written"):
-        run(tmp_path / "c", *frames(2))
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("frames.csv", "road,1,", "road,many,"),
+        ("frames.csv", "road,1,", "road,-1,"),
+        ("frames.csv", "road,1,0.04,1,boxes\n", "road\n"),
+        ("frames.csv", ",heads\n", ",heads,mine\n"),
+        ("findings.csv", ",0.31,", ",,"),
+        ("findings.csv", ",0.31,", ',"0,31",'),
+        ("findings.csv", ",0.31,4,", ",0.31,4.0,"),
+        ("findings.csv", ",0.31,4,", ",0.31,4,4,"),
+        ("findings.csv", ",600,", ",nan,"),
+    ],
+)
+def test_a_table_that_somebody_has_changed_is_refused_and_stays(tmp_path: Path, name: str, old: str, new: str) -> None:
+    run(tmp_path, *frames(3, tracks=True))
+    text = (tmp_path / name).read_text()
+    assert old in text
+    (tmp_path / name).write_text(text.replace(old, new))
+    before = contents(tmp_path)
+    with pytest.raises(OutputError, match=rf"{name} is not as it was written → mend it"):
+        run(tmp_path, *frames(4, tracks=True))
+    assert contents(tmp_path) == before
+
+
+def test_a_letter_that_was_torn_is_taken_back(tmp_path: Path) -> None:
+    run(tmp_path, *frames(3))
+    before = contents(tmp_path)
+    with (tmp_path / "findings.csv").open("ab") as file:
+        file.write("road,9,0.36,0:00:00.360,boxes,Längsriss".encode()[:-8])
+    run(tmp_path, *frames(3))
+    assert contents(tmp_path) == before
+
+
+def test_memory_does_not_grow_with_the_tables(tmp_path: Path) -> None:
+    """A day's findings are millions."""
+    run(tmp_path, *frames(2))
+    (row,) = (tmp_path / "findings.csv").read_text().splitlines()[1:]
+    with (tmp_path / "findings.csv").open("a") as findings, (tmp_path / "frames.csv").open("a") as table:
+        for index in range(2, 22):
+            findings.write(f"{row.replace('road,1,', f'road,{index},', 1)}\n" * 200)
+            table.write(f"road,{index},0,200,boxes\n")
+    tracemalloc.start()
+    run(tmp_path, *frames(2))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2_000_000
+    (one,) = summary(tmp_path)["classes"]
+    assert (one["findings"], one["frames"]) == (4001, 21)
 
 
 def test_a_spreadsheet_takes_no_name_for_a_formula_and_no_row_is_torn(tmp_path: Path) -> None:

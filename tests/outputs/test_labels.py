@@ -179,7 +179,7 @@ def test_labels_of_another_hand_are_refused_and_untouched(
     file = tmp_path / "out" / name
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("names: [car, bus]")
-    with pytest.raises(OutputError, match="holds labels of somebody else"):
+    with pytest.raises(OutputError, match="holds files of somebody else"):
         write(layout(tmp_path / "out"), result(0, boxes()))
     assert contents(tmp_path / "out") == {name: b"names: [car, bus]"}
 

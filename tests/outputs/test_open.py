@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,12 +11,16 @@ from contracts.config import RunConfig
 from contracts.errors import UsageError
 from contracts.protocols import Output
 from outputs.events import CsvEvents, JsonlEvents
+from outputs.events_parquet import ParquetEvents
+from outputs.findings import FindingsOutput
 from outputs.labels import YoloLabels
 from outputs.labels_coco import CocoLabels
 from outputs.masks import MasksOutput
 from outputs.mp4 import Mp4Output
-from outputs.open import outputs_of
+from outputs.open import check_paths, outputs_of
 from outputs.pictures import PicturesOutput
+from outputs.report.output import ReportOutput
+from outputs.window import WindowOutput
 
 
 @pytest.mark.parametrize(
@@ -26,6 +31,8 @@ from outputs.pictures import PicturesOutput
         ({"save": "OUT.MP4"}, [Mp4Output]),
         ({"events": "out.jsonl"}, [JsonlEvents]),
         ({"events": "a.b.CSV"}, [CsvEvents]),
+        ({"events": "out.parquet", "report": "out.html"}, [ParquetEvents, ReportOutput]),
+        ({"findings": "a", "show": True}, [FindingsOutput, WindowOutput]),
         ({"pictures": "a", "masks": "b", "labels": "c"}, [PicturesOutput, MasksOutput, YoloLabels]),
         ({"labels": "c", "labels_format": "coco"}, [CocoLabels]),
         ({"save": "out.mp4", "events": "out.csv", "stats": "out.json"}, [Mp4Output, CsvEvents]),
@@ -50,3 +57,16 @@ def test_refused_with_a_cure(options: dict[str, Any], says: str) -> None:
         outputs_of(RunConfig.build(options))
     assert says in str(raised.value)
     assert raised.value.cure
+
+
+@pytest.mark.parametrize("name", ["findings.csv", "frames.csv"])
+def test_a_file_that_a_folder_would_have_as_well_is_refused(tmp_path: Path, name: str) -> None:
+    """Whichever is finished last would replace the other."""
+    for way in (tmp_path, tmp_path / ".." / tmp_path.name):
+        config = RunConfig.build({"sources": ["synthetic:"], "findings": tmp_path, "events": way / name})
+        with pytest.raises(UsageError, match=f"two outputs would write .*{name}"):
+            check_paths(config, ["synthetic:"])
+    config = RunConfig.build({"sources": ["synthetic:"], "labels": tmp_path, "stats": tmp_path / "roadstream.json"})
+    with pytest.raises(UsageError, match=r"two outputs would write .*roadstream\.json"):
+        check_paths(config, ["synthetic:"])
+    check_paths(RunConfig.build({"sources": ["synthetic:"], "findings": tmp_path, "events": tmp_path / "e.csv"}), [])

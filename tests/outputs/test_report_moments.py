@@ -80,10 +80,10 @@ def test_what_happens_once_in_a_long_run_is_there_with_the_reason(place: int) ->
 
 def test_a_dull_run_is_shown_all_over_and_hardly_drawn() -> None:
     show = Show()
-    dull(show, 30_000)
+    dull(show, 10_000)
     seconds = [moment.seconds for moment in show.moments.chosen()]
     assert len(seconds) == SHOWN
-    assert np.diff(seconds).max() < 30_000 / 25 / 3
+    assert np.diff(seconds).max() < 10_000 / 25 / 3
     assert show.drawn < 150
 
 
@@ -139,7 +139,7 @@ def test_a_small_picture_has_the_colours_of_the_large_one() -> None:
 
 def test_ids_of_a_thing_seen_long_ago_do_not_fill_memory() -> None:
     looker = Looker()
-    for frame in range(20_000):
+    for frame in range(6000):
         looker.look(Prediction({"boxes": boxes(0, tracks=(frame + 1,))}))
     assert len(looker._known["boxes"]) <= 4096
-    assert not looker.look(Prediction({"boxes": boxes(0, tracks=(20_000,))})).started
+    assert not looker.look(Prediction({"boxes": boxes(0, tracks=(6000,))})).started

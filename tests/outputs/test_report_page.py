@@ -135,6 +135,7 @@ def test_what_strangers_called_things_is_text(tmp_path: Path) -> None:
     data = statistics(40, outputs={EVIL: {"written": 1, "dropped": 2}})
     data["engines"][0] |= {"name": EVIL, "file": f"/{EVIL}.onnx", "backend": EVIL, "sha256": EVIL}
     data["machine"] |= {"cpu": EVIL, "gpu": EVIL}
+    data["regions"] = {EVIL: {EVIL: {"frames": 1, "most": 1, "entries": 1}}}
     page = report(
         file, everything(f"{EVIL}\"'&\udcff\x00"), Ending(data, (f"warned of {EVIL}",), error), name=EVIL, uri=EVIL
     )
@@ -147,12 +148,17 @@ def test_what_strangers_called_things_is_text(tmp_path: Path) -> None:
 
 def test_no_password_is_on_the_page(tmp_path: Path) -> None:
     uri = "rtsp://anna:geheim@camera/live?token=geheim&size=3"
-    warnings = ("https://:geheim@host/ is gone", "http://a/?x=1&api_key=geheim tried")
+    warnings = (
+        "https://:geheim@host/ is gone",
+        "http://a/?x=1&api_key=geheim tried",
+        "rtsp://anna:sehr@geheim@door:554/a@b is gone",
+    )
     error = SourceError(f"cannot read {uri}", "")
     page = report(tmp_path / "run.html", everything(), Ending(statistics(40), warnings, error), name="camera", uri=uri)
     assert "geheim" not in (tmp_path / "run.html").read_text(encoding="utf-8")
     assert "rtsp://camera/live?token=…&size=3" in page.words
     assert "https://host/ is gone" in page.words
+    assert "rtsp://door:554/a@b is gone" in page.words
 
 
 @given(st.text())
@@ -236,12 +242,21 @@ def test_many_classes_are_eight_and_the_others(tmp_path: Path) -> None:
     assert rows[-1] == "others"
 
 
-def test_regions_say_who_was_there_and_how_often_they_came(tmp_path: Path) -> None:
+def test_regions_have_the_figures_of_the_run_and_those_that_nobody_was_in_are_named(tmp_path: Path) -> None:
     predictions = [
         Prediction({"boxes": boxes(["person"])}, regions={"crossing": {"person": 2} if 5 <= index % 20 < 9 else {}})
         for index in range(60)
     ]
-    words = report(tmp_path / "run.html", predictions).section("Regions")
+    counted = {"crossing": {"person": {"frames": 12, "most": 2}}, "verge": {}}
+    page = report(tmp_path / "1.html", predictions, Ending(statistics(60, regions=counted)))
+    assert re.search(r"crossing\s+person\s+12\s+20 %\s+2\s", page.section("Regions"))
+    assert re.search(r"verge\s+nobody\s+0\s+0 %\s+0\s", page.section("Regions"))
+    assert "entered" not in page.section("Regions"), "nothing was tracked"
+    assert any((drawing["aria-label"] or "").startswith("person in crossing over") for drawing in page.of("svg"))
+    (tmp_path / "1.html").unlink()
+    counted["crossing"]["person"]["entries"] = 3
+    words = report(tmp_path / "2.html", predictions, Ending(statistics(60, regions=counted))).section("Regions")
+    assert "entered" in words
     assert re.search(r"crossing\s+person\s+12\s+20 %\s+2\s+3\s", words)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import signal
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from contracts.picture import Picture
 from outputs import window as under_test
 from outputs.window import WindowOutput
 from outputs.window_process import first_size, fitted
+from tests.support.program import ROOT
 from tests.support.recording import result_of, source_info
 from tests.support.screen import Screen, screen, until
 
@@ -197,6 +200,7 @@ def test_what_is_seen_is_saved_and_nothing_is_overwritten(
             saved = tmp_path / f"clip-000003-{number}.png"
             until(lambda saved=saved: f"saved {saved}" in caplog.messages, f"{saved}")  # type: ignore[misc]
             assert np.array_equal(read(saved), picture.bgr())
+    assert all(record.asked for record in caplog.records), "nothing odd, for the report"  # type: ignore[attr-defined]
     assert (tmp_path / "clip-000003.png").read_text() == "somebody's own"
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "clip-000003-2.png",
@@ -219,6 +223,51 @@ def test_a_picture_that_cannot_be_saved_is_said_and_ends_nothing(
         until(lambda: any("was not saved" in message for message in caplog.messages), "the reason")
         put(output, bars((640, 360), "bt601"))
         assert not control.stopping.is_set()
+
+
+def test_a_picture_for_which_a_disk_has_no_room_leaves_nothing(tmp_path: Path) -> None:
+    """The system writes what fits and says how much that was, not that anything is missing."""
+    script = (
+        "import resource, sys\nfrom pathlib import Path\nfrom outputs.window_process import _written\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))\n"
+        "try:\n    _written(Path(sys.argv[1]), 'clip', bytes(60_000))\n"
+        "except OSError:\n    print('refused')\n"
+    )
+    words = [sys.executable, "-c", script, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert (done.stdout, done.stderr) == ("refused\n", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_memory_that_gives_out_costs_the_view_and_not_the_run(
+    display: Screen, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with shown(display, monkeypatch, (320, 180)) as (output, control):
+        put(output, bars((320, 180)))
+        with monkeypatch.context() as patched:
+            patched.setattr("outputs.window_wire.os.ftruncate", _full)
+            put(output, bars((640, 360)))
+        for _ in range(5):
+            put(output, bars((320, 180)))
+        assert not control.stopping.is_set()
+    assert len(caplog.messages) == 1
+    assert "No space left on device" in caplog.messages[0]
+
+
+@pytest.mark.parametrize("short", ["subprocess.Popen", "PictureMemory"])
+def test_a_window_that_cannot_be_started_is_a_line(
+    display: Screen, monkeypatch: pytest.MonkeyPatch, short: str
+) -> None:
+    monkeypatch.setenv("DISPLAY", display.name)
+    monkeypatch.setattr(f"outputs.window.{short}", _full)
+    output = WindowOutput(Control())
+    with pytest.raises(OutputError, match="cannot start the process of the window: No space left on device"):
+        output.open([source_info((640, 360))])
+    output.close(None)
+
+
+def _full(*_: object, **__: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 @pytest.mark.parametrize("how", ["q", "Escape", "cross"])
@@ -247,7 +296,7 @@ def test_space_pauses_a_recorded_run_and_of_a_live_one_the_picture(
             until(lambda: display.title() == "clip - RoadStream (paused)", "the title says so")
             waiting = threading.Thread(target=control.wait_while_paused)
             waiting.start()
-            waiting.join(1)
+            waiting.join(60 if live else 1)
             assert waiting.is_alive() == (not live)
             for _ in range(10):
                 put(output, other)

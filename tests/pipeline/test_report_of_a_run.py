@@ -173,13 +173,17 @@ def test_warnings_of_the_run_are_in_it_and_on_the_screen_as_ever(
 ) -> None:
     class Grumbling(Deaf):
         def write(self, result: Any) -> None:
-            logging.getLogger("outputs.grumbling").warning("frame %s: <odd>", "x" if result.frame.index else 0)
+            log = logging.getLogger("outputs.grumbling")
+            log.warning("frame %s: <odd>", "x" if result.frame.index else 0)
+            log.warning("saved what was asked for", extra={"asked": True})
 
     list(stream(**place, outputs=[Grumbling("grumbling")]))
     words = words_of(tmp_path / "run.html")
     assert "Warning: frame 0: <odd>" in words
     assert "Warning: frame x: <odd> (59 times)" in words
+    assert "saved" not in words
     assert "frame 0: <odd>" in caplog.text
+    assert "saved what was asked for" in caplog.text
     assert not any(type(each).__name__ == "WarningLog" for each in logging.getLogger("outputs").handlers)
 
 
