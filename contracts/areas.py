@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.polygon import Polygon
+from contracts.polygon_pixels import inside
 
 
 class Area:
@@ -34,30 +35,22 @@ class Area:
 
     def contains(self, points: NDArray[Any]) -> NDArray[np.bool_]:
         """Which points (N, 2), x and y in pixels, are in the area: bool (N,). NaN is nowhere."""
-        inside = np.zeros(len(points), np.bool_)
+        within = np.zeros(len(points), np.bool_)
         across, down = points[:, :1], points[:, 1:2]
         for left, top, bottom, slope in self._edges:
             level = (top > down) != (bottom > down)  # (N, edges): a ray to the right of the point may meet the edge
-            inside |= (level & (across < left + (down - top) * slope)).sum(axis=1) % 2 == 1
-        return inside
+            within |= (level & (across < left + (down - top) * slope)).sum(axis=1) % 2 == 1
+        return within
 
     def mask(self, width: int, height: int) -> NDArray[np.uint8]:
         """The area at another resolution of the same picture: uint8 (height, width), 1 where a pixel's centre is in it.
 
-        Made row by row from the edges' crossings; slow enough to be kept.
+        Slow enough to be kept.
         """
-        united = np.zeros((height, width), np.uint8)
-        for edges in self.scaled(width, height)._edges:
-            turns = np.zeros(
-                (height, width + 1), np.uint8
-            )  # 1 where a row changes sides; beyond the picture at its end
-            for left, top, bottom, slope in edges.T:
-                first, last = np.clip(np.ceil(np.sort([top, bottom]) - 0.5), 0, height).astype(int)
-                rows = np.arange(first, last)
-                meets = left + (rows + 0.5 - top) * slope
-                turns[rows, np.clip(np.ceil(meets - 0.5), 0, width).astype(int)] ^= 1
-            united |= np.bitwise_xor.accumulate(turns[:, :width], axis=1)
-        return united
+        united = np.zeros((height, width), np.bool_)
+        for outline in self.scaled(width, height).outlines:
+            united |= inside(outline, width, height)
+        return united.view(np.uint8)
 
 
 def _edges(outline: NDArray[np.float64]) -> NDArray[np.float64]:

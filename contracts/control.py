@@ -24,7 +24,7 @@ class Control:
         self._before_ns = 0
 
     def pause(self) -> None:
-        """Let no output take another frame: they wait in their queues, nothing is lost. For recorded sources."""
+        """Let no output write another frame: they wait in their queues, nothing is lost. For recorded sources."""
         with self._lock:
             if self._since is None:
                 self._since = time.monotonic_ns()

@@ -7,8 +7,8 @@ from typing import Protocol
 import numpy as np
 
 from contracts.errors import EngineError
+from contracts.overlap import overlaps
 from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, Part
-from engines.heads.nms import overlaps
 from engines.verdicts import HeadFigures
 
 FOUND_IOU = 0.7

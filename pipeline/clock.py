@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
 from fractions import Fraction
+
+from contracts.control import Control
 
 _NS = 1_000_000_000
 
@@ -13,21 +12,21 @@ _NS = 1_000_000_000
 class Pacer:
     """Holds every frame back until its time has come: first frame now, each later one at its pts.
 
-    clock_ns: the clock that pts go by; one that stands while the run is paused, so that nothing is made up for.
+    It goes by the run's clock, which stands while the run is paused, so nothing is made up for afterwards.
     """
 
-    def __init__(self, stop: threading.Event, clock_ns: Callable[[], int] = time.monotonic_ns) -> None:
-        self._stop, self._clock_ns = stop, clock_ns
+    def __init__(self, control: Control) -> None:
+        self._control = control
         self._zero: int | None = None
 
     def wait(self, pts: Fraction) -> None:
         """Return when ``pts`` (seconds) is due, or at once when it is late or the run stops."""
-        now = self._clock_ns()
+        now = self._control.clock_ns()
         if self._zero is None:
             self._zero = now - int(pts * _NS)
-        due = self._zero + int(pts * _NS)
-        if due > now:
-            self._stop.wait((due - now) / _NS)
+        due, stopping = self._zero + int(pts * _NS), self._control.stopping
+        while (left := due - self._control.clock_ns()) > 0 and not stopping.wait(left / _NS):
+            self._control.wait_while_paused()
 
 
 class AgeEstimate:

@@ -7,6 +7,7 @@ of a dashed line or a car), and simplified. Specks and blobs, which have no dire
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.centre_lines import CentreLine, Line, centre_lines, length_of
+from contracts.centre_lines import CentreLine, centre_lines
 from contracts.prediction import Mask, Prediction
 from contracts.result import LaneLines, Polyline
+from contracts.skeleton import Line, length_of
 
 _SIDE = 320  # pixels of the longer side lines are looked for in; all lengths below are in pixels of that grid
 _PIECE = 4.0  # least length of a piece: a shorter one has no direction
@@ -25,6 +27,7 @@ _SLENDER = 2.0  # least length of a line, in its widths
 _SHORTEST = 14.0  # least length of a line that is put together
 _MOST = 64  # pieces that are looked at, the longest ones: a road has no more
 _OUTLOOK = 10.0  # pixels at a line's end that say where it is heading
+_OUTLOOK_POINTS = 64  # more points than lie in them
 _GAP = 64.0  # longest gap that is closed, and
 _GAP_PER_LONGER, _GAP_PER_SHORTER = 2.5, 6.0  # longest one for the lengths of both pieces: far dashes look short
 _TURN = np.cos(np.radians(18.0))  # least cosine of the bend between two pieces
@@ -106,10 +109,15 @@ class _Ends:
 
 def _heading(line: Line) -> NDArray[np.float64]:
     """Where a line is heading at its end."""
-    steps = np.hypot(*np.diff(line[::-1], axis=0).T).cumsum()
-    start = line[-2 - min(int(np.searchsorted(steps, _OUTLOOK)), len(steps) - 1)]
-    way = line[-1] - start
-    return np.asarray(way / max(float(np.hypot(*way)), 1e-9))
+    (x, y), *before = line[: -_OUTLOOK_POINTS - 1 : -1].tolist()
+    there_x, there_y, far = x, y, 0.0
+    for back_x, back_y in before:
+        far += math.hypot(there_x - back_x, there_y - back_y)
+        there_x, there_y = back_x, back_y
+        if far >= _OUTLOOK:
+            break
+    length = max(math.hypot(x - there_x, y - there_y), 1e-9)
+    return np.array([(x - there_x) / length, (y - there_y) / length])
 
 
 def _joined(pieces: Sequence[CentreLine]) -> Iterator[tuple[Line, float]]:

@@ -9,13 +9,11 @@ every output is closed with the error, every thread is joined, and the caller ge
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import partial
 from typing import Any
 
@@ -27,20 +25,18 @@ from contracts.picture import Picture
 from contracts.prediction import Part, Prediction
 from contracts.protocols import Output, Source
 from contracts.result import Result, Timings
-from engines.gate import RUN_FRAMES, gate_engine
-from pipeline.clock import AgeEstimate, Pacer
+from pipeline.clock import AgeEstimate
 from pipeline.closing import Closing
 from pipeline.figures import Figures
 from pipeline.ignoring import Ignoring
 from pipeline.lanes import LaneTracer
 from pipeline.measure import timed
-from pipeline.queues import Aborted, BoundedQueue
+from pipeline.queues import BoundedQueue
+from pipeline.reading import Reading
 from pipeline.regions import Regions
 from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
 from pipeline.stage import Stage
 from pipeline.tracking import Tracking
-
-log = logging.getLogger(__name__)
 
 _FRAMES_WAITING = 3  # decoded pictures between reader and prepare
 _RESULTS_WAITING = 3  # results between stages behind the network
@@ -78,7 +74,7 @@ class Run:
         ignoring: Ignoring | None = None,
         regions: Regions | None = None,
     ) -> None:
-        self._config, self._source = config, source
+        self._source = source
         self._sessions, self._outputs = tuple(sessions), tuple(outputs)
         self._paint, self.figures, self._tracking = paint, figures, tracking
         self._trace = LaneTracer()
@@ -96,9 +92,9 @@ class Run:
         self._caller: BoundedQueue[Result] = BoundedQueue(_RESULTS_WAITING, drop_oldest=self.live)
         self._stages: list[Stage[Any, Any]] = []
         self._output_stages: list[Stage[Result, None]] = []
-        self._build()
+        self._build(Reading(config, source, self._sessions, figures, self._control))
 
-    def _build(self) -> None:
+    def _build(self, reading: Reading) -> None:
         # One inference less than the engine holds: the last one waits in the preparing thread's hand. Tickets in the
         # hand of "heads" are closed before it waits for anybody, so a slow output never holds one.
         depth = min((session.engine.depth for session in self._sessions), default=2)
@@ -113,18 +109,18 @@ class Run:
             behind = [results]
         stages.append(Stage("heads", inflight, self._decode, behind, fail=self._fail))
         stages.append(Stage("prepare", self._frames, self._prepare, [inflight], fail=self._fail))
-        stages.append(Stage("reader", self._read(), self._admit, [self._frames], fail=self._fail))
+        stages.append(Stage("reader", reading.frames(), self._admit, [self._frames], fail=self._fail))
         self._stages = stages
         for output, box in zip(self._outputs, boxes, strict=True):
             self._output_stages.append(self._output_stage(output, box))
 
     def _output_stage(self, output: Output, box: BoundedQueue[Result]) -> Stage[Result, None]:
         def write(result: Result) -> None:
+            self._control.wait_while_paused()
             with timed(output.name) as watch:
                 output.write(result)
             assert watch.span is not None
             self.figures.written(output, result, watch.span)
-            self._control.wait_while_paused()
 
         def close() -> None:
             output.close(self._error)
@@ -194,66 +190,6 @@ class Run:
         self._source.close()
 
     # -- work of the stages, each in its own thread -----------------------------------------------------------------
-
-    def _read(self) -> Iterator[Frame]:
-        """Frames of the source, gated first, paced where asked, until the limits of the run."""
-        limit = None if self._config.seconds is None else Fraction(self._config.seconds).limit_denominator(1_000_000)
-        pacer = Pacer(self._stop, self._control.clock_ns) if self._config.realtime or self._config.live else None
-        frames = iter(self._gated(self._decoded()))
-        for count, frame in enumerate(frames, 1):
-            if limit is not None and frame.pts >= limit:
-                break
-            if pacer is not None:
-                pacer.wait(frame.pts)
-                frame = replace(frame, arrival=time.monotonic_ns())  # noqa: PLW2901  # now it has arrived
-            if self._stop.is_set():
-                break
-            yield frame
-            if count == self._config.max_frames:
-                break
-        self._source.close()
-
-    def _decoded(self) -> Iterator[Frame]:
-        frames = iter(self._source.frames())
-        while not self._stop.is_set():
-            with timed("decode") as watch:
-                frame = next(frames, None)
-            if frame is None:
-                return
-            assert watch.span is not None
-            self.figures.meters.add(watch.span)
-            yield frame
-
-    def _gated(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """The frames, after networks whose cards name a reference were checked against it on the first ones."""
-        held: list[Frame] = []
-
-        def pictures() -> Iterator[Picture]:
-            for position in range(RUN_FRAMES):
-                if position == len(held):
-                    frame = next(frames, None)
-                    if self._stop.is_set():
-                        raise Aborted  # a verdict on half the frames must not be remembered
-                    if frame is None:
-                        return
-                    held.append(frame)
-                yield held[position].picture
-
-        for session in self._sessions:
-            if session.engine.card.reference is None:
-                continue
-            verdict = gate_engine(session.config, session.engine.card, pictures())
-            if verdict is None:
-                continue
-            log.info("%s: accuracy gate: %s", session.engine.name, verdict.reason)
-            if verdict.state == "refused":
-                raise verdict.error(session.config.file)
-            if verdict.state == "no verdict":
-                log.warning("%s runs unchecked: %s", session.engine.name, verdict.reason)
-        self.figures.start()
-        yield from (replace(frame, arrival=time.monotonic_ns()) for frame in held)
-        held.clear()
-        yield from frames
 
     def _admit(self, frame: Frame) -> Frame:
         self.figures.read += 1

@@ -36,6 +36,8 @@ FIRST_S = 15.0
 READ_S = 5.0
 """Seconds between two pictures after which the camera is given up: even in the dark they come faster."""
 _JOIN_S = 1.0
+_LOOK_S = 0.004
+"""Between two looks at a device that does not wait for its next picture itself."""
 _WAITING = 4
 """Pictures that wait for whoever asks for frames; of a live source the oldest goes when there is one more."""
 
@@ -115,13 +117,20 @@ class CameraReader(threading.Thread):
             self.time_base = stream.time_base or self.time_base
             self.rate = stream.average_rate or stream.guessed_rate
             self._borrowed = stream.codec_context.name == "rawvideo"
-            packets = container.demux(stream)
-            # Packets die in there: one that outlives its device writes into memory that is gone.
-            while not self._stopping and self._took(packets):
-                pass
+            packets, more = container.demux(stream), True
+            while more and not self._stopping:
+                try:
+                    more = self._took(packets)
+                except BlockingIOError:  # AVFoundation has no picture yet, and that ends PyAV's iterator
+                    packets = container.demux(stream)
+                    with self._changed:
+                        self._changed.wait(_LOOK_S)
 
     def _took(self, packets: Iterator[Packet[VideoStream]]) -> bool:
-        """Takes one packet; False where there are no more."""
+        """Takes one packet; False where there are no more.
+
+        Packets die in here: one that outlives its device writes into memory that is gone.
+        """
         packet = next(packets, None)
         if packet is None:
             return False

@@ -82,14 +82,16 @@ class GeneratorSource:
 
     def frames(self) -> Iterator[Frame]:
         """The pictures, once, or until ``close()``. Raises EngineError."""
-        for index in range(self._address.count):
-            with self._using:
-                if self._stopping.is_set():
-                    break
-                pixels = self._picture(index)
-            pts = Fraction(index) / self._address.rate
-            yield Frame(Picture.from_bgr(pixels), index, pts, time.monotonic_ns(), self._info)
-        self.close()
+        try:
+            for index in range(self._address.count):
+                with self._using:
+                    if self._stopping.is_set():
+                        break
+                    pixels = self._picture(index)
+                pts = Fraction(index) / self._address.rate
+                yield Frame(Picture.from_bgr(pixels), index, pts, time.monotonic_ns(), self._info)
+        finally:
+            self.close()
 
     def close(self) -> None:
         """Ends ``frames()`` before its next picture; from any thread, as often as you like."""

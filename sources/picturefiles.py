@@ -18,6 +18,7 @@ from contracts.errors import SourceError, UsageError
 from contracts.picture import Pixels
 from contracts.text import counted, did_you_mean
 from sources.files import check_readable
+from sources.options import rate_option
 from sources.tiff import pages
 
 log = logging.getLogger(__name__)
@@ -26,7 +27,6 @@ ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 """In any case."""
 _DEFAULT_RATE = Fraction(5)
 """Pictures per second: slow enough to look at, whatever they were taken for."""
-_MOST_RATE = 1000
 _OPTION = re.compile(r"(?s)(?P<path>.+)\?(?P<name>[a-z]+)=(?P<value>[^?&=/]*)")
 
 
@@ -54,7 +54,7 @@ class PictureAddress:
             return cls(path)
         if option["name"] != "fps":
             raise UsageError(f"unknown option {option['name']!r} in {uri!r}", did_you_mean(option["name"], ["fps"]))
-        return cls(path, _rate(uri, option["value"]))
+        return cls(path, rate_option(uri, option["value"]))
 
     @property
     def id(self) -> str:
@@ -124,13 +124,6 @@ def _is_folder(path: str) -> bool:
 
 def _exists(path: str) -> bool:
     return os.path.exists(path)  # noqa: PTH110
-
-
-def _rate(uri: str, text: str) -> Fraction:
-    """A rate written as 10, 29.97, 30000/1001 or 0.5, above 0."""
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text) and 0 < Fraction(text) <= _MOST_RATE:
-        return Fraction(text)
-    raise UsageError(f"fps {text!r} in {uri!r} is not a rate above 0, up to {_MOST_RATE}", "write fps=10 or fps=0.5")
 
 
 def natural_order(path: Path) -> tuple[object, ...]:

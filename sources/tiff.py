@@ -25,10 +25,13 @@ def pages(data: bytes) -> int:
 def _counted(data: bytes, sign: str, big: bool) -> int:
     offsets, counts, entry = ("Q", "Q", 20) if big else ("I", "H", 12)
     (place,) = struct.unpack_from(f"{sign}{offsets}", data, 8 if big else 4)
-    found, been = 0, {0}
+    found, been, looked = 0, {0}, 0
     while place not in been:  # a damaged file may lead in circles
         been.add(place)
         (entries,) = struct.unpack_from(f"{sign}{counts}", data, place)
+        looked += entries
+        if looked * entry > len(data):  # pages that lie over one another: a small file could keep us busy for hours
+            return 1
         first = place + struct.calcsize(f"{sign}{counts}")
         found += not any(_is_smaller_copy(data, sign, first + number * entry, entry) for number in range(entries))
         (place,) = struct.unpack_from(f"{sign}{offsets}", data, first + entries * entry)

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.config import Layer
+from contracts.overlap import overlaps
 from contracts.picture import Pixels
 from contracts.prediction import ClassMap, Detections, Prediction
 from outputs.draw.boxes import even_corners, line_width
@@ -106,16 +107,9 @@ def _seen(truth: Detections, prediction: Prediction) -> NDArray[np.bool_]:
     for found in prediction.detections().values():
         same = np.array([[truth.name(i) == found.name(j) for j in range(len(found))] for i in range(len(truth))], bool)
         if same.size:
-            seen |= (same & (_overlaps(truth.boxes, found.boxes) >= _SAME)).any(axis=1)
+            alike = overlaps(truth.boxes.astype(np.float64), found.boxes.astype(np.float64)) >= _SAME
+            seen |= (same & alike).any(axis=1)
     return seen
-
-
-def _overlaps(some: NDArray[np.float32], others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """IoU of each with each: (N, 4) and (M, 4) → (N, M)."""
-    first, last = np.maximum(some[:, None, :2], others[:, :2]), np.minimum(some[:, None, 2:], others[:, 2:])
-    both = np.prod(np.maximum(last - first, 0), axis=2)
-    either = np.prod(some[:, None, 2:] - some[:, None, :2], axis=2) + np.prod(others[:, 2:] - others[:, :2], axis=1)
-    return np.asarray(both / np.maximum(either - both, 1e-6), np.float32)
 
 
 def truth_size(canvas: Canvas) -> int:

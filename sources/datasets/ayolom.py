@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from contracts.picture import Pixels
+from contracts.polygon_pixels import class_map
 from sources.datasets.fileset import Boxes, Entry, FileSet, pictures_in, read_mask, split_folder
 from sources.datasets.place import Where
-from sources.datasets.polygons import class_map
 from sources.datasets.sample import BOXES, UNCOUNTED
 from sources.datasets.yolo_text import boxes_around, read_outlines
 

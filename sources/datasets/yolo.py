@@ -14,6 +14,7 @@ from typing import Any
 
 from contracts.errors import SourceError, UsageError
 from contracts.picture import Pixels
+from contracts.polygon_pixels import class_map
 from contracts.text import counted
 from contracts.validation import read_file, read_yaml
 from sources.datasets.fileset import (
@@ -28,7 +29,6 @@ from sources.datasets.fileset import (
     pictures_in,
 )
 from sources.datasets.place import Where
-from sources.datasets.polygons import class_map
 from sources.datasets.sample import BOXES
 from sources.datasets.yolo_text import boxes_around, read_outlines
 from sources.picturefiles import ENDINGS

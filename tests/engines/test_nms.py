@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from engines.heads.nms import best_first, overlaps, suppress
+from contracts.overlap import overlaps
+from engines.heads.nms import best_first, suppress
 
 Box = tuple[float, float, float, float]
 

@@ -9,10 +9,10 @@ import av
 import numpy as np
 import pytest
 
+from contracts.overlap import overlaps
 from contracts.picture import Picture
 from contracts.prediction import Detections
 from contracts.protocols import Thresholds
-from engines.heads.nms import overlaps
 from tests.engines.looking import boxes_in, frames_of, seen
 
 

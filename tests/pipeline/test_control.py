@@ -59,7 +59,7 @@ def test_a_paused_run_stands_and_loses_nothing() -> None:
     caller = drained(run, errors)
     until(lambda: len(output.indices) > 10, "frames")
     control.pause()
-    time.sleep(0.2)  # the one in the output's hand
+    time.sleep(0.2)  # the one that is being written
     standing, progress = len(output.indices), run.figures.progress()
     time.sleep(0.5)
     assert len(output.indices) == standing < 5000
@@ -100,17 +100,68 @@ def test_the_clock_stands_while_paused() -> None:
     assert control.clock_ns() - first <= time.monotonic_ns() - real - 50_000_000
 
 
+class Clock(Control):
+    """A run's clock by hand; ``waits`` are the seconds that somebody waited for."""
+
+    def __init__(self, paused: int = 0) -> None:
+        super().__init__()
+        self.now, self.waits, self._paused = 5_000_000_000, list[float](), paused
+        clock = self
+
+        class Stop(threading.Event):
+            def wait(self, timeout: float | None = None) -> bool:
+                assert timeout is not None
+                clock.waits.append(timeout)
+                if not clock._paused:
+                    clock.now += round(timeout * 1e9)
+                return False
+
+        self.stopping = Stop()
+
+    def clock_ns(self) -> int:
+        return self.now
+
+    def wait_while_paused(self) -> None:
+        self._paused = max(self._paused - 1, 0)
+
+
 def test_a_paced_source_makes_nothing_up_for_after_a_pause() -> None:
-    now = 5_000_000_000
-    waits: list[float] = []
-
-    class Stop(threading.Event):
-        def wait(self, timeout: float | None = None) -> bool:
-            assert timeout is not None
-            waits.append(timeout)
-            return False
-
-    pacer = Pacer(Stop(), lambda: now)
+    clock = Clock()
+    pacer = Pacer(clock)
     pacer.wait(Fraction(0))
     pacer.wait(Fraction(1, 25))  # the clock stood since: this frame is due in 40 ms, however long the pause was
-    assert waits == [pytest.approx(0.04)]
+    assert clock.waits == [pytest.approx(0.04)]
+
+
+def test_a_pause_while_a_frame_is_held_back_holds_it_back_for_longer() -> None:
+    clock = Clock(paused=1)
+    pacer = Pacer(clock)
+    pacer.wait(Fraction(0))
+    pacer.wait(Fraction(1, 25))
+    assert clock.waits == [pytest.approx(0.04)] * 2
+    assert clock.now == 5_040_000_000
+
+
+def test_a_paused_run_does_not_read_on_at_its_pace() -> None:
+    control = Control()
+    pacer = Pacer(control)
+    pacer.wait(Fraction(0))
+    control.pause()
+    held = threading.Thread(target=pacer.wait, args=[Fraction(1, 50)])
+    held.start()
+    held.join(0.3)
+    assert held.is_alive()
+    control.resume()
+    held.join(60)
+    assert not held.is_alive()
+
+
+def test_an_output_that_waits_for_a_frame_does_not_write_it_while_the_run_is_paused() -> None:
+    control, output, errors = Control(), ListOutput(), list[BaseException]()
+    control.pause()
+    caller = drained(run_of(CountingSource(100), output, control), errors)
+    time.sleep(0.3)
+    assert output.indices == []
+    control.resume()
+    caller.join(60)
+    assert (output.indices, errors) == (list(range(100)), [])

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.control import Control
 from pipeline import figures
 from pipeline.clock import AgeEstimate, Pacer
 from pipeline.figures import Figures
@@ -60,7 +61,7 @@ def test_timed_tells_waiting_from_working() -> None:
 
 
 def test_pacer_holds_frames_until_they_are_due_and_lets_late_ones_pass() -> None:
-    pacer = Pacer(threading.Event())
+    pacer = Pacer(Control())
     start = time.monotonic()
     pacer.wait(Fraction(5))  # the first frame given out is due at once, whatever its pts
     assert time.monotonic() - start < 0.05
@@ -73,10 +74,10 @@ def test_pacer_holds_frames_until_they_are_due_and_lets_late_ones_pass() -> None
 
 
 def test_pacer_ends_its_wait_when_the_run_stops() -> None:
-    stop = threading.Event()
-    pacer = Pacer(stop)
+    control = Control()
+    pacer = Pacer(control)
     pacer.wait(Fraction(0))
-    threading.Timer(0.05, stop.set).start()
+    threading.Timer(0.05, control.stopping.set).start()
     start = time.monotonic()
     pacer.wait(Fraction(3600))
     assert time.monotonic() - start < 5

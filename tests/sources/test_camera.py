@@ -107,6 +107,41 @@ def test_damaged_pictures_are_counted_and_leave_gaps(tmp_path: Path) -> None:
     assert [arrival.index for arrival in reader._arrivals] == [0, 1, 3, 4, 5]
 
 
+class _Impatient:
+    """A container that has its next picture only when it is asked again, as AVFoundation's."""
+
+    def __init__(self, container: Any) -> None:
+        self._container, self._packets = container, container.demux(video=0)
+        self.streams = container.streams
+        self.refusals = 0
+
+    def __enter__(self) -> _Impatient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._container.close()
+
+    def demux(self, _stream: Any) -> Iterator[Any]:
+        if self.refusals % 3 < 2:
+            self.refusals += 1
+            raise av.BlockingIOError(errno.EAGAIN, "not yet")
+        self.refusals += 1
+        for packet in self._packets:
+            yield packet
+            self.refusals += 1
+            raise av.BlockingIOError(errno.EAGAIN, "not yet")
+
+
+def test_a_device_that_has_no_picture_yet_is_asked_again() -> None:
+    container = _Impatient(av.open("testsrc=size=64x48:rate=25:duration=0.24", format="lavfi"))
+    reader = CameraReader(Device("lavfi", "", "camera of a test"), lambda _: container)  # type: ignore[arg-type,return-value]
+    reader._arrivals = type(reader._arrivals)()  # a file is read faster than anybody takes: keep all
+    reader.run()
+    assert [arrival.index for arrival in reader._arrivals] == list(range(6))
+    assert container.refusals > 12
+    assert str(reader._ended()).startswith("camera of a test gives no more pictures")
+
+
 def test_close_from_another_thread_ends_frames_soon() -> None:
     source = lavfi("testsrc=size=64x48:rate=1,realtime")
     threading.Timer(0.3, source.close).start()

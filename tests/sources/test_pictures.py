@@ -270,8 +270,8 @@ def test_close_ends_a_loop(tmp_path: Path) -> None:
         ("{}/*.[jb]*", SourceError, "not one of 2 pictures"),
         ("{}/" + 300 * "x" + ".png", SourceError, "File name too long.*check the path"),
         ("{}?fps=0", UsageError, "above 0"),
-        ("{}?fps=-2", UsageError, "above 0"),
-        ("{}?fps=fast", UsageError, "write fps=10"),
+        ("{}?fps=-2", UsageError, "is not a number"),
+        ("{}?fps=fast", UsageError, "is not a number → write fps="),
         ("{}?fsp=3", UsageError, "did you mean 'fps'"),
     ],
 )

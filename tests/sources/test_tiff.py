@@ -39,6 +39,14 @@ def test_pages_are_counted_without_smaller_copies(sign: str, big: bool, kinds: l
     assert pages(tiff(sign, big, kinds)) == max(1, sum(not kind & 1 for kind in kinds))
 
 
+def test_pages_that_lie_over_one_another_are_not_followed() -> None:
+    entries = 500
+    data = (
+        struct.pack("<2sHIHH", b"II", 42, 8, entries, entries) + bytes(12 * entries - 2) + struct.pack("<III", 10, 0, 0)
+    )
+    assert pages(data) == 1
+
+
 @given(st.binary(max_size=200), st.sampled_from([b"", b"II*\0", b"MM\0*", b"II+\0\x08\0\0\0"]))
 def test_whatever_the_bytes_it_is_a_number(data: bytes, head: bytes) -> None:
     assert pages(head + data) >= 1

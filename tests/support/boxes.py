@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from contracts.card import HeadCard
 from contracts.fit import Stretch
+from contracts.overlap import overlaps
 from contracts.prediction import Detections
 from contracts.protocols import Thresholds
-from engines.heads.nms import overlaps
 from engines.heads.open import open_head
 
 _SHIFT = 1024

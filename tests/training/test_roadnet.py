@@ -47,6 +47,9 @@ def test_the_deployed_network_says_what_the_trained_one_says() -> None:
         assert deployed[head].dtype == torch.uint8
         assert deployed[head].shape == (2, 48, 80)
         assert (deployed[head] != plain[head].argmax(1)).float().mean() < 1e-3
+        against, in_favour = plain[head].split(1, dim=1)
+        assert min(against.min(), in_favour.min()) >= 0  # so that a logit near 0 can be told from a small one
+        torch.testing.assert_close(in_favour - against, getattr(raw, head), rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.heads.nms import overlaps
+from contracts.overlap import overlaps
 
 MATCH = 0.5
 """IoU from which a predicted box is the labelled one; share of a predicted box inside a region that does not count."""

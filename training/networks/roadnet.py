@@ -140,6 +140,19 @@ class MaskHead(nn.Sequential):
     def __init__(self, channels: int) -> None:
         super().__init__(unit(channels, channels), nn.Conv2d(channels, 4, 1), nn.PixelShuffle(2))
 
+    def scores(self, features: Tensor) -> Tensor:
+        """What speaks against the area and what for it, (B, 2, H/2, W/2): the logit is the second less the first.
+
+        So whoever compares can see how large the sums are that leave a logit near 0, and so how far it may be rounded.
+        """
+        mix, last, shuffle = self
+        assert isinstance(last, nn.Conv2d)
+        assert last.bias is not None
+        seen = mix(features)  # nothing below 0 behind its ReLU
+        signed = [(sign * last.weight, sign * last.bias) for sign in (-1, 1)]
+        sides = [functional.conv2d(seen, weight.clamp(min=0), bias.clamp(min=0)) for weight, bias in signed]
+        return torch.cat([shuffle(side) for side in sides], dim=1)
+
 
 class RoadNet(Network):
     """RoadNet; ``forward`` gives Raw. Blueprint options: none."""
@@ -186,7 +199,7 @@ class RoadNet(Network):
         return Raw(self.boxes(eighth), *(self.masks[name](quarter) for name in MASKS))
 
     def plain(self, heads: Sequence[str]) -> Deployed:
-        """Batch norms apart; masks as scores (B, 2, H/2, W/2): nothing against the logit."""
+        """Batch norms apart; masks as scores (B, 2, H/2, W/2): what speaks against them, what for them."""
         return _Chosen(copy.deepcopy(self).eval(), heads, scores=True)
 
     def deployed(self, heads: Sequence[str]) -> Deployed:
@@ -222,7 +235,7 @@ class _Chosen(Deployed):
         """Images (B, 3, H, W) → one tensor per name; boxes (B, 4 + classes, N): centre and size in pixels, scores."""
         eighth, quarter = self.network.features(images)
         return tuple(
-            self._boxes(eighth) if name == "boxes" else self._mask(self.network.masks[name](quarter))
+            self._boxes(eighth) if name == "boxes" else self._mask(self.network.masks[name], quarter)
             for name in self.names
         )
 
@@ -233,10 +246,12 @@ class _Chosen(Deployed):
         middle, size = centres + (far - near) / 2, near + far
         return torch.cat([middle * BOX_STRIDE, size * BOX_STRIDE, raw[:, 4:].flatten(2).sigmoid()], dim=1)
 
-    def _mask(self, logits: Tensor) -> Tensor:
+    def _mask(self, head: nn.Module, features: Tensor) -> Tensor:
         if self.scores:
-            return torch.cat([torch.zeros_like(logits), logits], dim=1)
-        return (logits[:, 0] > 0).to(torch.uint8)
+            assert isinstance(head, MaskHead)
+            return head.scores(features)
+        ids: Tensor = (head(features)[:, 0] > 0).to(torch.uint8)
+        return ids
 
 
 FAMILY = Family(

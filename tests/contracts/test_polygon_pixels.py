@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sources.datasets.polygons import class_map, inside
+from contracts.polygon_pixels import class_map, inside
 
 WIDTH, HEIGHT = 12, 9
 Polygon = list[tuple[int, int]]

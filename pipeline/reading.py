@@ -1,0 +1,94 @@
+"""Reading: the frames of one run, in its thread "reader": gated, paced where asked, up to the run's limits."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+
+from contracts.config import RunConfig
+from contracts.control import Control
+from contracts.frame import Frame
+from contracts.picture import Picture
+from contracts.protocols import Source
+from engines.gate import RUN_FRAMES, gate_engine
+from pipeline.clock import Pacer
+from pipeline.figures import Figures
+from pipeline.measure import timed
+from pipeline.queues import Aborted
+from pipeline.session import Session
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """What the frames of a run depend on. Iterate ``frames()`` once."""
+
+    config: RunConfig
+    source: Source
+    sessions: Sequence[Session]
+    figures: Figures
+    control: Control
+
+    def frames(self) -> Iterator[Frame]:
+        """Frames of the source until it ends, the limits of the run are reached, or it stops; the source is closed."""
+        seconds = self.config.seconds
+        limit = None if seconds is None else Fraction(seconds).limit_denominator(1_000_000)
+        pacer = Pacer(self.control) if self.config.realtime or self.config.live else None
+        for count, frame in enumerate(self._gated(self._decoded()), 1):
+            if limit is not None and frame.pts >= limit:
+                break
+            if pacer is not None:
+                pacer.wait(frame.pts)
+                frame = replace(frame, arrival=time.monotonic_ns())  # noqa: PLW2901  # now it has arrived
+            if self.control.stopping.is_set():
+                break
+            yield frame
+            if count == self.config.max_frames:
+                break
+        self.source.close()
+
+    def _decoded(self) -> Iterator[Frame]:
+        frames = iter(self.source.frames())
+        while not self.control.stopping.is_set():
+            with timed("decode") as watch:
+                frame = next(frames, None)
+            if frame is None:
+                return
+            assert watch.span is not None
+            self.figures.meters.add(watch.span)
+            yield frame
+
+    def _gated(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """The frames, after networks whose cards name a reference were checked against it on the first ones."""
+        held: list[Frame] = []
+
+        def pictures() -> Iterator[Picture]:
+            for position in range(RUN_FRAMES):
+                if position == len(held):
+                    frame = next(frames, None)
+                    if self.control.stopping.is_set():
+                        raise Aborted  # a verdict on half the frames must not be remembered
+                    if frame is None:
+                        return
+                    held.append(frame)
+                yield held[position].picture
+
+        for session in self.sessions:
+            if session.engine.card.reference is None:
+                continue
+            verdict = gate_engine(session.config, session.engine.card, pictures())
+            if verdict is None:
+                continue
+            log.info("%s: accuracy gate: %s", session.engine.name, verdict.reason)
+            if verdict.state == "refused":
+                raise verdict.error(session.config.file)
+            if verdict.state == "no verdict":
+                log.warning("%s runs unchecked: %s", session.engine.name, verdict.reason)
+        self.figures.start()
+        yield from (replace(frame, arrival=time.monotonic_ns()) for frame in held)
+        held.clear()
+        yield from frames
