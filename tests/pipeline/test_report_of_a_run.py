@@ -56,7 +56,7 @@ def test_its_figures_are_those_of_the_statistics(tmp_path: Path, place: dict[str
     data, words = json.loads(stats.read_text(encoding="utf-8")), words_of(tmp_path / "run.html")
     assert f"throughput {data['throughput_fps']:.1f} FPS in" in words
     assert f"own CPU {data['own_cpu_ms']:.1f} ms" in words
-    assert f"memory {data['peak_rss_mb']} MiB" in words
+    assert f"memory {data['peak_rss_mb']:,} MiB" in words
     assert "60 read, 60 through the networks, 60 written, 0 dropped, 0 lost, 0 reconnects" in words
     assert set(data["stages"]) == {"decode", "prepare", "infer", "heads", "draw", "encode", "events", "report"}
     for name, stage in data["stages"].items():
