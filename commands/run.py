@@ -94,6 +94,7 @@ def _written(config: RunConfig) -> tuple[Path | None, ...]:
         config.pictures,
         config.masks,
         config.labels,
+        config.findings,
         config.stats,
         config.report,
     )

@@ -211,5 +211,6 @@ def regions(facts: Facts) -> str:
         "Regions",
         rows(made, facts.across),
         table(heading, rows_, words=2),
-        lead="Mean number of boxes in each region; every row has its own scale.",
+        lead="Mean number of boxes in each region; every row has its own scale. A class came when it was there after a "
+        "frame without it; how often things with a number entered is in --stats.",
     )

@@ -163,10 +163,11 @@ def test_labels_of_another_hand_survive_a_run(tmp_path: Path) -> None:
     assert _contents(tmp_path) == {"data.yaml": b"names: [cat]\n"}
 
 
-def test_all_three_at_once_and_the_summary_names_them(tmp_path: Path) -> None:
-    places = [word for name in ("labels", "pictures", "masks") for word in (f"--{name}", tmp_path / name)]
+def test_all_at_once_and_the_summary_names_them(tmp_path: Path) -> None:
+    names = ("labels", "pictures", "masks", "findings")
+    places = [word for name in names for word in (f"--{name}", tmp_path / name)]
     done = run_stream(DRIVE, "--max-frames", "2", *places)
     assert done.code == 0, done.err
-    assert all(f"written     {tmp_path / name}" in done.err for name in ("labels", "pictures", "masks"))
+    assert all(f"written     {tmp_path / name}" in done.err for name in names)
     assert len(list((tmp_path / "pictures").glob("*.jpg"))) == 2
     assert sorted(folder.name for folder in (tmp_path / "masks").iterdir() if folder.is_dir()) == ["drivable", "lane"]
