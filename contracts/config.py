@@ -40,7 +40,9 @@ def _parts(value: Any) -> Any:
 
 
 def _tracker(value: Any) -> Any:
-    """A tracker's name, or a refusal with the nearest one."""
+    """A tracker's name, or a refusal with the nearest one; a plain yes is what a bare ``--track`` is."""
+    if isinstance(value, bool):
+        return "bytetrack" if value else None
     if isinstance(value, str) and value not in TRACKERS:
         cure = did_you_mean(value, TRACKERS)
         swallowed = "; a bare --track stands behind the source" if cure.startswith("known") else ""
@@ -54,6 +56,16 @@ _YEAR_S = 366 * 86_400
 _Time = BeforeValidator(parse_seconds, json_schema_input_type=float | str)
 Seconds = Annotated[float, Field(ge=0, le=_YEAR_S), _Time]
 SomeSeconds = Annotated[float, Field(gt=0, le=_YEAR_S), _Time]
+
+
+def _named(value: Any) -> Any:
+    """A path; the empty one, which a shell variable without a value leaves, would be the current folder."""
+    if value == "":
+        raise ValueError("the path is empty → give a name, or leave the option out")
+    return value
+
+
+Place = Annotated[Path, BeforeValidator(_named)]
 
 
 def _several(value: Any) -> Any:
@@ -125,7 +137,7 @@ class RunConfig(_Frozen):
     engines: Annotated[tuple[_Engine, ...], BeforeValidator(_several)] = Field(
         (), description="network files; none: the embedded network, int8 where that is good on this CPU, else fp32"
     )
-    card: Path | None = Field(None, description="the card of the (only) engine")
+    card: Place | None = Field(None, description="the card of the (only) engine")
     backend: Literal["auto", "openvino", "onnxruntime"] = Field("auto", description="runtime")
     device: str = Field("cpu", description="where networks run")
     precision: Literal["auto", "fp32", "bf16"] = Field("auto", description="arithmetic of float layers")
@@ -137,28 +149,30 @@ class RunConfig(_Frozen):
     ] = Field(None, description="keep only these classes")
     max_detections: Positive = Field(300, description="most boxes per frame and head")
     class_agnostic: bool = Field(False, description="boxes of different classes suppress one another too")
-    track: Annotated[Tracker | None, BeforeValidator(_tracker, json_schema_input_type=Tracker | None)] = Field(
+    track: Annotated[Tracker | None, BeforeValidator(_tracker, json_schema_input_type=Tracker | bool | None)] = Field(
         None, description="follow boxes from frame to frame with this tracker and give them ids"
     )
     track_buffer: SomeSeconds = Field(1.0, description="how long a tracked thing may be out of sight and keep its id")
     ignore: Polygons = Field((), description="areas left out: boxes that lie in them by more than half, masks' pixels")
     regions: Regions = Field({}, description="areas in which boxes are counted, by their foot: name → polygon")
     # what goes out
-    save: Path | None = Field(None, description="annotated MP4")
+    save: Place | None = Field(None, description="annotated MP4")
     codec: Literal["h264", "hevc", "av1"] = Field("h264", description="video codec")
     crf: Annotated[int, Field(ge=0, le=63)] = Field(23, description="quality, less is better and larger")
     preset: str = Field("veryfast", description="encoder's speed against size")
     audio: bool = Field(True, description="keep the source's sound")
     overwrite: bool = Field(False, description="replace outputs that exist")
-    events: Path | None = Field(None, description="what was seen: .jsonl, .csv or .parquet")
-    stats: Path | None = Field(None, description="figures of the run, JSON")
-    report: Path | None = Field(None, description="page about the run: .html")
+    events: Place | None = Field(None, description="what was seen: .jsonl, .csv or .parquet")
+    stats: Place | None = Field(None, description="figures of the run, JSON")
+    report: Place | None = Field(None, description="page about the run: .html")
     show: bool = Field(False, description="window with the annotated pictures: q quits, space pauses, s saves one")
-    pictures: Path | None = Field(None, description="folder for annotated pictures, a JPEG per frame")
-    masks: Path | None = Field(None, description="folder for masks, a PNG per frame and head")
-    labels: Path | None = Field(None, description="folder for what was found, as labelled pictures; goes on behind old")
+    pictures: Place | None = Field(None, description="folder for annotated pictures, a JPEG per frame")
+    masks: Place | None = Field(None, description="folder for masks, a PNG per frame and head")
+    labels: Place | None = Field(
+        None, description="folder for what was found, as labelled pictures; goes on behind old"
+    )
     labels_format: Literal["yolo", "coco"] = Field("yolo", description="layout of the labels")
-    findings: Path | None = Field(None, description="folder for inspection: a table of findings, crops, statistics")
+    findings: Place | None = Field(None, description="folder for inspection: a table of findings, crops, statistics")
     # how it looks
     layers: Annotated[tuple[Layer, ...], BeforeValidator(_parts, json_schema_input_type=list[Layer] | str)] = Field(
         LAYERS, description="what is drawn"

@@ -68,7 +68,7 @@ def validated(model: type[Model], data: dict[str, Any], where: str, error: Error
         place = ".".join(str(step) for step in finding["loc"])
         if finding["type"] == "extra_forbidden":
             raise error(f"{where}: unknown key {place!r}", _cure(model, finding["loc"])) from fault
-        message = finding["msg"].removeprefix("Value error, ")
+        message = finding["msg"].removeprefix("Value error, ").replace("a valid tuple", "a list")
         if finding["type"] == "missing":
             raise error(f"{where}: {place!r} is missing", f"add `{finding['loc'][-1]}: …`") from fault
         at = f" {place}:" if place else ""

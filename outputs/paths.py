@@ -6,6 +6,7 @@ import errno
 import logging
 import os
 import secrets
+import shlex
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -253,7 +254,7 @@ def _probe(path: Path) -> None:
     """
     parent = path.parent
     if not parent.exists():
-        raise OutputError(f"the folder of the output {path} does not exist", f"mkdir -p {parent}")
+        raise OutputError(f"the folder of the output {path} does not exist", f"mkdir -p {shlex.quote(str(parent))}")
     if not parent.is_dir():
         raise OutputError(f"cannot write {path}: {parent} is a file, not a folder", "choose another place")
     probe = path.with_name(f"{path.stem}.{secrets.token_hex(4)}{path.suffix}")

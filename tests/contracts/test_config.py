@@ -38,6 +38,10 @@ def test_times_as_people_write_them(text: Any, seconds: float) -> None:
         ({"engines": 7}, ["engines", "7"]),
         ({"engines": [{"file": "x.onnx", "scores": 1}]}, ["scores", "did you mean 'score'"]),
         ({"engines": ["a.onnx", "b.onnx"], "card": "c.yaml"}, ["card belongs to one engine"]),
+        ({"ignore": 5}, ["ignore: Input should be a list", "given: 5"]),
+        ({"labels": ""}, ["labels: the path is empty", "give a name, or leave the option out"]),
+        ({"findings": ""}, ["findings: the path is empty"]),
+        ({"save": ""}, ["save: the path is empty"]),
     ],
 )
 def test_what_is_refused_and_the_cure(options: dict[str, Any], words: list[str]) -> None:
@@ -46,6 +50,11 @@ def test_what_is_refused_and_the_cure(options: dict[str, Any], words: list[str])
     for word in words:
         assert word in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_plain_yes_to_tracking_is_what_the_bare_option_is() -> None:
+    assert RunConfig.build({"track": True}).track == "bytetrack"
+    assert RunConfig.build({"track": False}).track is None
 
 
 def test_the_command_line_wins_over_the_preset(tmp_path: Path) -> None:

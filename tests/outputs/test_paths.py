@@ -57,6 +57,7 @@ CASES: list[tuple[str, Prepare, dict[str, str], type[RoadStreamError], str]] = [
     ("folder", lambda f: (f / "out.mp4").mkdir(), {"save": "out.mp4"}, OutputError, "is a folder"),
     ("pipe", lambda f: os.mkfifo(f / "out.mp4"), {"save": "out.mp4"}, OutputError, "not a plain file"),
     ("no parent", nothing, {"save": "no/out.mp4"}, OutputError, "mkdir -p"),
+    ("no parent for a shell", nothing, {"save": "my drives/out.mp4"}, OutputError, "/my drives'"),
     ("file as parent", lambda f: (f / "x").touch(), {"save": "x/out.mp4"}, OutputError, "is a file"),
     ("file above", lambda f: (f / "x").touch(), {"events": "x/y/o.jsonl"}, OutputError, "does not exist"),
     ("long name", nothing, {"save": "x" * 250 + ".mp4"}, OutputError, "too long"),

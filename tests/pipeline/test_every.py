@@ -29,7 +29,7 @@ from contracts.result import Result
 from engines.gate import RUN_FRAMES, gate_engine
 from engines.open import open_engine
 from engines.verdicts import Verdict
-from pipeline import limit, runner
+from pipeline import limit, reading
 from pipeline import session as sessions
 from pipeline.session import open_sessions
 from pipeline.tracking import Tracking
@@ -338,7 +338,7 @@ def test_the_accuracy_gate_sees_every_one_of_the_first_frames(tmp_path: Path, mo
 
         return gate_engine(config, card, counting())
 
-    monkeypatch.setattr(runner, "gate_engine", counted)
+    monkeypatch.setattr(reading, "gate_engine", counted)
     for _ in range(2):  # the second time the verdict is remembered
         assert sum(1 for _ in stream(DRIVE, engines=[asked(engine, 5)], max_frames=FRAMES)) == FRAMES
     assert looks == [RUN_FRAMES, 0]
