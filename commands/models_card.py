@@ -30,6 +30,8 @@ def run(parsed: argparse.Namespace) -> int:
         )
     has = [f"# it takes {spec}" for spec in contents.inputs] + [f"# it gives {spec}" for spec in contents.outputs]
     doubts = [f"# CHECK: {_comment(doubt)}" for doubt in guess.doubts]
+    if any(head.kind == "classification" for head in guess.card.heads):
+        doubts.append("# MAY ADD: texts: [a sentence per class, shown with the best one: which bin it goes into, say]")
     licence = "# ADD: licence and origin, for whoever gets the file from you"
     answer(
         "\n".join(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from contracts.card import HeadKind
 from contracts.config import EngineConfig, RunConfig
 from contracts.errors import UsageError
 from contracts.fit import Fit
@@ -21,7 +22,9 @@ from engines.prepare import Preparer
 
 log = logging.getLogger(__name__)
 
-_KINDS_WITHOUT_BOXES = ("two_class_mask", "mask_ids", "class_map", "classification")
+_MASK_KINDS = ("two_class_mask", "mask_ids", "class_map")
+_KINDS_WITHOUT_BOXES = (*_MASK_KINDS, "classification")
+_INSTANCE_KINDS = ("yolo_instances", "road_agents")
 INFERENCE_TIMEOUT_S = 60.0
 """No network in this field takes a minute for one frame; a runtime that does has hung."""
 
@@ -75,6 +78,7 @@ def open_sessions(config: RunConfig, *, live: bool) -> list[Session]:
         for engine_config in config.engine_configs():
             engines.append(open_engine(engine_config, live=live))  # noqa: PERF401  # those open are closed on error
         _check_boxes(config, engines)
+        _check_outputs(config, {head.kind for engine in engines for head in engine.card.heads})
         return [
             Session(engine, engine_config, heads)
             for engine, engine_config, heads in zip(
@@ -107,6 +111,22 @@ def _named_heads(config: RunConfig, engines: Sequence[Engine]) -> list[tuple[Nam
             heads.append(NamedHead(unique, open_head(card), thresholds))
         named.append(tuple(heads))
     return named
+
+
+def _check_outputs(config: RunConfig, kinds: Set[HeadKind]) -> None:
+    """What no network of the run could fill is refused before anything is written."""
+    without_boxes = kinds <= set(_KINDS_WITHOUT_BOXES)
+    for option, folder in (("labels", config.labels), ("findings", config.findings)):
+        if folder is not None and without_boxes:
+            raise UsageError(
+                f"{option}: no network of this run gives boxes",
+                f"leave {option} out, or name a network with boxes, too",
+            )
+    if config.masks is not None and not kinds & set(_MASK_KINDS):
+        instead = "labels writes those of instances" if kinds & set(_INSTANCE_KINDS) else "leave masks out"
+        raise UsageError(
+            "masks: no network of this run gives masks of the whole picture", f"{instead}, or name one with --engine"
+        )
 
 
 def _check_boxes(config: RunConfig, engines: Sequence[Engine]) -> None:

@@ -12,7 +12,7 @@ import cv2
 import pytest
 
 from contracts.card import HeadKind
-from contracts.errors import OutputError, UsageError
+from contracts.errors import UsageError
 from engines.heads.open import HEADS
 from roadstream import Result, stream
 from tests.support.clips import write_clip
@@ -130,17 +130,21 @@ def test_all_kinds_at_once_from_the_command_line(tmp_path: Path, layout: str) ->
 
 
 @pytest.mark.parametrize("kind", EVERY_HEAD)
-def test_labels_without_boxes_and_masks_without_masks_are_errors(tmp_path: Path, kind: HeadKind) -> None:
+def test_what_no_network_can_fill_is_refused_before_anything_is_written(tmp_path: Path, kind: HeadKind) -> None:
     clip, networks = write_clip(tmp_path / "clip.mp4", FRAMES), engines(tmp_path, kind)
+    before = set(tmp_path.iterdir())
     if kind not in BOXES:
-        with pytest.raises(OutputError, match="no network of this run gives boxes, so there are no labels"):
-            list(stream(clip, engines=networks, labels=tmp_path / "labels"))
+        for option in ("labels", "findings"):
+            wanted: dict[str, Any] = {"save": tmp_path / "out.mp4", option: tmp_path / option}
+            with pytest.raises(UsageError, match=f"{option}: no network of this run gives boxes"):
+                list(stream(clip, engines=networks, **wanted))
         with pytest.raises(UsageError, match="no network of this run gives boxes, so there are no classes to keep"):
             list(stream(clip, engines=networks, classes=["street"]))
     if kind not in MASKS:
-        with pytest.raises(OutputError, match="no network of this run gives masks of the whole picture") as caught:
-            list(stream(clip, engines=networks, masks=tmp_path / "masks"))
-        assert ("--labels writes those of instances" in caught.value.cure) == (kind in INSTANCES)
+        with pytest.raises(UsageError, match="no network of this run gives masks of the whole picture") as caught:
+            list(stream(clip, engines=networks, save=tmp_path / "out.mp4", masks=tmp_path / "masks"))
+        assert ("labels writes those of instances" in caught.value.cure) == (kind in INSTANCES)
+    assert set(tmp_path.iterdir()) == before
 
 
 @pytest.mark.parametrize("kind", EVERY_HEAD)
