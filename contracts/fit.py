@@ -29,6 +29,13 @@ class Window:
     height: int
 
 
+def inside(picture: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
+    """The largest size (width, height) in the picture's proportions that ``room`` holds; at least a pixel each way."""
+    ratio = min(room[0] / picture[0], room[1] / picture[1])
+    width, height = (min(max(round(side * ratio), 1), most) for side, most in zip(picture, room, strict=True))
+    return width, height
+
+
 def box_window(box: NDArray[Any]) -> Window:
     """The pixels of a box x1 y1 x2 y2 (x1 < x2, y1 < y2): those i with x1 ≤ i < x2, at least one each way.
 
@@ -102,9 +109,7 @@ class Letterbox(Fit):
     @property
     def content(self) -> Window:
         """Where the scaled frame lies between the bars."""
-        ratio = min(self.network_width / self.frame_width, self.network_height / self.frame_height)
-        width = min(max(round(self.frame_width * ratio), 1), self.network_width)
-        height = min(max(round(self.frame_height * ratio), 1), self.network_height)
+        width, height = inside((self.frame_width, self.frame_height), (self.network_width, self.network_height))
         left = round((self.network_width - width) / 2 - 0.1)
         top = round((self.network_height - height) / 2 - 0.1)
         return Window(max(left, 0), max(top, 0), width, height)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator
+
+from contracts.text import pixel_size
 
 _LARGEST = 16_384
 _CURE = "write WIDTHxHEIGHT in pixels, such as 1280x720"
@@ -13,8 +14,7 @@ _CURE = "write WIDTHxHEIGHT in pixels, such as 1280x720"
 
 def _size(value: Any) -> tuple[int, int]:
     """``"1280x720"`` (or 1280, 720) → width, height; raises ValueError ("what → cure")."""
-    match = re.fullmatch(r"(\d{1,5})[xX×](\d{1,5})", value.strip()) if isinstance(value, str) else None
-    sides = (int(match[1]), int(match[2])) if match else value
+    sides = pixel_size(value.strip()) if isinstance(value, str) else value
     if not (isinstance(sides, tuple | list) and len(sides) == 2 and all(type(side) is int for side in sides)):
         raise ValueError(f"{value!r} is no size → {_CURE}")
     width, height = sides

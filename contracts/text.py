@@ -44,6 +44,12 @@ def printable(text: str) -> str:
     return shown.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+def pixel_size(text: str) -> tuple[int, int] | None:
+    """``1280x720`` as (width, height); None where it is no such text. Nothing is said of whether it makes sense."""
+    match = re.fullmatch(r"([0-9]{1,5})[xX×]([0-9]{1,5})", text)
+    return (int(match[1]), int(match[2])) if match else None
+
+
 def one_line(text: str) -> str:
     r"""Text as one line that leaves a terminal as it is: white space as one space, control characters as ``\x1b``.
 

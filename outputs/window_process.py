@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from contracts.fit import inside
 from contracts.picture import Picture, Pixels
 from outputs.paths import reason
 from outputs.window_wire import MappedPictures, Shown, Word
@@ -79,19 +80,13 @@ def _receive(window: Window) -> None:
     os._exit(0)
 
 
-def fitted(picture: tuple[int, int], room: tuple[int, int]) -> tuple[int, int]:
-    """The largest size (width, height) with the picture's proportions inside ``room``; at least one pixel each."""
-    scale = min(room[0] / picture[0], room[1] / picture[1])
-    return max(1, round(picture[0] * scale)), max(1, round(picture[1] * scale))
-
-
 def first_size(picture: tuple[int, int], screen: tuple[int, int]) -> tuple[int, int]:
     """Of the window: the picture's own, if the screen has room for it and it is not tiny."""
     room = (int(screen[0] * _SCREEN_SHARE), int(screen[1] * _SCREEN_SHARE))
     if picture[0] > room[0] or picture[1] > room[1]:
-        return fitted(picture, room)
+        return inside(picture, room)
     if max(picture) < _LEAST_SIDE:
-        return fitted(picture, (min(_LEAST_SIDE, room[0]), min(_LEAST_SIDE, room[1])))
+        return inside(picture, (min(_LEAST_SIDE, room[0]), min(_LEAST_SIDE, room[1])))
     return picture
 
 
@@ -174,7 +169,7 @@ class Window:
         surface = self._pygame.display.get_surface()
         surface.fill((0, 0, 0))
         if self._shown is not None:
-            size = fitted(self._shown.seen, surface.get_size())
+            size = inside(self._shown.seen, surface.get_size())
             pixels = _scaled(self._cut(self._shown), size)
             left, top = (surface.get_width() - size[0]) // 2, (surface.get_height() - size[1]) // 2
             surface.blit(self._pygame.image.frombuffer(pixels.data, size, "BGR"), (left, top))

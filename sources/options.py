@@ -8,7 +8,7 @@ from fractions import Fraction
 from urllib.parse import parse_qsl
 
 from contracts.errors import UsageError
-from contracts.text import did_you_mean
+from contracts.text import did_you_mean, pixel_size
 
 MOST_RATE = 1000
 """Frames per second."""
@@ -29,21 +29,22 @@ def options_of(uri: str, query: str, known: Collection[str]) -> dict[str, str]:
 
 def size_option(uri: str, text: str, least: int, most: int) -> tuple[int, int]:
     """(width, height) in pixels, each within bounds, of ``1280x720``. Raises UsageError."""
-    match = re.fullmatch(r"([0-9]{1,5})[xX×]([0-9]{1,5})", text)
-    if match is None:
+    size = pixel_size(text)
+    if size is None:
         raise UsageError(f"size {text!r} in {uri!r} is not WIDTHxHEIGHT", "write size=1280x720")
-    width, height = int(match[1]), int(match[2])
-    if not (least <= width <= most and least <= height <= most):
+    if not all(least <= side <= most for side in size):
         raise UsageError(
             f"size {text} in {uri!r} is out of bounds", f"width and height lie between {least} and {most} pixels"
         )
-    return width, height
+    return size
 
 
-def number_option(uri: str, name: str, text: str, least: int, most: int) -> Fraction:
+def number_option(
+    uri: str, name: str, text: str, least: int, most: int, *, example: str = "7, or {name}=7.5"
+) -> Fraction:
     """A number written as 30, 29.97 or 30000/1001, within bounds. Raises UsageError."""
     if not re.fullmatch(r"[0-9]{1,19}(\.[0-9]{1,9}|/[0-9]{1,9})?", text) or re.search(r"/0+$", text):
-        raise UsageError(f"{name} {text!r} in {uri!r} is not a number", f"write {name}=7, or {name}=7.5")
+        raise UsageError(f"{name} {text!r} in {uri!r} is not a number", f"write {name}={example.format(name=name)}")
     value = Fraction(text)
     if not least <= value <= most:
         raise UsageError(f"{name} {text} in {uri!r} is out of bounds", f"it lies between {least} and {most}")
@@ -52,7 +53,7 @@ def number_option(uri: str, name: str, text: str, least: int, most: int) -> Frac
 
 def whole_option(uri: str, name: str, text: str, least: int, most: int) -> int:
     """A whole number within bounds. Raises UsageError."""
-    value = number_option(uri, name, text, least, most)
+    value = number_option(uri, name, text, least, most, example="7")
     if value.denominator != 1:
         raise UsageError(f"{name} of {uri!r} is not a whole number", f"write {name}=7")
     return int(value)

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 
 from contracts.errors import SourceError, UsageError
-from contracts.fit import Window
+from contracts.fit import Window, inside
 from contracts.frame import Frame, SourceInfo
 from contracts.picture import Picture, Pixels
 from contracts.prediction import Prediction
@@ -170,6 +170,5 @@ def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:
 
 def place_in(size: tuple[int, int], width: int, height: int) -> Window:
     """Where a picture of width × height lies once it is ``fitted`` into ``size``."""
-    scale = min(size[0] / width, size[1] / height)
-    inner = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return Window((size[0] - inner[0]) // 2, (size[1] - inner[1]) // 2, *inner)
+    across, down = inside((width, height), size)
+    return Window((size[0] - across) // 2, (size[1] - down) // 2, across, down)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
-import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from commands.options import Parser, add_command
 from commands.terminal import answer, guarded, say
 from contracts.errors import UsageError
+from contracts.text import pixel_size
 from training.data_command import add_data_command, run_data
 from training.train_command import add_train_command, run_train
 
@@ -226,9 +226,8 @@ def _sources(parsed: argparse.Namespace) -> tuple[str, ...]:
 def _size(text: str | None) -> tuple[int, int] | None:
     if text is None:
         return None
-    match = re.fullmatch(r"(\d{1,5})[x×](\d{1,5})", text)
-    sides = (int(match[1]), int(match[2])) if match else (0, 0)
-    if not all(1 <= side <= _LONGEST_SIDE for side in sides):
+    sides = pixel_size(text)
+    if sides is None or not all(1 <= side <= _LONGEST_SIDE for side in sides):
         raise UsageError(f"--size {text}: not WIDTHxHEIGHT in pixels, {_LONGEST_SIDE} at most", "write --size 640x384")
     return sides
 

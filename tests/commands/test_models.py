@@ -170,6 +170,7 @@ def test_a_network_of_any_kind_is_refused_without_a_card_and_given_one_to_comple
     assert models.main(["card", str(file)]) == 0
     text = capsys.readouterr().out
     assert any(line.startswith("# CHECK") and remains in line for line in text.splitlines()), text
+    assert ("# MAY ADD: texts:" in text) == (kind == "classification")
     (head,) = Card.from_yaml(text, "made").heads
     assert (head.kind, set(head.outputs)) == (kind, set(outputs))
     (tmp_path / "net.card.yaml").write_text(text, encoding="utf-8")

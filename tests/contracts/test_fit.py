@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts.fit import Fit, Letterbox, Stretch
+from contracts.fit import Fit, Letterbox, Stretch, inside
 
 SIZES = st.integers(1, 5000)
+SIDES = st.integers(1, 20_000)
 FITS = st.builds(lambda kind, sizes: kind(*sizes), st.sampled_from([Letterbox, Stretch]), st.tuples(*[SIZES] * 4))
 POINTS = st.lists(st.tuples(st.floats(-100, 6000), st.floats(-100, 6000)), min_size=1, max_size=5)
 
@@ -78,3 +79,16 @@ def test_padding_is_cut_off_masks_of_any_resolution(scale: int) -> None:
     assert content.all()
     assert abs(content.shape[0] - 360 / scale) <= 1
     assert np.shares_memory(content, mask)
+
+
+@given(st.tuples(SIDES, SIDES), st.tuples(SIDES, SIDES))
+def test_a_fitted_picture_touches_two_sides_and_keeps_its_proportions(
+    picture: tuple[int, int], room: tuple[int, int]
+) -> None:
+    width, height = inside(picture, room)
+    assert 1 <= width <= room[0]
+    assert 1 <= height <= room[1]
+    assert width == room[0] or height == room[1]
+    assert width == max(1, round(picture[0] * height / picture[1])) or height == max(
+        1, round(picture[1] * width / picture[0])
+    )

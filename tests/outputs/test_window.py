@@ -27,7 +27,7 @@ from contracts.errors import OutputError, UsageError
 from contracts.picture import Picture
 from outputs import window as under_test
 from outputs.window import WindowOutput
-from outputs.window_process import first_size, fitted
+from outputs.window_process import first_size
 from tests.support.program import ROOT
 from tests.support.recording import result_of, source_info
 from tests.support.screen import Screen, screen, until
@@ -417,19 +417,6 @@ def test_two_windows_at_once(display: Screen, monkeypatch: pytest.MonkeyPatch) -
         put(output, bars((640, 360)))
         output.close(None)
         assert display.window() is not None
-
-
-@given(st.tuples(_SIZES, _SIZES), st.tuples(_SIZES, _SIZES))
-def test_a_fitted_picture_touches_two_sides_and_keeps_its_proportions(
-    picture: tuple[int, int], room: tuple[int, int]
-) -> None:
-    width, height = fitted(picture, room)
-    assert 1 <= width <= room[0]
-    assert 1 <= height <= room[1]
-    assert width == room[0] or height == room[1]
-    assert width == max(1, round(picture[0] * height / picture[1])) or height == max(
-        1, round(picture[1] * width / picture[0])
-    )
 
 
 @given(st.tuples(_SIZES, _SIZES), st.tuples(st.integers(640, 8000), st.integers(480, 8000)))

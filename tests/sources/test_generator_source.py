@@ -90,6 +90,7 @@ def test_close_ends_the_frames(tmp_path: Path) -> None:
         ("generator:a.onnx?cuont=3", "'cuont'.*did you mean 'count'"),
         ("generator:a.onnx?count=0", "count 0 .*between 1"),
         ("generator:a.onnx?count=1.5", "not a whole number"),
+        ("generator:a.onnx?count=-4", "not a number → write count=7$"),
         ("generator:a.onnx?seed=x", "not a number"),
         ("generator:a.onnx?fps=0", "above 0"),
     ],
