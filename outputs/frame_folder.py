@@ -218,5 +218,5 @@ def _facts(source: SourceInfo) -> dict[str, Any]:
 
 
 def _short(value: object) -> str:
-    text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    text = ", ".join(map(str, value)) if isinstance(value, list) else "none given" if value is None else str(value)
     return text if len(text) <= 80 else f"{text[:79]}…"

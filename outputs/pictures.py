@@ -26,7 +26,7 @@ class PicturesOutput:
 
     def write(self, result: Result) -> None:
         """Writes one picture. Raises OutputError."""
-        self._folder.agree()
+        self._folder.agree(output_size=f"{self._size[0]}x{self._size[1]}" if self._size else None)
         file = self._folder.path / f"{self._folder.name(result.frame)}.jpg"
         if not self._folder.wants(file):
             return

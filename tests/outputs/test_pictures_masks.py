@@ -92,6 +92,25 @@ def test_another_clip_of_the_same_name_is_refused(tmp_path: Path) -> None:
     assert {file: file.read_bytes() for file in (tmp_path / "out").iterdir()} == before
 
 
+@pytest.mark.parametrize(("before", "now"), [(None, (32, 20)), ((32, 20), None), ((32, 20), (64, 40))])
+def test_pictures_of_another_size_are_refused_before_one_is_written(
+    tmp_path: Path, before: tuple[int, int] | None, now: tuple[int, int] | None
+) -> None:
+    folder = tmp_path / "out"
+    for size in (before, before):
+        output = PicturesOutput(folder, size=size)
+        output.open([INFO])
+        output.write(result(0))
+        output.close(None)
+    there = {file.name: file.read_bytes() for file in folder.iterdir()}
+    output = PicturesOutput(folder, size=now)
+    output.open([INFO])
+    with pytest.raises(OutputError, match=r"annotated pictures of other output_size: (none given|32x20), not"):
+        output.write(result(1))
+    output.close(None)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == there
+
+
 def test_a_live_source_goes_on_behind_the_last_number(tmp_path: Path) -> None:
     live = replace(INFO, id="camera", live=True)
     pictures(tmp_path / "out", result(0, info=live), result(4, info=live))
