@@ -71,14 +71,6 @@ def ours(part: Part, shape: tuple[int, ...]) -> Found:
     return rows[shown], masks
 
 
-def partners(one: NDArray[Any], other: NDArray[Any]) -> NDArray[np.intp]:
-    """For every box the nearest one of its class among the others; -1 where there is none of its class."""
-    apart = np.abs(one[:, None, :4] - other[None, :, :4]).max(axis=2)
-    apart[one[:, None, 5] != other[None, :, 5]] = np.inf
-    nearest = apart.argmin(axis=1) if apart.shape[1] else np.full(len(one), -1)
-    return np.where(np.isfinite(apart.min(axis=1, initial=np.inf)), nearest, -1)
-
-
 class Worst:
     """The largest differences so far, and of how many boxes."""
 
