@@ -13,6 +13,7 @@ from contracts.errors import UsageError
 from contracts.output_size import OutputSize
 from contracts.polygon import Polygons, Regions
 from contracts.protocols import Thresholds
+from contracts.secrets import learn
 from contracts.text import did_you_mean
 from contracts.validation import read_file, read_yaml, validated
 
@@ -190,6 +191,8 @@ class RunConfig(_Frozen):
             raise ValueError("classes is empty, nothing would be kept → leave it out for all classes")
         if self.card is not None and len(self.engines) > 1:
             raise ValueError("card belongs to one engine → with several write FILE?card=CARD")
+        for uri in self.sources:
+            learn(uri)
         return self
 
     @classmethod
