@@ -157,6 +157,13 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
         " folder; the newest picture is shown, the run never waits for the window; needs the extra 'show'",
     )
     group.add_argument(
+        "--grid",
+        action="store_true",
+        help="several sources side by side in one picture: --save writes one video of it (else each source its own),"
+        " --output-size is its size; recorded sources keep step by their own time, live ones show their latest"
+        " picture; a window (--show) of several sources is a grid anyway",
+    )
+    group.add_argument(
         "--report",
         metavar="FILE.html",
         help="page about the run, one file: figures, latency and detections over time, where a frame's time goes, the"

@@ -26,6 +26,7 @@ from outputs.window import WindowOutput, check_window
 _VIDEOS = (".mp4",)
 _STATISTICS = (".json",)
 _REPORTS = (".html",)
+_FOLDERS = ("pictures", "masks", "labels", "findings")
 _LABELS: dict[str, type[LabelsOutput]] = {"yolo": YoloLabels, "coco": CocoLabels}
 _EVENTS: dict[str, Callable[[Path], Output]] = {".jsonl": JsonlEvents, ".csv": CsvEvents, ".parquet": ParquetEvents}
 
@@ -66,7 +67,61 @@ def files_of(config: RunConfig) -> list[Path]:
 
 def folders_of(config: RunConfig) -> list[Path]:
     """The folders that a run was asked to fill."""
-    return [path for path in (config.pictures, config.masks, config.labels, config.findings) if path is not None]
+    folders: list[Path | None] = [getattr(config, option) for option in _FOLDERS]
+    return [folder for folder in folders if folder is not None]
+
+
+def for_source(config: RunConfig, name: str) -> RunConfig:
+    """What one of several sources is to write: ``out-NAME.mp4`` for ``out.mp4``, ``DIR/NAME`` for a folder.
+
+    What is one for all of them (statistics, the window, the video of a grid) is left out.
+    """
+
+    def own(path: Path | None) -> Path | None:
+        return None if path is None else path.with_name(f"{path.stem}-{name}{path.suffix}")
+
+    def inside(folder: Path | None) -> Path | None:
+        return None if folder is None else folder / name
+
+    return config.model_copy(
+        update={
+            "save": None if config.grid else own(config.save),
+            "events": own(config.events),
+            "report": own(config.report),
+            "pictures": inside(config.pictures),
+            "masks": inside(config.masks),
+            "labels": inside(config.labels),
+            "findings": inside(config.findings),
+            "stats": None,
+            "show": False,
+            "grid": False,
+            "output_size": None if config.grid else config.output_size,
+        }
+    )
+
+
+def for_grid(config: RunConfig) -> RunConfig:
+    """What the grid of several sources is to write: the video where it is one of the grid, and the window."""
+    nothing = dict.fromkeys(("events", "report", "stats", *_FOLDERS))
+    return config.model_copy(update={**nothing, "save": config.save if config.grid else None, "audio": False})
+
+
+def check_paths_of_several(config: RunConfig, names: Sequence[str], inputs: Sequence[str]) -> None:
+    """As ``check_paths``, for several sources of these names."""
+    own = [for_source(config, name) for name in names]
+    for one in (for_grid(config), *own):
+        outputs_of(one)
+    files = [path for one in (for_grid(config), *own) for path in files_of(one)]
+    check_targets([*files, *files_of_statistics(config)], inputs, config.overwrite)
+    check_folders(folders_of(config), inputs)
+    check_folders([folder for one in own for folder in folders_of(one) if folder.parent.is_dir()], inputs)
+    _check_apart([*files, *files_of_statistics(config)], [folder for one in own for folder in folders_of(one)])
+    _check_statistics_and_window(config)
+
+
+def files_of_statistics(config: RunConfig) -> list[Path]:
+    """The one file that is about all sources."""
+    return [config.stats] if config.stats is not None else []
 
 
 def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
@@ -80,6 +135,10 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     check_targets(files_of(config), inputs, config.overwrite)
     check_folders(folders_of(config), inputs)
     _check_apart(files_of(config), folders_of(config))
+    _check_statistics_and_window(config)
+
+
+def _check_statistics_and_window(config: RunConfig) -> None:
     if config.stats is not None:
         _check_ending(config.stats, _STATISTICS, "stats")
     if config.show:

@@ -60,7 +60,7 @@ class _InFlight:
 
 
 @dataclass(frozen=True, slots=True)
-class Several:
+class Sharing:
     """What the runs of several sources share. turns: where the caller takes results. failed: hears of a first error."""
 
     turns: Turns[Result]
@@ -87,9 +87,9 @@ class Run:
         ignoring: Ignoring | None = None,
         regions: Regions | None = None,
         gate: Gate | None = None,
-        several: Several | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
-        """several: what it shares with the other runs where there are several sources."""
+        """sharing: with the other runs where there are several sources."""
         self._source = source
         self._sessions, self._outputs = tuple(sessions), tuple(outputs)
         self._paint, self.figures, self._tracking = paint, figures, tracking
@@ -106,15 +106,15 @@ class Run:
         self._offered = 0  # frames that came as far as the networks; counts in the thread of "prepare"
         self._last = (0, Prediction())  # Frame.index and what was seen there; of the thread of "heads"
         self._frames: BoundedQueue[Frame] = BoundedQueue(_FRAMES_WAITING, drop_oldest=self.live)
-        self._failed = several.failed if several is not None else lambda _: None
+        self._failed = sharing.failed if sharing is not None else lambda _: None
         self._caller: BoundedQueue[Result] = BoundedQueue(
-            _RESULTS_WAITING, drop_oldest=self.live, changed=several.turns.changed if several is not None else None
+            _RESULTS_WAITING, drop_oldest=self.live, changed=sharing.turns.changed if sharing is not None else None
         )
         self._stages: list[Stage[Any, Any]] = []
         self._output_stages: list[Stage[Result, None]] = []
         self._build(Reading(config, source, self._sessions, figures, self._control, gate or Gate()))
-        if several is not None:
-            several.turns.add(self._caller)
+        if sharing is not None:
+            sharing.turns.add(self._caller)
 
     def _build(self, reading: Reading) -> None:
         # One inference less than the engine holds: the last one waits in the preparing thread's hand. Tickets in the

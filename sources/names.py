@@ -1,4 +1,4 @@
-"""What a source is called before it is open: a short name, and its URI without secrets."""
+"""What a source is called before it is open, where several are read at once."""
 
 from __future__ import annotations
 
@@ -68,12 +68,3 @@ def _host_and_path(uri: str) -> tuple[str, str]:
         return parts.hostname or "", parts.path
     except ValueError:
         return "", ""
-
-
-def shown(uri: str) -> str:
-    """A URI that may be printed: of an address in the network without user, password and query."""
-    match = None if Path(uri).exists() else _SCHEME.match(uri)
-    if match is None or "//" not in match[2][:2]:
-        return uri
-    host, path = _host_and_path(uri)
-    return f"{match[1]}://{host}{path}"

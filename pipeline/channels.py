@@ -1,0 +1,272 @@
+"""Channels: several sources in one run. Each goes its own way, its networks are everybody's.
+
+One thread per source opens it, runs it and closes it, so a source that hangs or dies holds up itself alone. A source
+that fails ends its own channel; whatever else goes wrong ends the run.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from contracts.config import RunConfig
+from contracts.control import Control
+from contracts.errors import SourceError
+from contracts.frame import SourceInfo
+from contracts.live import HasStatus, LiveState
+from contracts.protocols import Chronicler, Ending, Output
+from contracts.result import Result
+from contracts.secrets import printable
+from engines.shared import SharedEngine
+from outputs.open import folders_of, for_source
+from pipeline.channel import Among, Channel
+from pipeline.closing import Closing
+from pipeline.combined import Combined
+from pipeline.default_network import with_checked_network, with_network
+from pipeline.figures import Progress
+from pipeline.gating import Gate
+from pipeline.one_for_all import OneForAll
+from pipeline.queues import Aborted
+from pipeline.runner import Sharing
+from pipeline.session import Session, open_engines, sessions_of
+from pipeline.stats import FRAMES, source_facts, statistics_of
+from pipeline.turns import Turns
+from sources.names import unique_names
+from sources.open import is_live
+
+log = logging.getLogger(__name__)
+
+_LOOK_S = 0.2
+_OPENING_S = 5.0  # what a source that is still opening gets to give up, once the run is over
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """Where one of several sources is. reason: why it is lost. info and progress: None before it is open."""
+
+    name: str
+    state: LiveState
+    reason: str = ""
+    info: SourceInfo | None = None
+    progress: Progress | None = None
+
+
+@dataclass(slots=True, eq=False)
+class _Member:
+    """A channel among others.
+
+    failure: why its source ended it. whole: it went to its end. ended: its thread is through with it.
+    """
+
+    name: str
+    channel: Channel
+    failure: SourceError | None = None
+    whole: bool = False
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def state(self) -> SourceState:
+        run, source = self.channel.run, self.channel.source
+        info = source.info if source is not None else None
+        progress = run.figures.progress() if run is not None else None
+        if self.failure is not None:
+            return SourceState(self.name, LiveState.LOST, self.failure.message, info, progress)
+        if self.ended.is_set():
+            return SourceState(self.name, LiveState.ENDED, "", info, progress)
+        if source is None:
+            return SourceState(self.name, LiveState.CONNECTING)
+        if isinstance(source, HasStatus):
+            return SourceState(self.name, source.status.state, source.status.reason, info, progress)
+        return SourceState(self.name, LiveState.LIVE, "", info, progress)
+
+    def facts(self) -> dict[str, Any]:
+        """Its entry in the statistics; ``error`` where it failed, ``regions`` where there are some."""
+        run, source = self.channel.run, self.channel.source
+        if run is None or source is None:
+            frames = dict.fromkeys(FRAMES, 0)
+            size = dict.fromkeys(("width", "height", "live"))
+            found = {"id": self.name, "uri": printable(self.channel.uri), **size, "frames": frames}
+        else:
+            found = source_facts(source.info, run.figures, live=run.live)
+        if self.channel.regions is not None:
+            found["regions"] = self.channel.regions.summary()
+        return found if self.failure is None else {**found, "error": self.failure.message}
+
+
+class Channels:
+    """What a Stream does its work with where it has several sources (``OnlySource`` where it has one)."""
+
+    def __init__(self, config: RunConfig, control: Control, extra: Sequence[Output]) -> None:
+        """config: as asked for, with or without networks. extra: outputs of the caller's own, for all sources."""
+        self._asked, self.config = config, with_network(config)
+        self._control = control
+        self._turns: Turns[Result] = Turns(len(config.sources))
+        self._extra = [OneForAll(output) for output in extra]
+        self._shared: list[SharedEngine] = []
+        self._error: BaseException | None = None
+        self.opened = False
+        """Whether there is something to tell of."""
+        self._lock = threading.Lock()
+        gate, names = Gate(), unique_names(config.sources)
+        self._members = [self._member(name, uri, gate) for name, uri in zip(names, config.sources, strict=True)]
+        self._made = [folder for folder in folders_of(config) if not folder.exists()]
+
+    def _member(self, name: str, uri: str, gate: Gate) -> _Member:
+        sharing = Sharing(self._turns, lambda error: self._failed(member, error))
+        outputs = [whole.part() for whole in self._extra]
+        channel = Channel(
+            for_source(self.config, name),
+            uri,
+            self._control.part(),
+            outputs,
+            among=Among(name, sharing, gate),
+        )
+        member = _Member(name, channel)
+        return member
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Open the networks, once for all; raises EngineError, UsageError. Sources open in their own threads."""
+        self.config = config = with_checked_network(self._asked)
+        live = config.live or all(map(is_live, config.sources))
+        users = len(self._members)
+        self._shared = [SharedEngine(one, users, live=live) for one in open_engines(config, live=live, users=users)]
+        self.opened = True
+
+    def results(self) -> Iterator[Result]:
+        """Start all sources and give results as they come, of each source in turn. Raises nothing."""
+        for member in self._members:
+            threading.Thread(
+                target=self._through, args=(member,), name=f"roadstream-source-{member.name}", daemon=True
+            ).start()
+        yield from self._turns
+
+    def stop(self) -> None:
+        """Ask for an early, orderly end of all sources. Any thread."""
+        self._control.stopping.set()
+        for member in self._members:
+            member.channel.control.stopping.set()
+            if member.channel.run is not None:
+                member.channel.run.stop()
+
+    def close(self) -> None:
+        """End all sources and free the networks.
+
+        Raises the first error that ended the run, or, where every source failed, that of the first one.
+        """
+        self.stop()
+        steps = Closing()
+        steps.step(self._join)
+        for whole in self._extra:
+            steps.step(partial(whole.close, self._error))
+        for shared in self._shared:
+            steps.step(shared.close)
+        for folder in self._made:
+            with suppress(OSError):  # not empty, or never made
+                folder.rmdir()
+        failures = [member.failure for member in self._members]
+        if self._error is None and failures[0] is not None and None not in failures:
+            self._error = failures[0]
+        if self._error is not None:
+            raise self._error
+        if steps.error is not None:
+            raise steps.error
+
+    def _through(self, member: _Member) -> None:
+        """One source from its opening to its end: the work of its thread."""
+        channel = member.channel
+        try:
+            run = channel.open(self._sessions)
+        except Aborted:
+            self._turns.missed()
+        except BaseException as error:  # noqa: BLE001  # outermost frame of the thread: handed to the owner
+            self._failed(member, error)
+            self._turns.missed()
+        else:
+            run.work()
+            member.whole = not channel.control.stopping.is_set()
+            try:
+                run.close()
+            except BaseException as error:  # noqa: BLE001  # outermost frame of the thread: handed to the owner
+                self._failed(member, error)
+        finally:
+            member.ended.set()
+
+    def _sessions(self, live: bool) -> list[Session]:  # noqa: ARG002 (the networks are open: for all sources alike)
+        if self._control.stopping.is_set():  # it was opened too late for anybody to use it
+            raise Aborted
+        return sessions_of(self.config, [shared.view() for shared in self._shared])
+
+    def _failed(self, member: _Member, error: BaseException) -> None:
+        """A source's first error, told by whichever thread met it."""
+        if isinstance(error, SourceError):
+            with self._lock:
+                news, member.failure = member.failure is None, member.failure or error
+            if news:
+                log.warning("%s is lost: %s", member.name, error)
+            return
+        with self._lock:
+            self._error = self._error or error
+        self.stop()
+
+    def _join(self) -> None:
+        """Wait for every source's thread; one that is still opening is left behind, and named."""
+        interrupted: KeyboardInterrupt | None = None
+        patience = time.monotonic() + _OPENING_S
+        while waiting := [member for member in self._members if not member.ended.is_set()]:
+            try:
+                waiting[0].ended.wait(_LOOK_S)
+            except KeyboardInterrupt as again:
+                if interrupted is not None:
+                    raise
+                interrupted = again
+            if time.monotonic() > patience and all(member.channel.run is None for member in waiting):
+                log.warning("still opening, left behind: %s", ", ".join(member.name for member in waiting))
+                break
+        if interrupted is not None:
+            raise interrupted
+
+    # -- looked at --------------------------------------------------------------------------------------------------
+
+    def states(self) -> list[SourceState]:
+        """Where every source is, in the order they were given."""
+        return [member.state() for member in self._members]
+
+    @property
+    def failures(self) -> dict[str, SourceError]:
+        """Sources that failed, by name."""
+        return {member.name: member.failure for member in self._members if member.failure is not None}
+
+    def progress(self) -> Progress:
+        """Of all sources in one."""
+        return self._combined().progress()
+
+    def statistics(self) -> dict[str, Any]:
+        """Figures of all sources in the schema of ``--stats``; empty before the networks are open."""
+        if not self.opened:
+            return {}
+        engines = [shared.engine.facts for shared in self._shared]
+        return statistics_of([member.facts() for member in self._members], self._combined(), engines)
+
+    def _combined(self) -> Combined:
+        runs = [member.channel.run for member in self._members]
+        return Combined([run.figures for run in runs if run is not None], len(self._shared))
+
+    def conclude(self, ending: Ending) -> Iterator[Callable[[], None]]:
+        """Steps that tell every chronicler how the run, or its own source's part of it, went."""
+        for member in self._members:
+            data = member.channel.statistics()
+            if member.whole:
+                own = replace(ending, statistics=data, error=None, stopped="")
+            else:
+                own = replace(ending, statistics=data, error=member.failure or ending.error)
+            yield from (partial(chronicler.conclude, own) for chronicler in member.channel.chroniclers)
+        for whole in self._extra:
+            if isinstance(whole.output, Chronicler):
+                yield partial(whole.output.conclude, ending)
