@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import time
-from typing import Any, TextIO
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TextIO
 
 from commands.status import StatusLine
 from contracts.frame import SourceInfo
+from contracts.live import LiveState
 from contracts.text import clock
-from pipeline.figures import Progress
+
+if TYPE_CHECKING:
+    from pipeline.channels import SourceState
+    from pipeline.figures import Progress
+    from pipeline.stream import Stream
+
+_NAMED = 4  # more sources would not stand in one line
 
 
 class ProgressLine(StatusLine):
@@ -18,12 +27,15 @@ class ProgressLine(StatusLine):
         super().__init__(quiet=quiet, stream=stream)
         self._next = time.monotonic() + (0 if self._terminal else self._every)
 
-    def update(self, progress: Progress | None, source: SourceInfo | None) -> None:
+    def update(self, run: Stream) -> None:
         """Print when it is time."""
-        if self._quiet or progress is None or source is None or time.monotonic() < self._next:
+        if self._quiet or time.monotonic() < self._next:
+            return
+        progress, source = run.progress(), run.source
+        if progress is None:
             return
         self._next = time.monotonic() + self._every
-        self._write(progress_text(progress, source))
+        self._write(progress_text(progress, source.info) if source else progress_of_several(progress, run.sources))
 
 
 def progress_text(progress: Progress, source: SourceInfo) -> str:
@@ -35,24 +47,48 @@ def progress_text(progress: Progress, source: SourceInfo) -> str:
         words.append(f"{progress.fps / float(source.rate):.2f}× real time")
     if total and progress.fps and not source.live:
         words.append(f"{clock((total - progress.finished) / progress.fps)} left")
+    return " · ".join([*words, *_odd(progress)])
+
+
+def _odd(progress: Progress) -> Iterator[str]:
     if progress.dropped:
-        words.append(f"{progress.dropped} dropped")
+        yield f"{progress.dropped} dropped"
     if progress.lost:
-        words.append(f"{progress.lost} lost")
+        yield f"{progress.lost} lost"
     if progress.age_ms is not None:
-        words.append(f"age {progress.age_ms:.0f} ms")
-    return " · ".join(words)
+        yield f"age {progress.age_ms:.0f} ms"
+
+
+def progress_of_several(progress: Progress, sources: Sequence[SourceState]) -> str:
+    """``front 120/300 · rear 88/300 · gate lost · 31.2 FPS``; of many sources only how many are where."""
+    if len(sources) <= _NAMED:
+        words = [_where(source) for source in sources]
+    else:
+        states = Counter("running" if source.state is LiveState.LIVE else str(source.state) for source in sources)
+        words = [f"{progress.finished} frames", *(f"{count} sources {state}" for state, count in states.items())]
+    return " · ".join([*words, f"{progress.fps:.1f} FPS", *_odd(progress)])
+
+
+def _where(source: SourceState) -> str:
+    """One source; its state where that is not simply running."""
+    words = [source.name]
+    if source.progress is not None:
+        total = source.info.frames if source.info is not None else None
+        words.append(f"{source.progress.finished}/{total}" if total else str(source.progress.finished))
+    if source.state is LiveState.ENDED:
+        words.append("done")
+    elif source.state is not LiveState.LIVE:
+        words.append(str(source.state))
+    return " ".join(words)
 
 
 def summary_text(statistics: dict[str, Any]) -> str:
     """The figures of a finished run, a few short lines."""
     frames, stages = statistics["frames"], statistics["stages"]
-    counts = [f"{frames[key]} {word}" for key, word in (("read", "read"), ("inferred", "through the networks"))]
-    if statistics["outputs"]:
-        counts.append(f"{frames['written']} written")
-    counts += [f"{frames[key]} {key}" for key in ("dropped", "lost", "reconnects") if frames[key]]
+    written = bool(statistics["outputs"])
     lines = [
-        f"frames      {', '.join(counts)}",
+        *(_source_line(source, written=written) for source in _several(statistics)),
+        f"frames      {_counts(frames, written=written)}",
         f"throughput  {statistics['throughput_fps']:.1f} FPS in {clock(statistics['seconds'])}"
         f" · latency p50 {_ms(statistics['latency_ms']['p50'])}, p95 {_ms(statistics['latency_ms']['p95'])}",
     ]
@@ -66,6 +102,24 @@ def summary_text(statistics: dict[str, Any]) -> str:
     heading = "stage         p50     p95     p99   own CPU   (ms per frame; CPU of the stage's own thread)"
     rows = [_stage_row(name, stage) for name, stage in stages.items()]
     return "\n".join([*lines, heading, *rows, f"memory      {statistics['peak_rss_mb']} MiB at most"])
+
+
+def _several(statistics: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sources, where there are several."""
+    sources: list[dict[str, Any]] = statistics["sources"]
+    return sources if len(sources) > 1 else []
+
+
+def _source_line(source: dict[str, Any], *, written: bool) -> str:
+    lost = f"; lost: {source['error']}" if "error" in source else ""
+    return f"{source['id']:<11} {_counts(source['frames'], written=written)}{lost}"
+
+
+def _counts(frames: dict[str, int], *, written: bool) -> str:
+    """``300 read, 300 through the networks, 300 written``, and what else there is to say."""
+    wanted = [("read", "read"), ("inferred", "through the networks"), *([("written", "written")] if written else [])]
+    odd = [f"{frames[key]} {key}" for key in ("dropped", "lost", "reconnects") if frames[key]]
+    return ", ".join([*(f"{frames[key]} {word}" for key, word in wanted), *odd])
 
 
 def _stage_row(name: str, stage: dict[str, float | None]) -> str:

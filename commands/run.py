@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from commands.options import Parser, add_common_options, add_run_options, run_options
 from commands.terminal import answer, say
@@ -20,6 +20,7 @@ _EPILOG = """examples:
   run_stream.py 'shots/*.jpg?fps=10' --save shots.mp4         pictures; a folder or one file will do as well
   run_stream.py 0 --save desk.mp4                             the first camera; camera:/dev/video2?size=1280x720
   run_stream.py 'dataset:data/road?split=val' --truth --save checked.mp4      labelled pictures, labels drawn too
+  run_stream.py front.mp4 rear.mp4 --grid --save both.mp4     several at once; without --grid a video each
   ssh car cat drive.ts | run_stream.py - --save out.mp4       whatever FFmpeg reads from a pipe
 
 other commands: bench (speed against what the hardware allows), eval (accuracy on labelled pictures),
@@ -32,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     """Build the parser of ``run``."""
     made = Parser(
         prog="run_stream.py",
-        usage="run_stream.py SOURCE [options]",
+        usage="run_stream.py SOURCE … [options]",
         description="Turn a road camera into understood video: frames in, networks look, annotated MP4 and facts out.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -56,7 +57,7 @@ def _version() -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one source through its networks."""
+    """Run sources through their networks."""
     parsed = parser().parse_args(arguments)
     options, preset = run_options(parsed)
 
@@ -82,6 +83,8 @@ def _graph(config: RunConfig) -> str:
     tracking = [config.track] if config.track is not None else []
     made = outputs_of(config)
     outputs = [output.name for output in made]
+    if len(config.sources) > 1 and (config.grid or config.show):
+        outputs.insert(0, "grid")
     drawing = ["draw"] if any(output.wants_drawn for output in made) else []
     sources = ", ".join(config.sources) or "no source"
     return " → ".join([sources, "prepare", engines, "heads", *tracking, *drawing, ", ".join(outputs) or "the summary"])
@@ -90,8 +93,8 @@ def _graph(config: RunConfig) -> str:
 def _run(config: RunConfig, *, quiet: bool) -> int:
     from commands.progress import ProgressLine, summary_text
     from contracts.errors import EXIT_INTERRUPTED, SourceError
-    from contracts.text import counted, one_line
-    from outputs.open import files_of, folders_of
+    from contracts.text import one_line
+    from outputs.open import places_of
     from pipeline.stream import Stream
 
     line = ProgressLine(quiet=quiet)
@@ -99,7 +102,7 @@ def _run(config: RunConfig, *, quiet: bool) -> int:
     with Stream(config) as run:
         try:
             for _ in run:
-                line.update(run.progress(), run.source.info if run.source else None)
+                line.update(run)
         except KeyboardInterrupt:
             interrupted = True
         finally:
@@ -107,14 +110,26 @@ def _run(config: RunConfig, *, quiet: bool) -> int:
     figures = run.statistics()
     if not quiet and figures:
         say(summary_text(figures))
-        for path in (*files_of(config), *folders_of(config)):
+        for path in places_of(config, [source.name for source in run.sources]):
             if path.exists():
                 say(f"written     {one_line(str(path))}")
-    lost = figures.get("frames", {}).get("lost", 0)
-    if lost:
-        verbs = "was unreadable and is" if lost == 1 else "were unreadable and are"
-        say(f"roadstream: {counted(lost, 'frame')} of {one_line(config.sources[0])} {verbs} missing")
+    lost = _say_what_is_missing(figures, config.sources)
+    for name, failure in run.failures.items():
+        say(f"roadstream: {name} was lost: {failure}")
     if interrupted:
         say("roadstream: interrupted; outputs are finished" if figures else "roadstream: interrupted")
         return EXIT_INTERRUPTED
-    return SourceError.exit_code if lost and config.strict else 0
+    return SourceError.exit_code if run.failures or (lost and config.strict) else 0
+
+
+def _say_what_is_missing(figures: dict[str, Any], uris: Sequence[str]) -> int:
+    """How many frames are, in all."""
+    from contracts.secrets import printable
+    from contracts.text import counted, one_line
+
+    missing = [source["frames"]["lost"] for source in figures.get("sources", ())]
+    for uri, lost in zip(uris, missing, strict=False):  # none where nothing was opened
+        if lost:
+            verbs = "was unreadable and is" if lost == 1 else "were unreadable and are"
+            say(f"roadstream: {counted(lost, 'frame')} of {one_line(printable(uri))} {verbs} missing")
+    return sum(missing)

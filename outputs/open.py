@@ -100,6 +100,14 @@ def for_source(config: RunConfig, name: str) -> RunConfig:
     )
 
 
+def places_of(config: RunConfig, names: Sequence[str]) -> list[Path]:
+    """Every file and folder that a run was asked to write; names: of its sources, where there are several."""
+    if not names:
+        return [*files_of(config), *folders_of(config)]
+    each = [for_grid(config), *(for_source(config, name) for name in names)]
+    return [*(path for one in each for path in files_of(one)), *_statistics_of(config), *folders_of(config)]
+
+
 def for_grid(config: RunConfig) -> RunConfig:
     """What the grid of several sources is to write: the video where it is one of the grid, and the window."""
     nothing = dict.fromkeys(("events", "report", "stats", *_FOLDERS))
@@ -112,14 +120,14 @@ def check_paths_of_several(config: RunConfig, names: Sequence[str], inputs: Sequ
     for one in (for_grid(config), *own):
         outputs_of(one)
     files = [path for one in (for_grid(config), *own) for path in files_of(one)]
-    check_targets([*files, *files_of_statistics(config)], inputs, config.overwrite)
+    check_targets([*files, *_statistics_of(config)], inputs, config.overwrite)
     check_folders(folders_of(config), inputs)
     check_folders([folder for one in own for folder in folders_of(one) if folder.parent.is_dir()], inputs)
-    _check_apart([*files, *files_of_statistics(config)], [folder for one in own for folder in folders_of(one)])
+    _check_apart([*files, *_statistics_of(config)], [folder for one in own for folder in folders_of(one)])
     _check_statistics_and_window(config)
 
 
-def files_of_statistics(config: RunConfig) -> list[Path]:
+def _statistics_of(config: RunConfig) -> list[Path]:
     """The one file that is about all sources."""
     return [config.stats] if config.stats is not None else []
 
