@@ -13,8 +13,8 @@ from contracts.live import LiveState
 from contracts.text import clock
 
 if TYPE_CHECKING:
-    from pipeline.channels import SourceState
     from pipeline.figures import Progress
+    from pipeline.source_state import SourceState
     from pipeline.stream import Stream
 
 _NAMED = 4  # more sources would not stand in one line

@@ -11,6 +11,7 @@ from typing import Any
 
 from contracts.config import RunConfig
 from contracts.control import Control
+from contracts.frame import SourceInfo
 from contracts.picture import Picture
 from contracts.protocols import Chronicler, EngineFacts, Output, Source
 from contracts.result import Result
@@ -46,7 +47,7 @@ class Channel:
     """``open`` makes its ``run``; whoever owns the channel runs and closes that.
 
     config: of this source alone. extra: outputs of the caller's own. among: None for a run's only source. painted_size:
-    of drawn pictures, where it is not the configuration's.
+    of drawn pictures, once the source is known, where it is not the configuration's.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Channel:
         extra: Sequence[Output] = (),
         *,
         among: Among | None = None,
-        painted_size: tuple[int, int] | None = None,
+        painted_size: Callable[[SourceInfo], tuple[int, int]] | None = None,
     ) -> None:
         self.uri = uri
         self.control = control
@@ -67,7 +68,7 @@ class Channel:
         self.chroniclers: list[Chronicler] = []
         self.regions = open_regions(config)
         self._config, self._extra, self._among = config, tuple(extra), among
-        self._painted_size = painted_size or config.output_size
+        self._painted_size = painted_size
 
     def open(self, sessions: OpenSessions) -> Run:
         """Open the source, its networks and outputs, in this order; what is open is closed again on an error."""
@@ -97,13 +98,14 @@ class Channel:
         self.chroniclers = [output for output in outputs if isinstance(output, Chronicler)]
         self.source = source
         self.engines = tuple(session.engine.facts for session in networks)
+        size = config.output_size if self._painted_size is None else self._painted_size(source.info)
         figures = Figures(outputs, [_shown(session) for session in networks], self.control.clock_ns)
         self.run = Run(
             config,
             source,
             networks,
             outputs,
-            paint=_painting(config, figures, self._painted_size),
+            paint=_painting(config, figures, size),
             figures=figures,
             tracking=Tracking(config.track, config.track_buffer) if config.track is not None else None,
             ignoring=Ignoring(config.ignore) if config.ignore else None,

@@ -17,24 +17,27 @@ from typing import Any
 
 from contracts.config import RunConfig
 from contracts.control import Control
-from contracts.errors import SourceError
-from contracts.frame import SourceInfo
+from contracts.errors import SourceError, UsageError
 from contracts.live import HasStatus, LiveState
 from contracts.protocols import Chronicler, Ending, Output
 from contracts.result import Result
 from contracts.secrets import printable
 from engines.shared import SharedEngine
-from outputs.open import folders_of, for_source
+from outputs.open import folders_of, for_grid, for_source, outputs_of
 from pipeline.channel import Among, Channel
 from pipeline.closing import Closing
 from pipeline.combined import Combined
 from pipeline.default_network import with_checked_network, with_network
 from pipeline.figures import Progress
 from pipeline.gating import Gate
+from pipeline.grid import Grid
+from pipeline.grid_cells import Cell
+from pipeline.measure import Meters
 from pipeline.one_for_all import OneForAll
 from pipeline.queues import Aborted
 from pipeline.runner import Sharing
 from pipeline.session import Session, open_engines, sessions_of
+from pipeline.source_state import SourceState
 from pipeline.stats import FRAMES, source_facts, statistics_of
 from pipeline.turns import Turns
 from sources.names import unique_names
@@ -46,26 +49,17 @@ _LOOK_S = 0.2
 _OPENING_S = 5.0  # what a source that is still opening gets to give up, once the run is over
 
 
-@dataclass(frozen=True, slots=True)
-class SourceState:
-    """Where one of several sources is. reason: why it is lost. info and progress: None before it is open."""
-
-    name: str
-    state: LiveState
-    reason: str = ""
-    info: SourceInfo | None = None
-    progress: Progress | None = None
-
-
 @dataclass(slots=True, eq=False)
 class _Member:
     """A channel among others.
 
-    failure: why its source ended it. whole: it went to its end. ended: its thread is through with it.
+    cell: in the grid, where there is one. failure: why its source ended it. whole: it went to its end. ended: its
+    thread is through with it.
     """
 
     name: str
     channel: Channel
+    cell: Cell | None
     failure: SourceError | None = None
     whole: bool = False
     ended: threading.Event = field(default_factory=threading.Event)
@@ -113,20 +107,48 @@ class Channels:
         """Whether there is something to tell of."""
         self._lock = threading.Lock()
         gate, names = Gate(), unique_names(config.sources)
-        self._members = [self._member(name, uri, gate) for name, uri in zip(names, config.sources, strict=True)]
+        self._grid = self._opened_grid(names)
+        self._members = [self._member(position, name, gate) for position, name in enumerate(names)]
         self._made = [folder for folder in folders_of(config) if not folder.exists()]
 
-    def _member(self, name: str, uri: str, gate: Gate) -> _Member:
-        sharing = Sharing(self._turns, lambda error: self._failed(member, error))
-        outputs = [whole.part() for whole in self._extra]
-        channel = Channel(
-            for_source(self.config, name),
-            uri,
-            self._control.part(),
+    def _opened_grid(self, names: Sequence[str]) -> Grid | None:
+        """The grid that was asked for; None: none. Raises UsageError for one that nobody would see."""
+        config = for_grid(self.config)
+        outputs = outputs_of(config, self._control)
+        if config.grid and not outputs:
+            raise UsageError("grid: nothing would show it", "add --save OUT.mp4 or --show")
+        if not outputs:
+            return None
+        return Grid(
+            names,
             outputs,
-            among=Among(name, sharing, gate),
+            self._control,
+            size=config.output_size if config.grid else None,
+            arrival=config.live or any(map(is_live, config.sources)),
+            states=self.states,
+            failed=self._ended_by,
         )
-        member = _Member(name, channel)
+
+    def _member(self, position: int, name: str, gate: Gate) -> _Member:
+        uri, config = self.config.sources[position], for_source(self.config, name)
+        outputs = [whole.part() for whole in self._extra]
+        draws = any(output.wants_drawn for output in (*outputs_of(config), *outputs))
+        if self._grid is not None:
+            outputs.append(self._grid.cells[position])
+            if any(map(is_live, self.config.sources)) and not (config.live or is_live(uri)):
+                config = config.model_copy(update={"realtime": True})  # beside a live picture it shows its own speed
+        member = _Member(
+            name,
+            Channel(
+                config,
+                uri,
+                self._control.part(),
+                outputs,
+                among=Among(name, Sharing(self._turns, lambda error: self._failed(member, error)), gate),
+                painted_size=self._grid.painted_size if self._grid is not None and not draws else None,
+            ),
+            self._grid.cells[position] if self._grid is not None else None,
+        )
         return member
 
     # -- life -------------------------------------------------------------------------------------------------------
@@ -141,6 +163,8 @@ class Channels:
 
     def results(self) -> Iterator[Result]:
         """Start all sources and give results as they come, of each source in turn. Raises nothing."""
+        if self._grid is not None:
+            self._grid.start()
         for member in self._members:
             threading.Thread(
                 target=self._through, args=(member,), name=f"roadstream-source-{member.name}", daemon=True
@@ -163,6 +187,8 @@ class Channels:
         self.stop()
         steps = Closing()
         steps.step(self._join)
+        if self._grid is not None:
+            steps.step(self._grid.close)
         for whole in self._extra:
             steps.step(partial(whole.close, self._error))
         for shared in self._shared:
@@ -197,6 +223,8 @@ class Channels:
                 self._failed(member, error)
         finally:
             member.ended.set()
+            if member.cell is not None:
+                member.cell.end()
 
     def _sessions(self, live: bool) -> list[Session]:  # noqa: ARG002 (the networks are open: for all sources alike)
         if self._control.stopping.is_set():  # it was opened too late for anybody to use it
@@ -210,7 +238,11 @@ class Channels:
                 news, member.failure = member.failure is None, member.failure or error
             if news:
                 log.warning("%s is lost: %s", member.name, error)
-            return
+        else:
+            self._ended_by(error)
+
+    def _ended_by(self, error: BaseException) -> None:
+        """What ends the whole run; the first one is what the caller gets."""
         with self._lock:
             self._error = self._error or error
         self.stop()
@@ -256,7 +288,10 @@ class Channels:
 
     def _combined(self) -> Combined:
         runs = [member.channel.run for member in self._members]
-        return Combined([run.figures for run in runs if run is not None], len(self._shared))
+        return Combined([run.figures for run in runs if run is not None], len(self._shared), self._beside())
+
+    def _beside(self) -> Meters | None:
+        return self._grid.meters if self._grid is not None else None
 
     def conclude(self, ending: Ending) -> Iterator[Callable[[], None]]:
         """Steps that tell every chronicler how the run, or its own source's part of it, went."""

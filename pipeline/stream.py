@@ -16,11 +16,12 @@ from contracts.protocols import Ending, Output, Source
 from contracts.result import Result
 from contracts.secrets import printable
 from outputs.open import check_paths, check_paths_of_several
-from pipeline.channels import Channels, SourceState
+from pipeline.channels import Channels
 from pipeline.closing import Closing
 from pipeline.default_network import with_network
 from pipeline.figures import Progress
 from pipeline.only_source import OnlySource
+from pipeline.source_state import SourceState
 from pipeline.stats import write_statistics
 from pipeline.warning_log import WarningLog
 from sources.names import unique_names
