@@ -65,6 +65,7 @@ class Grid:
         self._ended = threading.Event()
         self._started = False
         self._words: list[str] = []
+        self._now = Fraction(0)  # the time that recorded sources have come to
         self._count = 0
 
     # -- life -------------------------------------------------------------------------------------------------------
@@ -150,6 +151,7 @@ class Grid:
         now = Fraction(0)
         while True:
             with self._changed:
+                self._now = now
                 self._wait_for_all(now)
                 news = any(cell.news for cell in self.cells)
                 done = all(cell.done for cell in self.cells)
@@ -230,22 +232,22 @@ class Grid:
         return [self._state_text(cell, state) for cell, state in zip(self.cells, self._states(), strict=True)]
 
     def _state_text(self, cell: Cell, state: SourceState) -> str:
-        seconds = (time.monotonic_ns() - cell.shown_ns) // 1_000_000_000
-        age = f", {seconds} s old" if cell.shown is not None and self._arrival else ""
-        match state.state:
-            case LiveState.LOST if not (self._arrival or cell.done) or cell.news:
-                return ""  # what it gave before is still being shown
-            case LiveState.ENDED if not cell.done or cell.news:
-                return ""
-            case LiveState.LIVE if cell.shown is None:
-                return str(LiveState.CONNECTING)
-            case LiveState.LIVE:
-                old = self._arrival and time.monotonic_ns() - cell.shown_ns > _OLD_NS
-                return f"no picture for {seconds} s" if old and not cell.over else ""
-            case LiveState.ENDED:
-                return str(LiveState.ENDED)
-            case other:
-                return f"{other}{age}"
+        if not self._arrival and cell.shown is not None and not (cell.done and cell.until <= self._now):
+            return ""  # what its source gave before is still being shown
+        if state.state is LiveState.LIVE:
+            return str(LiveState.CONNECTING) if cell.shown is None else self._silence_text(cell)
+        age = f", {_age_s(cell)} s old" if self._arrival and cell.shown is not None else ""
+        return f"{state.state}{age}"
+
+    def _silence_text(self, cell: Cell) -> str:
+        """Of a source that is there, but gives nothing."""
+        old = self._arrival and not cell.over and time.monotonic_ns() - cell.shown_ns > _OLD_NS
+        return f"no picture for {_age_s(cell)} s" if old else ""
+
+
+def _age_s(cell: Cell) -> int:
+    """Seconds since the cell's picture came."""
+    return (time.monotonic_ns() - cell.shown_ns) // 1_000_000_000
 
 
 def _as_it_is(result: Result) -> Picture:

@@ -33,6 +33,8 @@ class Cell:
         self.shown: Picture | None = None
         """What the cell shows; since ``shown_ns`` (monotonic)."""
         self.shown_ns = 0
+        self.until = Fraction(0)
+        """When on the grid's clock what a recorded source shows is over, by its nominal rate."""
         self.news = False
         """``shown`` is another one than when the grid was painted last."""
         self.keeps_step = True
@@ -92,8 +94,10 @@ class Cell:
 
     def advance(self, time: Fraction) -> None:
         """Show the last picture that is due at a time of the grid."""
-        while self._pictures and self._time(self._pictures[0][0], time) <= time:
+        while self._pictures and (due := self._time(self._pictures[0][0], time)) <= time:
             self._show(self._pictures.popleft()[1])
+            rate = self.info.rate if self.info is not None else None
+            self.until = due + 1 / rate if rate else due
             self._changed.notify_all()
 
     @property

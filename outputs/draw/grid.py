@@ -40,8 +40,8 @@ class GridLayout:
     def of(cls, count: int, picture: tuple[int, int], size: tuple[int, int] | None = None) -> GridLayout:
         """Cells for so many sources whose pictures are like ``picture`` (width, height).
 
-        As many columns as show them largest; of equals the shape nearest to a screen's. size: of the whole; None: as
-        large as they are, up to ``LARGEST``.
+        As many columns as show them largest; of equals the shape nearest to a screen's, with few empty cells. size: of
+        the whole; None: as large as they are, up to ``LARGEST``.
         """
 
         def zoom(columns: int) -> float:
@@ -50,8 +50,10 @@ class GridLayout:
             return fitting if size is not None else min(fitting, 1.0)
 
         def rank(columns: int) -> tuple[float, float, int]:
-            aspect = columns * picture[0] / (math.ceil(count / columns) * picture[1])
-            return round(zoom(columns), 6), -round(abs(math.log(aspect / _USUAL_ASPECT)), 6), columns
+            rows = math.ceil(count / columns)
+            strange = abs(math.log(columns * picture[0] / (rows * picture[1]) / _USUAL_ASPECT))
+            empty = (columns * rows - count) / count
+            return round(zoom(columns), 6), -round(strange + empty, 6), columns
 
         columns = max(range(1, count + 1), key=rank)
         rows = math.ceil(count / columns)

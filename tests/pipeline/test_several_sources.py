@@ -18,6 +18,7 @@ from contracts.config import EngineConfig
 from contracts.frame import SourceInfo
 from contracts.protocols import Engine, Source
 from contracts.result import Result
+from engines.gate import gate_engine
 from engines.open import open_engine
 from pipeline import gating, session
 from roadstream import EngineError, OutputError, SourceError, UsageError, stream
@@ -96,12 +97,20 @@ def test_networks_are_opened_and_checked_once(tmp_path: Path, network: Path, mon
         opened.append(config)
         engine = open_engine(config, **options)
         close = engine.close
-        engine.close = lambda: (closed.append(engine.name), close())[1]  # type: ignore[method-assign]
+
+        def closing() -> None:
+            closed.append(engine.name)
+            close()
+
+        monkeypatch.setattr(engine, "close", closing)
         return engine
 
-    check = gating.gate_engine
+    def looked(*words: Any) -> Any:
+        gated.append(1)
+        return gate_engine(*words)
+
     monkeypatch.setattr(session, "open_engine", counted)
-    monkeypatch.setattr(gating, "gate_engine", lambda *words: (gated.append(1), check(*words))[1])
+    monkeypatch.setattr(gating, "gate_engine", looked)
     sources = [write_clip(tmp_path / f"{name}.mp4", 5) for name in "abcd"]
     assert len(list(stream(*sources, engines=[network]))) == 20
     assert len(opened) == 1
@@ -199,7 +208,12 @@ def test_a_network_that_does_not_run_is_told_before_any_source_opens(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[str] = []
-    fake(monkeypatch, a=lambda: ListedSource(str(opened.append("a"))), b=lambda: ListedSource(str(opened.append("b"))))
+
+    def noted(name: str) -> Source:
+        opened.append(name)
+        return ListedSource(name)
+
+    fake(monkeypatch, a=lambda: noted("a"), b=lambda: noted("b"))
     with pytest.raises(EngineError):
         list(stream("fake:a", "fake:b", engines=[tmp_path / "no.onnx"]))
     assert opened == []
@@ -335,7 +349,7 @@ def test_tracks_and_regions_are_counted_for_each(tmp_path: Path, network: Path) 
         (result.frame.source.id, number)
         for result in run
         for found in result.prediction.detections().values()
-        for number in (found.track_ids if found.track_ids is not None else ()).tolist()
+        for number in ([] if found.track_ids is None else found.track_ids.tolist())
     }
     assert {name for name, _ in tracks} == {"a", "b"}
     assert {number for name, number in tracks if name == "a"} == {number for name, number in tracks if name == "b"}
@@ -365,7 +379,9 @@ def test_names_that_collide_are_refused_before_anything_starts(
         (tmp_path / existing).write_bytes(b"mine")
     if also is not None:
         sources.append(tmp_path / also)
-    given = {key: tmp_path / value if isinstance(value, str) else value for key, value in options.items()}
+    given: dict[str, Any] = {
+        key: tmp_path / value if isinstance(value, str) else value for key, value in options.items()
+    }
     if message is None:
         list(stream(*sources, engines=[network], **given))
         return

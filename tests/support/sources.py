@@ -32,7 +32,7 @@ class ListedSource:
         live: bool = False,
         pause_s: float = 0,
         fail_at: int | None = None,
-        size: tuple[int, int] = (64, 48),
+        size: tuple[int, int] = (160, 120),
         rate: int = 25,
         picture: Callable[[int], Picture] | None = None,
     ) -> None:
