@@ -55,7 +55,7 @@ class ListedSource:
             if index == self._fail_at:
                 raise SourceError("the cable was pulled", "plug it in")
             self.given += 1
-            yield Frame(self._picture(index), index, Fraction(index) / self.info.rate, time.monotonic_ns(), self.info)
+            yield Frame(self._picture(index), index, index * self.info.time_base, time.monotonic_ns(), self.info)
 
     def close(self) -> None:
         self.closed.set()
