@@ -65,7 +65,8 @@ def progress_of_several(progress: Progress, sources: Sequence[SourceState]) -> s
         words = [_where(source) for source in sources]
     else:
         states = Counter("running" if source.state is LiveState.LIVE else str(source.state) for source in sources)
-        words = [f"{progress.finished} frames", *(f"{count} sources {state}" for state, count in states.items())]
+        where = ", ".join(f"{count} {state}" for state, count in states.items())
+        words = [f"{progress.finished} frames of {len(sources)} sources ({where})"]
     return " · ".join([*words, f"{progress.fps:.1f} FPS", *_odd(progress)])
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 
@@ -32,7 +33,7 @@ from pipeline.source_state import SourceState
 log = logging.getLogger(__name__)
 
 _PATIENCE_NS = 5_000_000_000  # that the others wait for a recorded source which gives nothing
-_START_NS = 1_000_000_000  # that a live grid waits for all sources to open
+_START_NS = 2_000_000_000  # that a live grid waits for all sources to open
 _OLD_NS = 2_000_000_000  # a live picture older than this is not shown as if it were now
 _WAKE_S = 0.5
 _FINISHING_S = 900.0  # finishing a day's recording copies it once
@@ -58,7 +59,7 @@ class Grid:
         failed: Callable[[BaseException], None],
     ) -> None:
         self._changed = threading.Condition()
-        self.cells = tuple(Cell(name, self._changed) for name in sources)
+        self.cells = tuple(Cell(name, self._changed, latest_only=arrival) for name in sources)
         self.meters = Meters()
         self._outputs, self._control, self._size = tuple(outputs), control, size
         self._arrival, self._states, self._failed = arrival, states, failed
@@ -95,9 +96,9 @@ class Grid:
         opened: list[Output] = []
         fault: BaseException | None = None
         try:
-            first = self._first()
-            if first is not None:
-                layout = GridLayout.of(len(self.cells), (first.width, first.height), self._size)
+            typical = self._typical()
+            if typical is not None:
+                layout = GridLayout.of(len(self.cells), typical, self._size)
                 info = self._info(layout)
                 for output in self._outputs:
                     opened.append(output)
@@ -117,8 +118,8 @@ class Grid:
                 self._failed(error)
         self._ended.set()
 
-    def _first(self) -> SourceInfo | None:
-        """The first source that is open, once all are or have had time enough for it; None: there will be none."""
+    def _typical(self) -> tuple[int, int] | None:
+        """The size of most sources, once all are open or have had time enough for it; None: there will be none."""
         waiting_since: int | None = None
         with self._changed:
             while True:
@@ -135,7 +136,7 @@ class Grid:
             self._arrival = self._arrival or any(info.live for info in infos)
             for cell in self.cells if self._arrival else ():
                 cell.take_latest_only()
-        return infos[0] if infos else None
+        return _typical([(info.width, info.height) for info in infos])
 
     def _info(self, layout: GridLayout) -> SourceInfo:
         rate = self._rate()
@@ -243,6 +244,15 @@ class Grid:
         """Of a source that is there, but gives nothing."""
         old = self._arrival and not cell.over and time.monotonic_ns() - cell.shown_ns > _OLD_NS
         return f"no picture for {_age_s(cell)} s" if old else ""
+
+
+def _typical(sizes: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+    """The largest of the shape that most have; of equals the one that came first."""
+    shapes = Counter(Fraction(*size) for size in sizes)
+    if not shapes:
+        return None
+    (shape, _), *_ = shapes.most_common()
+    return max(size for size in sizes if Fraction(*size) == shape)
 
 
 def _age_s(cell: Cell) -> int:

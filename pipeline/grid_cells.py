@@ -19,13 +19,13 @@ _WAKE_S = 0.5
 class Cell:
     """An Output of one source. Recorded: pictures wait until their time has come; live: the latest one counts.
 
-    changed: tells the grid of whatever happens here, guards everything.
+    latest_only: that it is so from the beginning. changed: tells the grid of whatever happens here, guards everything.
     """
 
     name = "grid"
     wants_drawn = True
 
-    def __init__(self, source: str, changed: threading.Condition) -> None:
+    def __init__(self, source: str, changed: threading.Condition, *, latest_only: bool = False) -> None:
         self.source = source
         self.info: SourceInfo | None = None
         self.over = False
@@ -40,7 +40,7 @@ class Cell:
         self.keeps_step = True
         """Whether the others wait for it: not while it gives nothing for too long."""
         self._changed = changed
-        self._latest_only = False
+        self._latest_only = latest_only
         self._pictures: deque[tuple[Fraction, Picture]] = deque()
         self._offset: Fraction | None = None
 
@@ -57,13 +57,12 @@ class Cell:
         """Takes a picture; waits while too many wait, unless only the latest counts."""
         picture = result.drawn()
         with self._changed:
+            while len(self._pictures) >= _WAITING and not (self.over or self._latest_only):
+                self._changed.wait(_WAKE_S)
             if self._latest_only:
                 self._show(picture)
-            else:
-                while len(self._pictures) >= _WAITING and not self.over:
-                    self._changed.wait(_WAKE_S)
-                if not self.over:  # nobody looks any more
-                    self._pictures.append((result.frame.pts, picture))
+            elif not self.over:  # else nobody looks any more
+                self._pictures.append((result.frame.pts, picture))
             self._changed.notify_all()
 
     def close(self, error: BaseException | None) -> None:  # noqa: ARG002 (the source's state tells why)

@@ -118,8 +118,7 @@ def test_the_progress_line_names_a_few_and_counts_many() -> None:
     )
     many = [*few, *(source(str(number), LiveState.LIVE, 1) for number in range(3))]
     assert progress_of_several(whole, many) == (
-        "208 frames · 4 sources running · 1 sources ended · 1 sources lost · 1 sources connecting"
-        " · 31.2 FPS · 2 dropped"
+        "208 frames of 7 sources (4 running, 1 ended, 1 lost, 1 connecting) · 31.2 FPS · 2 dropped"
     )
 
 

@@ -164,6 +164,27 @@ def test_live_sources_show_their_latest_at_most_as_often_as_the_fastest(
     assert slow == sorted(slow) or slow[-1] < max(slow)  # each after the one before, at last dimmed
 
 
+def test_a_source_that_turns_out_to_be_live_frees_those_that_waited_for_it(
+    tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The recorded one has more pictures waiting than there is room for when the live one opens."""
+    ready = threading.Event()
+
+    def slow() -> Source:
+        time.sleep(1)
+        ready.set()
+        return ListedSource("slow", 10, live=True, pause_s=0.02)
+
+    film = ListedSource("film", 30)
+    fake(monkeypatch, film=lambda: film, slow=slow)
+    counts = {"film": 0, "slow": 0}
+    for result in stream("fake:film", "fake:slow", **options):
+        counts[result.frame.source.id] += 1
+    assert ready.is_set()
+    assert counts["film"] == 30
+    assert looked_at(tmp_path / "out.mp4", 2)
+
+
 def test_a_live_source_that_is_lost_is_never_shown_as_if_it_were_there(
     tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
