@@ -73,7 +73,9 @@ class Channel:
     def open(self, sessions: OpenSessions) -> Run:
         """Open the source, its networks and outputs, in this order; what is open is closed again on an error."""
         config = self._config
-        source = open_source(self.uri, start=config.start, loop=config.loop, maker=open_generator)
+        source = open_source(
+            self.uri, start=config.start, loop=config.loop, maker=open_generator, patience=config.patience()
+        )
         networks: Sequence[Session] = ()
         opened: list[Output] = []
         try:

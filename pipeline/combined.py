@@ -28,12 +28,15 @@ class Combined:
         self.caller_drops = sum(part.caller_drops for part in parts)
         self.looked = [sum(part.looked[engine] for part in parts) for engine in range(engines)]
         losses = [part.losses for part in parts]
-        self.losses = Losses(sum(one.lost for one in losses), sum(one.reconnects for one in losses))
+        self.losses = Losses(
+            sum(one.lost for one in losses), sum(one.reconnects for one in losses), sum(one.dropped for one in losses)
+        )
         self.writes = _sums([part.writes for part in parts])
         for stage, meter in self._beside.items():
             if stage != COMPOSE:
                 self.writes[stage] = meter.wall.count
         self.latency = Histogram.of_all(part.latency for part in parts)
+        self.backlog = Histogram.of_all(part.backlog for part in parts)
         self.age = Histogram.of_all(part.age for part in parts)
         self.seconds = _covered([part.span for part in parts if part.started])
         self.cpu_s = _covered([part.cpu_span for part in parts if part.started])

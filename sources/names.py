@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
 """At least two letters, as in ``sources.open``."""
-_UNFIT = re.compile(r'[\x00-\x1f<>:"/\\|?*\s]+')
+X
 _LONGEST = 60  # letters: with what stands before and behind, a file's name may have 255 bytes
 
 
