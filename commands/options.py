@@ -61,7 +61,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         help="a video file; pictures: a file, a folder or 'shots/*.jpg', ?fps=5 behind it sets their rate; "
         "- (standard input); a camera: 0, or camera:/dev/video2?size=1280x720&fps=30&format=mjpeg; labelled pictures: "
         "dataset:DIR[?layout=yolo&split=val]; pictures of a network: generator:NET.onnx[?count=16&seed=1]; "
-        "synthetic:[LOOK][?seed=1&seconds=20]",
+        "synthetic:[LOOK][?seed=1&seconds=20]. Several run at once, networks are shared: --save out.mp4 writes"
+        " out-NAME.mp4 of each, --labels DIR fills DIR/NAME, --grid puts them into one picture; one that is lost ends"
+        " alone (exit code 3 at the end)",
     )
     _source_options(parser.add_argument_group("source"))
     _live_options(parser.add_argument_group("live sources"))

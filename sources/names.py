@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from contracts.secrets import printable
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
 """At least two letters, as in ``sources.open``."""
-X
+_UNFIT = re.compile(r'[\x00-\x1f<>:"/\\|?*$&{}\s]+')
 _LONGEST = 60  # letters: with what stands before and behind, a file's name may have 255 bytes
 
 
@@ -36,14 +39,14 @@ def name_of(uri: str) -> str:
 def _bare_name(uri: str) -> str:
     if uri == "-":
         return "stdin"
-    if re.fullmatch(r"[0-9]{1,3}", uri) and not Path(uri).exists():
+    if re.fullmatch(r"[0-9]{1,3}", uri) and not os.path.exists(uri):  # noqa: PTH110 (raises never)
         return f"camera{uri}"
-    match = None if Path(uri).exists() else _SCHEME.match(uri)
+    match = None if os.path.exists(uri) else _SCHEME.match(uri)  # noqa: PTH110
     if match is None:
         return _last_part(uri)
     scheme, rest = match[1].lower(), match[2]
     if "//" in rest[:2]:
-        host, path = _host_and_path(uri)
+        host, path = _host_and_path(printable(uri))
         return "-".join(part for part in (host, Path(path).stem) if part) or scheme
     name = _last_part(rest) if rest.partition("?")[0] else ""
     if scheme == "camera" and name.isdecimal():
@@ -53,13 +56,14 @@ def _bare_name(uri: str) -> str:
 
 def _last_part(path: str) -> str:
     """The last part of a path that is spelt out, without its ending: no pattern, nothing behind a ``?``."""
-    if not Path(path).exists():
+    if not os.path.exists(path):  # noqa: PTH110
         path = path.partition("?")[0]
+    if not path:
+        return ""
     parts = [part for part in Path(path).parts if part not in ("/", "..") and not re.search(r"[*\[]", part)]
-    whole = Path(path)
     if not parts:
-        return whole.resolve().name
-    return parts[-1] if whole.is_dir() else Path(parts[-1]).stem
+        return Path(path).resolve().name
+    return parts[-1] if os.path.isdir(path) else Path(parts[-1]).stem  # noqa: PTH112
 
 
 def _host_and_path(uri: str) -> tuple[str, str]:
