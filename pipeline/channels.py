@@ -11,17 +11,15 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from contracts.config import RunConfig
 from contracts.control import Control
 from contracts.errors import SourceError, UsageError
-from contracts.live import HasStatus, LiveState
 from contracts.protocols import Chronicler, Ending, Output
 from contracts.result import Result
-from contracts.secrets import printable
 from engines.shared import SharedEngine
 from outputs.open import folders_of, for_grid, for_source, outputs_of
 from pipeline.channel import Among, Channel
@@ -31,14 +29,14 @@ from pipeline.default_network import with_checked_network, with_network
 from pipeline.figures import Progress
 from pipeline.gating import Gate
 from pipeline.grid import Grid
-from pipeline.grid_cells import Cell
 from pipeline.measure import Meters
+from pipeline.member import Member
 from pipeline.one_for_all import OneForAll
 from pipeline.queues import Aborted
 from pipeline.runner import Sharing
 from pipeline.session import Session, open_engines, sessions_of
 from pipeline.source_state import SourceState
-from pipeline.stats import FRAMES, source_facts, statistics_of
+from pipeline.stats import statistics_of
 from pipeline.turns import Turns
 from sources.names import unique_names
 from sources.open import is_live
@@ -47,49 +45,6 @@ log = logging.getLogger(__name__)
 
 _LOOK_S = 0.2
 _OPENING_S = 5.0  # what a source that is still opening gets to give up, once the run is over
-
-
-@dataclass(slots=True, eq=False)
-class _Member:
-    """A channel among others.
-
-    cell: in the grid, where there is one. failure: why its source ended it. whole: it went to its end. ended: its
-    thread is through with it.
-    """
-
-    name: str
-    channel: Channel
-    cell: Cell | None
-    failure: SourceError | None = None
-    whole: bool = False
-    ended: threading.Event = field(default_factory=threading.Event)
-
-    def state(self) -> SourceState:
-        run, source = self.channel.run, self.channel.source
-        info = source.info if source is not None else None
-        progress = run.figures.progress() if run is not None else None
-        if self.failure is not None:
-            return SourceState(self.name, LiveState.LOST, self.failure.message, info, progress)
-        if self.ended.is_set():
-            return SourceState(self.name, LiveState.ENDED, "", info, progress)
-        if source is None:
-            return SourceState(self.name, LiveState.CONNECTING)
-        if isinstance(source, HasStatus):
-            return SourceState(self.name, source.status.state, source.status.reason, info, progress)
-        return SourceState(self.name, LiveState.LIVE, "", info, progress)
-
-    def facts(self) -> dict[str, Any]:
-        """Its entry in the statistics; ``error`` where it failed, ``regions`` where there are some."""
-        run, source = self.channel.run, self.channel.source
-        if run is None or source is None:
-            frames = dict.fromkeys(FRAMES, 0)
-            size = dict.fromkeys(("width", "height", "live"))
-            found = {"id": self.name, "uri": printable(self.channel.uri), **size, "frames": frames}
-        else:
-            found = source_facts(source.info, run.figures, live=run.live)
-        if self.channel.regions is not None:
-            found["regions"] = self.channel.regions.summary()
-        return found if self.failure is None else {**found, "error": self.failure.message}
 
 
 class Channels:
@@ -123,13 +78,13 @@ class Channels:
             names,
             outputs,
             self._control,
-            size=config.output_size if config.grid else None,
+            size=config.output_size if config.grid or not _drawn_alone(self.config) else None,
             arrival=config.live or any(map(is_live, config.sources)),
             states=self.states,
             failed=self._ended_by,
         )
 
-    def _member(self, position: int, name: str, gate: Gate) -> _Member:
+    def _member(self, position: int, name: str, gate: Gate) -> Member:
         uri, config = self.config.sources[position], for_source(self.config, name)
         outputs = [whole.part() for whole in self._extra]
         draws = any(output.wants_drawn for output in (*outputs_of(config), *outputs))
@@ -137,7 +92,7 @@ class Channels:
             outputs.append(self._grid.cells[position])
             if any(map(is_live, self.config.sources)) and not (config.live or is_live(uri)):
                 config = config.model_copy(update={"realtime": True})  # beside a live picture it shows its own speed
-        member = _Member(
+        member = Member(
             name,
             Channel(
                 config,
@@ -204,7 +159,7 @@ class Channels:
         if steps.error is not None:
             raise steps.error
 
-    def _through(self, member: _Member) -> None:
+    def _through(self, member: Member) -> None:
         """One source from its opening to its end: the work of its thread."""
         channel = member.channel
         try:
@@ -231,7 +186,7 @@ class Channels:
             raise Aborted
         return sessions_of(self.config, [shared.view() for shared in self._shared])
 
-    def _failed(self, member: _Member, error: BaseException) -> None:
+    def _failed(self, member: Member, error: BaseException) -> None:
         """A source's first error, told by whichever thread met it."""
         if isinstance(error, SourceError):
             with self._lock:
@@ -305,3 +260,8 @@ class Channels:
         for whole in self._extra:
             if isinstance(whole.output, Chronicler):
                 yield partial(whole.output.conclude, ending)
+
+
+def _drawn_alone(config: RunConfig) -> bool:
+    """Whether annotated pictures of each source go somewhere of their own."""
+    return config.pictures is not None or (config.save is not None and not config.grid)

@@ -37,6 +37,7 @@ _START_NS = 2_000_000_000  # that a live grid waits for all sources to open
 _OLD_NS = 2_000_000_000  # a live picture older than this is not shown as if it were now
 _WAKE_S = 0.5
 _FINISHING_S = 900.0  # finishing a day's recording copies it once
+_USUAL_SIZE = (1280, 720)  # of a source that is not open yet
 _USUAL_RATE = Fraction(25)  # where no source names its own
 
 
@@ -136,7 +137,9 @@ class Grid:
             self._arrival = self._arrival or any(info.live for info in infos)
             for cell in self.cells if self._arrival else ():
                 cell.take_latest_only()
-        return _typical([(info.width, info.height) for info in infos])
+            coming = sum(cell.info is None and not cell.over for cell in self.cells)
+        sizes = [(info.width, info.height) for info in infos]
+        return _typical([*sizes, *[_USUAL_SIZE] * coming]) if sizes else None
 
     def _info(self, layout: GridLayout) -> SourceInfo:
         rate = self._rate()
@@ -246,12 +249,10 @@ class Grid:
         return f"no picture for {_age_s(cell)} s" if old else ""
 
 
-def _typical(sizes: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
+def _typical(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
     """The largest of the shape that most have; of equals the one that came first."""
     shapes = Counter(Fraction(*size) for size in sizes)
-    if not shapes:
-        return None
-    (shape, _), *_ = shapes.most_common()
+    ((shape, _),) = shapes.most_common(1)
     return max(size for size in sizes if Fraction(*size) == shape)
 
 
