@@ -36,6 +36,7 @@ _PATIENCE_NS = 5_000_000_000  # that the others wait for a recorded source which
 _START_NS = 2_000_000_000  # that a live grid waits for all sources to open
 _OLD_NS = 2_000_000_000  # a live picture older than this is not shown as if it were now
 _WAKE_S = 0.5
+_LONGEST_PAUSE_S = 1.0  # between two pictures that there are; an end need not be waited for longer
 _FINISHING_S = 900.0  # finishing a day's recording copies it once
 _USUAL_SIZE = (1280, 720)  # of a source that is not open yet
 _USUAL_RATE = Fraction(25)  # where no source names its own
@@ -200,7 +201,7 @@ class Grid:
                 start = now if start is None else start
                 yield Fraction((now - start) // 1_000_000, 1000)
                 due = now + int(0.95e9 / self._rate())  # a little early, that a source's jitter costs no picture
-                self._control.stopping.wait(max(0, due - self._control.clock_ns()) / 1e9)
+                time.sleep(min(max(0, due - self._control.clock_ns()) / 1e9, _LONGEST_PAUSE_S))
             elif over:
                 return
 

@@ -14,8 +14,10 @@ from typing import Any
 
 import pytest
 
+from contracts.card import Card
 from contracts.config import EngineConfig
-from contracts.frame import SourceInfo
+from contracts.frame import Frame, SourceInfo
+from contracts.picture import Picture
 from contracts.protocols import Engine, Source
 from contracts.result import Result
 from engines.gate import gate_engine
@@ -116,6 +118,40 @@ def test_networks_are_opened_and_checked_once(tmp_path: Path, network: Path, mon
     assert len(opened) == 1
     assert closed == ["boxes"]
     assert len(gated) == 1
+
+
+def test_whoever_has_its_first_frames_shows_them_to_the_gate(
+    tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One gives its second frame only when the other is through: it must not hold up the verdict."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    box_network(tmp_path / "reference.onnx", drift=16)
+    with network.with_suffix(".card.yaml").open("a", encoding="utf-8") as card:
+        card.write("reference: reference.onnx\n")
+    through = threading.Event()
+
+    class Slow(ListedSource):
+        def frames(self) -> Iterator[Frame]:
+            for frame in super().frames():
+                if frame.index == 1:
+                    assert through.wait(_LONG_S)
+                yield frame
+
+    shown: list[int] = []
+
+    def looked(config: EngineConfig, card: Card, pictures: Sequence[Picture]) -> Any:
+        shown.append(len(pictures))
+        return gate_engine(config, card, pictures)
+
+    monkeypatch.setattr(gating, "gate_engine", looked)
+    fake(monkeypatch, slow=lambda: Slow("slow", 5), quick=lambda: ListedSource("quick", 40))
+    counts: Counter[str] = Counter()
+    for result in stream("fake:slow", "fake:quick", engines=[network]):
+        counts[result.frame.source.id] += 1
+        if counts["quick"] == 40:
+            through.set()
+    assert counts == {"slow": 5, "quick": 40}
+    assert shown == [16]
 
 
 def test_two_dead_ones_cost_the_living_two_nothing(
