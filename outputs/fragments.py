@@ -14,18 +14,21 @@ _LONG = struct.Struct(">Q")
 def cut_to_whole_fragments(path: Path) -> int:
     """Truncates ``path`` behind the last ``mdat`` box that is all there; returns its new length, 0 without one.
 
-    Top-level boxes only, so the time does not depend on the file's length in seconds. Raises OSError.
+    A recording that was closed already is one ``mdat`` with its only ``moov`` behind it, which stays. Top-level boxes
+    only, so the time does not depend on the file's length in seconds. Raises OSError.
     """
     with path.open("r+b") as file:
         length = file.seek(0, os.SEEK_END)
         whole = position = 0
+        indexed = False
         while True:
             kind, size = _box(file, position)
             if size == 0 or position + size > length:
                 break
             position += size
-            if kind == b"mdat":
+            if kind == b"mdat" or (kind == b"moov" and whole and not indexed):
                 whole = position
+            indexed = indexed or kind == b"moov"
         return file.truncate(whole)
 
 

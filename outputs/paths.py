@@ -68,12 +68,14 @@ class Target:
             if os.fstat(left.fileno()).st_size == 0:
                 self.part.unlink()
                 return
-            kept = next(name for name in self._spare_names() if not os.path.lexists(name))
-            self.part.rename(kept)
-            log.warning("%s of an earlier run is now %s", self.part, kept)
+            self.set_part_aside()
 
-    def _spare_names(self) -> Iterator[Path]:
-        return (self.path.with_name(f"{self.path.stem}.part-{number}{self.path.suffix}") for number in count(1))
+    def set_part_aside(self) -> None:
+        """Gives the part the first name of ``out.part-1.mp4``, ``-2`` … that is free, with a warning. Raises OSError."""
+        names = (self.path.with_name(f"{self.path.stem}.part-{number}{self.path.suffix}") for number in count(1))
+        kept = next(name for name in names if not os.path.lexists(name))
+        self.part.rename(kept)
+        log.warning("%s of an earlier run is now %s", self.part, kept)
 
     def _taken(self) -> OutputError:
         return OutputError(f"another run is writing {self.path}", "wait for its end or choose another name")
