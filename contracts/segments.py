@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import PlainSerializer, PlainValidator
@@ -13,7 +14,7 @@ _SECONDS = {"s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _BYTES = {"b": 1}
 _BYTES |= {f"{letter}b": 1000**power for power, letter in enumerate("kmgt", 1)}
 _BYTES |= {f"{letter}ib": 1024**power for power, letter in enumerate("kmgt", 1)}
-_NUMBER = r"[0-9]{1,15}(?:\.[0-9]{1,9})?"
+_NUMBER = r"[0-9]{1,19}(?:\.[0-9]{1,9})?"
 _LEAST_S, _MOST_S = 1, 366 * 86_400
 _LEAST_BYTES = 1_000_000
 _SEGMENT_CURE = "write a time such as 10m, 90s or 1h, or a size such as 2GB, 500MB or 2GiB"
@@ -89,7 +90,7 @@ def _duration(text: str) -> Fraction | None:
         return None
     parts = re.findall(rf"({_NUMBER})([a-z]+)", text)
     units = [_SECONDS[unit] for _, unit in parts]
-    if any(later >= sooner for sooner, later in zip(units, units[1:], strict=False)):
+    if any(later >= sooner for sooner, later in pairwise(units)):
         return None
     return sum((Fraction(number) * unit for (number, _), unit in zip(parts, units, strict=True)), Fraction(0))
 
@@ -102,7 +103,9 @@ def _instead(value: Any, cure: str) -> str:
     if re.fullmatch(_NUMBER, text):
         return f"write {text}GB or {text}MB"
     if re.fullmatch(rf"{_NUMBER}[kKMGTgt]i?", text):
-        return f"write {text}B" + (f" for a size, {text.lower()} for minutes" if text[-1] == "M" and "time" in cure else "")
+        return f"write {text}B" + (
+            f" for a size, {text.lower()} for minutes" if text[-1] == "M" and "time" in cure else ""
+        )
     return cure
 
 
