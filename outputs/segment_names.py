@@ -117,9 +117,12 @@ class SegmentNames:
                 return target
 
     def includes(self, file: Path) -> bool:
-        """Whether a file has a name of this series, finished or not."""
-        here = os.path.realpath(file.parent) == os.path.realpath(self.path.parent)
-        return here and self._pattern.fullmatch(file.name) is not None
+        """Whether a file has a name of this series, finished or not, itself or behind a link."""
+        for each in (file, Path(os.path.realpath(file))):
+            here = os.path.realpath(each.parent) == os.path.realpath(self.path.parent)
+            if here and self._pattern.fullmatch(each.name) is not None:
+                return True
+        return False
 
     def segments(self) -> list[Segment]:
         """The finished segments of ours, those of earlier runs too, the oldest first. Raises OSError."""
