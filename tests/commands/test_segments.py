@@ -16,7 +16,16 @@ CAMERA = "synthetic:city?size=320x180&seconds=5&fps=10"
 
 def test_a_run_into_segments(tmp_path: Path) -> None:
     """Twice into the same name: the second goes on, and neither names more than the first and the last file."""
-    words = [CAMERA, "--save", tmp_path / "out.mp4", "--segment", "2s", "--stats", tmp_path / "s.json", "--overwrite"]
+    words: list[str | Path] = [
+        CAMERA,
+        "--save",
+        tmp_path / "out.mp4",
+        "--segment",
+        "2s",
+        "--stats",
+        tmp_path / "s.json",
+        "--overwrite",
+    ]
     for run in (0, 3):
         done = run_stream(*words)
         assert done.code == 0, done.err

@@ -14,9 +14,9 @@ from contracts.errors import OutputError
 from contracts.segments import SegmentLimit
 from outputs.segment_names import mark, segment_at
 from outputs.segments import SegmentedMp4Output
-from tests.outputs.test_segments import arrived, live, names, noise, record, segments
 from tests.support.disks import small_disk, undeletable
 from tests.support.recording import FAST, decoded, rates
+from tests.support.segmented import arrived, live, names, noise, record, segments
 
 SIZE = (64, 48)
 HALF = SegmentLimit(seconds=Fraction(1, 2))

@@ -3,84 +3,28 @@
 from __future__ import annotations
 
 import re
-import signal
-import subprocess
-import sys
 import time
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts.errors import OutputError, SourceError
-from contracts.frame import Frame, SourceInfo
-from contracts.picture import Picture
+from contracts.frame import Frame
 from contracts.prediction import Prediction
 from contracts.result import Result, Timings
 from contracts.segments import SegmentLimit, parse_segment
 from outputs.encoder import Codec, VideoSettings
 from outputs.mp4 import Mp4Output
-from outputs.segment_names import segment_at
 from outputs.segments import SegmentedMp4Output
-from tests.support.recording import (
-    FAST,
-    boxes,
-    decoded,
-    i420,
-    keyframes,
-    level_of,
-    picture,
-    planes,
-    rates,
-    source_info,
-)
-from tests.support.sounds import BEEP, beep_at, sound, write_sound
+from tests.support.recording import FAST, boxes, decoded, keyframes, level_of, picture, rates
+from tests.support.segmented import NAME, SECOND, arrived, live, names, noise, record, segments
 
-NAME = re.compile(r"out-(\d{6})-(\d{8}T\d{6}Z)\.mp4")
 TICK = Fraction(1, 90000)
-SECOND = SegmentLimit(seconds=Fraction(1))
-
-
-def live(size: tuple[int, int] = (128, 96), rate: Fraction | None = Fraction(30)) -> SourceInfo:
-    return SourceInfo("cam", "camera:0", *size, rate, TICK, live=True)
-
-
-def arrived(shown: Picture, pts: Fraction, info: SourceInfo, index: int = 0) -> Result:
-    """A frame that came right now."""
-    frame = Frame(shown, index, pts, time.monotonic_ns(), info)
-    return Result(frame, Prediction(), Timings(0), lambda _: shown)
-
-
-def record(
-    path: Path,
-    times: Sequence[Fraction],
-    limit: SegmentLimit,
-    info: SourceInfo | None = None,
-    video: VideoSettings = FAST,
-    **options: object,
-) -> SegmentedMp4Output:
-    """One grey picture per time, from open to close."""
-    info = info or live()
-    output = SegmentedMp4Output(path, video, limit, **options)  # type: ignore[arg-type]
-    output.open([info])
-    for index, pts in enumerate(times):
-        output.write(arrived(picture((info.width, info.height), level_of(index)), pts, info, index))
-    output.close(None)
-    return output
-
-
-def names(folder: Path) -> list[str]:
-    return sorted(file.name for file in folder.iterdir())
-
-
-def segments(folder: Path) -> list[Path]:
-    return sorted(folder.glob("out-*.mp4"))
 
 
 @pytest.mark.parametrize("codec", ["h264", "hevc", "av1"])
@@ -302,162 +246,6 @@ def test_another_size_begins_a_new_segment_and_is_said_once(tmp_path: Path, capl
     assert found == sizes
     assert caplog.text.count("size changed to 320×240; a new segment begins") == 1
     assert caplog.text.count("size changed") == 1
-
-
-# -- recorded sources -------------------------------------------------------------------------------------------------
-
-
-def test_sound_goes_on_from_segment_to_segment(tmp_path: Path) -> None:
-    """The beep is in the segment of its second, as far behind that one's first picture as in the source."""
-    start = Fraction(1, 4)
-    source = write_sound(tmp_path / "in.mp4", "aac")
-    heard = beep_at(source)
-    info = source_info(audio=source, start=start)
-    (tmp_path / "rec").mkdir()
-    record(tmp_path / "rec/out.mp4", rates(Fraction(30), 100), SegmentLimit(seconds=Fraction(1, 2)), info)
-    files = segments(tmp_path / "rec")
-    assert [file.name for file in files] == [f"out-{number:06d}.mp4" for number in range(1, 8)]
-    at = heard - float(start)
-    assert BEEP < 100 / 30
-    position = int(at * 2)
-    assert beep_at(files[position]) == pytest.approx(at - position / 2, abs=0.03)
-    for number, file in enumerate(files[:-1]):
-        samples, rate, begin = sound(file)
-        assert begin + len(samples) / rate == pytest.approx(0.5, abs=0.05), f"segment {number}"
-        assert boxes(file) == ["ftyp", "moov", "free", "mdat", "uuid"]
-        assert len(decoded(file)) == 15
-        assert segment_at(file, 1) is not None
-
-
-def test_times_of_a_recorded_drive_move_with_the_segments(tmp_path: Path) -> None:
-    tags = {"creation_time": "2026-05-01T10:00:00.000000Z", "location": "+47.0+008.0/", "make": "Cam"}
-    info = source_info(tags=tags, skipped=Fraction(90))
-    record(tmp_path / "out.mp4", rates(Fraction(30), 61), SECOND, info)
-    assert names(tmp_path) == [f"out-00000{n}-20260501T10013{n - 1}Z.mp4" for n in (1, 2, 3)]
-    for second, file in enumerate(segments(tmp_path)):
-        with av.open(str(file)) as container:
-            assert container.metadata["creation_time"].startswith(f"2026-05-01T10:01:3{second}")
-            assert container.metadata["make"] == "Cam"
-
-
-def test_a_recorded_source_that_names_no_time_has_numbers_only(tmp_path: Path) -> None:
-    record(tmp_path / "out.mp4", rates(Fraction(30), 31), SECOND, source_info(tags={"creation_time": "long ago"}))
-    assert names(tmp_path) == ["out-000001.mp4", "out-000002.mp4"]
-
-
-# -- killed -----------------------------------------------------------------------------------------------------------
-
-_RECORDER = r"""
-import sys, time
-from fractions import Fraction
-from pathlib import Path
-from contracts.segments import SegmentLimit
-from outputs.segments import SegmentedMp4Output
-from tests.outputs.test_segments import arrived, live, noise
-from tests.support.recording import FAST
-
-info = live((320, 240))
-output = SegmentedMp4Output(Path(sys.argv[1]), FAST, SegmentLimit(seconds=Fraction(1, 2)))
-output.open([info])
-begin = time.monotonic()
-for index in range(100_000):
-    pts = Fraction(index, 30)
-    output.write(arrived(noise(index % 50), pts, info, index))
-    print(index, flush=True)
-    time.sleep(max(0.0, float(pts) - (time.monotonic() - begin)))
-"""
-
-
-@pytest.mark.parametrize("frames", [3, 35, 47, 60])
-def test_killed_at_any_moment_and_started_again(tmp_path: Path, frames: int, caplog: pytest.LogCaptureFixture) -> None:
-    """Finished segments are whole, the part plays, and the next run finishes it and goes on behind it."""
-    written = _killed_recorder(tmp_path / "out.mp4", frames)
-    whole = [file for file in segments(tmp_path) if NAME.fullmatch(file.name)]
-    parts = [file for file in segments(tmp_path) if file not in whole]
-    parts = [file for file in parts if file.stat().st_size > 256]  # else killed before its first fragment
-    found = sum(len(decoded(file)) for file in (*whole, *parts))
-    assert found >= written - 9, "a quarter of a second and the frame that ends it"
-    record(tmp_path / "out.mp4", [Fraction(0)], SECOND)
-    after = segments(tmp_path)
-    assert all(NAME.fullmatch(file.name) for file in after), names(tmp_path)
-    assert len(after) == len(whole) + len(parts) + 1
-    assert sum(len(decoded(file)) for file in after) == found + 1
-    assert all(segment_at(file, 1) for file in after)
-    assert (tmp_path / "out.part.mp4").exists() is False
-    for part in parts:
-        assert not part.exists()
-    assert caplog.text.count("of an earlier run is now") == len([file for file in after[:-1] if file not in whole])
-
-
-def _killed_recorder(path: Path, frames: int) -> int:
-    """Kills a recorder once it has written so many frames; how many they were."""
-    environment = {"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PATH": "/usr/bin:/bin"}
-    command = [sys.executable, "-c", _RECORDER, str(path)]
-    written = 0
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        for line in process.stdout:
-            written = int(line) + 1
-            if written >= frames:
-                process.send_signal(signal.SIGKILL)
-                written = max([written, *(int(rest) + 1 for rest in process.stdout if rest.endswith("\n"))])
-    return written
-
-
-@pytest.mark.parametrize("kind", ["empty", "rubbish", "cut", "closed", "marked", "taken"])
-def test_what_a_killed_run_may_leave(tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
-    """Killed before the first fragment, by a power cut, in mid-fragment, while it was finished, or twice."""
-    part, name = tmp_path / "out-000004-20261127T190501Z.part.mp4", tmp_path / "out-000004-20261127T190501Z.mp4"
-    record(tmp_path / "x.mp4", rates(Fraction(30), 25), SECOND)
-    (made,) = tmp_path.iterdir()
-    made.rename(part)
-    data = part.read_bytes()
-    if kind == "empty":
-        part.write_bytes(b"")
-    elif kind == "rubbish":
-        part.write_bytes(b"\0" * 5000)
-    elif kind == "closed":
-        part.write_bytes(data[:-24])
-    elif kind == "cut":
-        part.write_bytes(_growing(tmp_path / "y.mp4")[:-7])
-    elif kind == "taken":
-        name.write_bytes(b"finished already")
-    (tmp_path / "out-000004-20261127T190501Z.finishing.mp4").write_bytes(b"half a copy")
-    record(tmp_path / "out.mp4", [Fraction(0)], SECOND)
-    left = [each for each in names(tmp_path) if each.startswith("out-000004")]
-    assert left == {
-        "empty": [],
-        "rubbish": [name.stem + ".part-1.mp4"],
-        "taken": [name.name, name.stem + ".part-1.mp4"],
-    }.get(kind, [name.name])
-    if kind == "rubbish":
-        assert (tmp_path / left[0]).read_bytes() == b"\0" * 5000
-    if kind in {"closed", "marked", "cut"}:
-        assert len(decoded(name)) >= 16
-        assert name.read_bytes().count(data[-24:]) == 1, "marked once"
-        assert segment_at(name, 4) is not None
-    assert any(each.startswith("out-000005") for each in names(tmp_path))
-    assert ("of an earlier run is now" in caplog.text) is (kind != "empty")
-
-
-def _growing(path: Path) -> bytes:
-    """What a recording of 25 frames has on the disk before it is closed."""
-    output = Mp4Output(path, FAST)
-    output.open([live()])
-    for index, pts in enumerate(rates(Fraction(30), 25)):
-        output.write(arrived(picture((128, 96), level_of(index)), pts, live(), index))
-    data = path.with_name(f"{path.stem}.part.mp4").read_bytes()
-    output.close(None)
-    path.unlink()
-    return data
-
-
-def noise(index: int, size: tuple[int, int] = (320, 240)) -> Picture:
-    """A picture that compresses badly."""
-    width, height = size
-    buffer = i420(size, 100)
-    buffer[:height] = np.random.default_rng(index).integers(0, 255, (height, width))
-    return Picture("yuv420p", planes(buffer))
 
 
 def test_the_parser_and_the_output_mean_the_same_minute(tmp_path: Path) -> None:
