@@ -64,10 +64,11 @@ def main(arguments: Sequence[str]) -> int:
 
     config = RunConfig.build(options, preset)
     if getattr(parsed, "dry_run", False):
+        from contracts.secrets import redact
         from pipeline.default_network import with_network
 
         config = with_network(config)
-        answer(config.model_dump_json(indent=2))
+        answer(redact(config.model_dump_json(indent=2)))
         say(f"graph: {_graph(config)}")
         return 0
     return _run(config, quiet=getattr(parsed, "quiet", False))

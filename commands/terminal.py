@@ -16,6 +16,7 @@ from typing import TextIO
 
 from commands import status
 from contracts.errors import EXIT_INTERRUPTED, OutputError, RoadStreamError
+from contracts.secrets import Redacting, redact
 from contracts.text import one_line
 
 
@@ -55,7 +56,7 @@ def answer(text: str) -> None:
 def say(text: str) -> None:
     """Print a line for people on stderr; a closed terminal is no reason to stop."""
     with contextlib.suppress(OSError, ValueError), status.aside():
-        print(text, file=sys.stderr, flush=True)
+        print(redact(text), file=sys.stderr, flush=True)
 
 
 class _LinesBeside(logging.StreamHandler[TextIO]):
@@ -97,6 +98,7 @@ def _log_to_stderr(*, debug: bool) -> None:
     """Warnings as one line each; with --debug everything of ours, with where it came from."""
     layout = "%(asctime)s %(threadName)s %(name)s %(levelname)s %(message)s" if debug else "roadstream: %(message)s"
     handler = _LinesBeside(sys.stderr)
+    handler.addFilter(Redacting())
     handler.setFormatter(logging.Formatter(layout) if debug else _OneLine(layout))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
     for room in ("contracts", "sources", "engines", "outputs", "pipeline", "commands", "training"):

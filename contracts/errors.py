@@ -12,6 +12,7 @@ the cause is chained for developers and shown by ``--debug``.
 
 from __future__ import annotations
 
+from contracts.secrets import redact
 from contracts.text import one_line
 
 EXIT_INTERRUPTED = 130
@@ -21,16 +22,16 @@ EXIT_INTERRUPTED = 130
 class RoadStreamError(Exception):
     """A mistake or a fault that a person can act on.
 
-    message: what went wrong and where, one line, no secrets.
+    message: what went wrong and where, one line; known secrets and whatever looks like one are taken out.
     cure: what to do about it, one line; may be empty.
     """
 
     exit_code = 1
 
     def __init__(self, message: str, cure: str = "") -> None:
-        super().__init__(message)
-        self.message = one_line(message)
-        self.cure = one_line(cure)
+        self.message = one_line(redact(message))
+        self.cure = one_line(redact(cure))
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return f"{self.message} → {self.cure}" if self.cure else self.message

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
+from contracts.live import Outage
 from contracts.picture import Picture
 from contracts.prediction import Prediction
+from contracts.space import Depth, Intrinsics, Pose
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,10 @@ class Frame:
     pts: seconds since the first frame given out, on the source's clock.
     arrival: time.monotonic_ns() when the decoder handed the picture over.
     truth: exact or hand-made labels where the source has them, in the form a network's prediction has.
+    connection: how often a live source had been connected again; the clocks of two connections have only ``arrival``
+      in common.
+    outage: what came between this frame and the one before it, where the source was lost in between.
+    intrinsics, pose, depth: of the camera at this frame, where the source knows them.
     """
 
     picture: Picture
@@ -61,3 +67,8 @@ class Frame:
     arrival: int
     source: SourceInfo
     truth: Prediction | None = None
+    connection: int = 0
+    outage: Outage | None = None
+    intrinsics: Intrinsics | None = None
+    pose: Pose | None = None
+    depth: Depth | None = None

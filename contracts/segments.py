@@ -63,6 +63,19 @@ def parse_budget(value: Any) -> int:
     return size
 
 
+def check_segments(segment: SegmentLimit | None, keep: int | None, *, saving: bool) -> None:
+    """Whether the settings of a recording go together; raises ValueError ("what → cure")."""
+    if segment is None:
+        if keep is not None:
+            raise ValueError("keep deletes the oldest segments, and there are none → add segment, such as 10m")
+        return
+    if not saving:
+        raise ValueError("segment cuts what save records, and nothing is → give a name to save, such as out.mp4")
+    if keep is not None and 2 * (segment.bytes or 0) > keep:
+        least = size_text(2 * (segment.bytes or 0))
+        raise ValueError(f"keep holds not even two segments of {segment} → at least {least}, or shorter segments")
+
+
 def size_text(size: int) -> str:
     """Bytes in the largest unit that says them exactly: ``2GB``, ``1536MiB``."""
     for letter in "TGM":

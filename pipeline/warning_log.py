@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from contracts.secrets import redact
+
 _ROOMS = ("contracts", "sources", "engines", "outputs", "pipeline")
 _MOST = 100  # different texts; who warns of more says nothing new
 
@@ -30,7 +32,7 @@ class WarningLog(logging.Handler):
 
         Python shows a program's warnings itself where it set up no logging: it still does.
         """
-        text = record.getMessage()
+        text = redact(record.getMessage())
         wanted = text in self._counts or len(self._counts) < _MOST
         if wanted and not getattr(record, "asked", False):
             self._counts[text] = self._counts.get(text, 0) + 1

@@ -6,10 +6,9 @@ import math
 import re
 from html import escape
 
+from contracts.secrets import redact
 from contracts.text import printable
 
-_USER_INFO = re.compile(r"(?<=://)[^/?#\s]*@")  # to the last @: passwords may hold one
-_SECRET = re.compile(r"(?i)([?&;][^=&\s]*(?:token|key|pass|pwd|secret|sig|auth)[^=&\s]*=)[^&#\s]+")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 NONE = "–"
 SPACE = "\N{NO-BREAK SPACE}"
@@ -17,9 +16,9 @@ SPACE = "\N{NO-BREAK SPACE}"
 
 
 def text(value: object) -> str:
-    """Any text as HTML, also inside an attribute. URIs lose what could be a password: user info, tokens."""
+    """Any text as HTML, also inside an attribute, without secrets."""
     plain = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", printable(str(value)))
-    return escape(_SECRET.sub(r"\1…", _USER_INFO.sub("", plain)))
+    return escape(redact(plain))
 
 
 def ms(value: float | None) -> str:
