@@ -141,7 +141,7 @@ class SegmentedMp4Output:
         if (size := even_size(picture.width, picture.height)) != recording.size:
             self._say_once("the picture's size changed to %d×%d; a new segment begins", *size)
             return True
-        if self._limit.seconds is not None and recording.elapsed(frame.pts) >= self._limit.seconds:
+        if self._limit.seconds is not None and recording.until(frame.pts) >= self._limit.seconds:
             return True
         with_next = recording.bytes + 2 * recording.largest
         if self._limit.bytes is not None and with_next > self._limit.bytes:
