@@ -72,7 +72,8 @@ class Budget:
             found = self._names.segments()
         except OSError as fault:
             self._warn("look", f"cannot look into {self._names.path.parent}: {reason(fault)}")
-            return
+            with self._lock:
+                found = list(self._finished)
         with self._lock:
             self._closing_bytes -= size
             self._finished = deque(each for each in found if each.path not in self._gone)

@@ -103,7 +103,7 @@ class SegmentedMp4Output:
 
     def counts(self) -> Mapping[str, Any]:
         """Segments finished in this run and their bytes; segments deleted; names of the first and last one there."""
-        first = self._budget.oldest or self._first
+        first = self._budget.oldest or (self._last if self._budget.deleted else self._first)
         return {
             "segments": self._count,
             "bytes": self._bytes,
@@ -147,8 +147,8 @@ class SegmentedMp4Output:
         if self._limit.bytes is not None and with_next > self._limit.bytes:
             return True
         if self._budget.most is not None and with_next > self._budget.most:
-            words = "segments of %s would be more than half of what is kept; they end at %s"
-            self._say_once(words, self._limit, size_text(self._budget.most))
+            words = "segments end at %s, half of what is kept, before they reach %s"
+            self._say_once(words, size_text(self._budget.most), self._limit)
             return True
         return False
 
