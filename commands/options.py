@@ -161,6 +161,21 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "-o", dest="out", action="append", metavar="OUT", help="--save, --events, --stats or --report by its ending"
     )
+    group.add_argument(
+        "--segment",
+        metavar="TIME|SIZE",
+        help="record for days: begin a new file whenever one has so much: 10m, 1h30m, or 2GB (GiB: 1024³ bytes)."
+        " OUT.mp4 becomes OUT-000001-20261127T190501Z.mp4 and so on (UTC of its first frame; only the number where a"
+        " recorded source names no time), each whole and playable by itself, nothing lost between two; a run started"
+        " again goes on behind the highest number, and finishes what a killed one left",
+    )
+    group.add_argument(
+        "--keep",
+        metavar="SIZE",
+        help="with --segment: the most disk that all segments of OUT take, those of earlier runs too, such as 50GB; the"
+        " oldest go first, also where the disk is full before. Only files that RoadStream recorded under exactly such"
+        " a name go: to keep one for good, rename or move it",
+    )
     group.add_argument("--codec", metavar="NAME", help="h264, hevc or av1 (h264)")
     group.add_argument("--crf", type=int, metavar="N", help="quality, less is better and larger (23)")
     group.add_argument("--preset", metavar="NAME", help="encoder's speed against size (veryfast)")
