@@ -174,6 +174,14 @@ def _place_of_generator(uri: str) -> list[Path]:
     return [GeneratorAddress.parse(uri).file]
 
 
+def _hl2ss(asked: _Asked) -> Source:
+    from sources.hololens.address import Hl2ssAddress
+    from sources.hololens.research import open_research
+
+    asked.refuse_parts("a HoloLens", "leave the option out")
+    return open_research(Hl2ssAddress.parse(asked.uri), asked.uri, asked.patience)
+
+
 def _synthetic(asked: _Asked) -> Source:
     from sources.synthetic import SyntheticSource
 
@@ -185,6 +193,7 @@ _KINDS = {
     "camera": _Kind(_camera, is_live=True),
     "dataset": _Kind(_dataset, _places_of_dataset, has_truth=True),
     "generator": _Kind(_generator, _place_of_generator),
+    "hl2ss": _Kind(_hl2ss, is_live=True),
     "synthetic": _Kind(_synthetic, has_truth=True),
 }
 """Name before the colon → what it means."""

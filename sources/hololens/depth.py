@@ -14,7 +14,6 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.errors import SourceError
 from contracts.space import Depth
 from sources.hololens.channel import Channel
 from sources.hololens.messages import (
@@ -28,6 +27,7 @@ from sources.hololens.messages import (
     read_long_throw_calibration,
 )
 from sources.hololens.space import DepthCamera
+from sources.live.connection import Fault
 
 log = logging.getLogger(__name__)
 
@@ -45,10 +45,10 @@ _PNG_HEAD = struct.Struct(">8xI4s2IBB")
 def along_ray(png: bytes) -> NDArray[np.uint16]:
     """uint16 (288, 320), 0 unknown, of a Long Throw picture: the first half of its bytes, as four colours per pixel.
 
-    Raises SourceError.
+    Raises Fault.
     """
     width, height = LONG_THROW_SIZE
-    damaged = SourceError("a depth picture is damaged", "")
+    damaged = Fault("a depth picture is damaged")
     try:  # first, so that nobody's header makes us fetch gigabytes
         if _PNG_HEAD.unpack_from(png)[1:] != (b"IHDR", width, height, 8, 6):
             raise damaged
@@ -89,7 +89,7 @@ class DepthReader(threading.Thread):
     failed: called in the thread each time depth could not be had or was lost.
     """
 
-    def __init__(self, host: str, *, open_s: float, read_s: float, failed: Callable[[SourceError], None]) -> None:
+    def __init__(self, host: str, *, open_s: float, read_s: float, failed: Callable[[Fault], None]) -> None:
         super().__init__(name=f"depth of {host}", daemon=True)
         self.history = DepthHistory()
         self._host, self._open_s, self._read_s, self._failed = host, open_s, read_s, failed
@@ -100,7 +100,7 @@ class DepthReader(threading.Thread):
         while not self._stopping.is_set():
             try:
                 self._read()
-            except SourceError as fault:
+            except Fault as fault:
                 if not self._stopping.is_set():
                     self._failed(fault)
             self._stopping.wait(_AGAIN_S)
@@ -129,7 +129,7 @@ class DepthReader(threading.Thread):
     def _take(self, packet: DepthPacket, camera: DepthCamera) -> None:
         try:
             depth = camera.depth(along_ray(packet.png), packet.pose)
-        except SourceError:  # one damaged picture; the next is a fifth of a second away
+        except Fault:  # one damaged picture; the next is a fifth of a second away
             return
         if depth is not None:
             self.history.add(packet.timestamp, depth)

@@ -15,7 +15,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.errors import SourceError
+from sources.live.connection import Fault
 
 VIDEO_PORT, LONG_THROW_PORT = 3810, 3805
 TICKS_PER_S = 10_000_000
@@ -41,7 +41,7 @@ _MOST_VIDEO, _MOST_DEPTH = 16 * 2**20, 2**20
 _CURE = "look whether the hl2ss app is what listens there, and start it anew"
 
 ReadExactly: TypeAlias = Callable[[int], bytes | bytearray]
-"""Gives exactly that many bytes, or raises SourceError."""
+"""Gives exactly that many bytes, or raises Fault."""
 Rows: TypeAlias = NDArray[np.float64]
 """(4, 4), for row vectors."""
 
@@ -113,7 +113,7 @@ def start_camera() -> bytes:
 
 
 def read_video(read: ReadExactly) -> VideoPacket:
-    """The next packet of the camera. Raises SourceError."""
+    """The next packet of the camera. Raises Fault."""
     timestamp, payload, pose = _read_packet(read, _VIDEO_TAIL.size + 1, _MOST_VIDEO)
     *optics, width, height = _VIDEO_TAIL.unpack_from(payload, len(payload) - _VIDEO_TAIL.size)
     unit = bytes(memoryview(payload)[: -_VIDEO_TAIL.size])
@@ -121,13 +121,13 @@ def read_video(read: ReadExactly) -> VideoPacket:
 
 
 def read_depth(read: ReadExactly) -> DepthPacket:
-    """The next packet of the Long Throw depth camera. Raises SourceError."""
+    """The next packet of the Long Throw depth camera. Raises Fault."""
     timestamp, payload, pose = _read_packet(read, _TICKS_TAIL + 1, _MOST_DEPTH)
     return DepthPacket(timestamp, bytes(memoryview(payload)[:-_TICKS_TAIL]), pose)
 
 
 def read_long_throw_calibration(read: ReadExactly) -> LongThrowCalibration:
-    """The answer to ``CALIBRATE_LONG_THROW``. Raises SourceError."""
+    """The answer to ``CALIBRATE_LONG_THROW``. Raises Fault."""
     width, height = LONG_THROW_SIZE
     pixels = width * height
     undistortion = 2 * pixels + 4  # not needed: rays take the lens into account
@@ -135,13 +135,13 @@ def read_long_throw_calibration(read: ReadExactly) -> LongThrowCalibration:
     rays = np.ascontiguousarray(numbers[: 2 * pixels].reshape(2, height, width).transpose(1, 2, 0), np.float32)
     extrinsics, scale = numbers[2 * pixels :][:16].astype(np.float64).reshape(4, 4), float(numbers[2 * pixels + 16])
     if not (np.isfinite(extrinsics).all() and np.isfinite(scale) and scale > 0):
-        raise SourceError("the HoloLens's depth camera has no usable calibration", "start the device anew")
+        raise Fault("the HoloLens's depth camera has no usable calibration", "start the device anew")
     return LongThrowCalibration(rays, extrinsics, scale)
 
 
 def _read_packet(read: ReadExactly, least: int, most: int) -> tuple[int, bytes | bytearray, Rows]:
     timestamp, size = _PACKET_HEAD.unpack(read(_PACKET_HEAD.size))
     if timestamp > _LATEST or not least <= size <= most:
-        raise SourceError(f"what comes from the HoloLens is no stream of hl2ss: a packet of {size} bytes", _CURE)
+        raise Fault(f"what comes from the HoloLens is no stream of hl2ss: a packet of {size} bytes", _CURE)
     payload = read(size)
     return timestamp, payload, np.array(_POSE.unpack(read(_POSE.size)), np.float64).reshape(4, 4)

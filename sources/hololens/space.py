@@ -13,9 +13,9 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from contracts.errors import SourceError
 from contracts.space import Depth, Intrinsics, Pose
 from sources.hololens.messages import LongThrowCalibration, Rows, VideoPacket
+from sources.live.connection import Fault
 
 _HALF_TURN = np.diag([1.0, -1.0, -1.0, 1.0])
 """Around x: OpenCV's axes ↔ the picture camera's."""
@@ -38,7 +38,7 @@ def picture_intrinsics(packet: VideoPacket) -> Intrinsics | None:
 
 
 class DepthCamera:
-    """The Long Throw camera of one device: its numbers as ``Depth``. Raises SourceError where it has no inverse."""
+    """The Long Throw camera of one device: its numbers as ``Depth``. Raises Fault where it has no inverse."""
 
     def __init__(self, calibration: LongThrowCalibration) -> None:
         known = np.asarray(np.isfinite(calibration.rays).all(axis=-1))
@@ -50,9 +50,7 @@ class DepthCamera:
         try:
             self._to_rig = np.linalg.inv(calibration.extrinsics).T
         except np.linalg.LinAlgError as fault:
-            raise SourceError(
-                "the HoloLens gives no usable calibration of its depth camera", "start it anew"
-            ) from fault
+            raise Fault("the HoloLens gives no usable calibration of its depth camera", "start it anew") from fault
 
     def depth(self, along_ray: NDArray[np.uint16], rows: Rows) -> Depth | None:
         """along_ray: (288, 320) as measured, 0 unknown. rows: rig → world. None where the pose is unknown."""

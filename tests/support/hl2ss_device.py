@@ -100,16 +100,31 @@ def depth_along_rays(seconds: float) -> NDArray[np.uint16]:
     return np.where(blind, 0, np.rint(distance)).astype(np.uint16)
 
 
-class Hl2ssDevice:
-    """Switched on by ``with``. wishes: what clients sent, per port. stalled, garbage, lost: faults, while they are set.
+def drawn(seconds: float, width: int, height: int) -> NDArray[np.uint8]:
+    """The sky above is blue, the floor is green, the disc is white."""
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[: height // 3] = (180, 60, 30)
+    picture[-height // 3 :] = (30, 90, 30)
+    x, y = projected(DISC, seconds, width, height)
+    if abs(x) < 4 * width and abs(y) < 4 * height:
+        cv2.circle(picture, (round(x * 16), round(y * 16)), width, (255, 255, 255), -1, cv2.LINE_AA, 4)
+    return picture
 
-    lost: it does not know where it is (poses are zeros). depth: whether it has its depth port open.
+
+class Hl2ssDevice:
+    """Switched on by ``with``. wishes: what clients sent, per port. switched_off: whether its camera is.
+
+    stalled, garbage, lost: faults, while they are set; lost: it does not know where it is (poses are zeros). depth:
+    whether it has its depth port open.
     """
+
+    first_tick = 98_765_432_109_876
+    """Of its clock when it was switched on."""
 
     def __init__(self, host: str, *, depth: bool = True) -> None:
         self.host, self._has_depth = host, depth
         self.wishes: dict[int, list[bytes]] = {PICTURES: [], DEPTH: []}
-        self.camera_on = False
+        self.switched_off = threading.Event()
         self.stalled, self.garbage, self.lost = threading.Event(), threading.Event(), threading.Event()
         self.clients = {PICTURES: 0, DEPTH: 0}
         self._off = threading.Event()
@@ -126,7 +141,7 @@ class Hl2ssDevice:
 
     def switch_on(self) -> None:
         self._off.clear()
-        self.camera_on = False
+        self.switched_off.set()
         self._switched_on = time.monotonic()
         for port, serve in [(PICTURES, self._pictures)] + [(DEPTH, self._depth)] * self._has_depth:
             listener = socket.create_server((self.host, port), backlog=1)
@@ -145,14 +160,6 @@ class Hl2ssDevice:
             thread.join(20)
             assert not thread.is_alive(), thread.name
         self._threads.clear()
-
-    def seconds(self, timestamp: int) -> float:
-        """Since it was switched on, of a time stamp."""
-        return (timestamp - self.first_tick) / TICKS
-
-    @property
-    def first_tick(self) -> int:
-        return 98_765_432_109_876
 
     def _now(self) -> float:
         return time.monotonic() - self._switched_on
@@ -175,14 +182,14 @@ class Hl2ssDevice:
         mode = wish.take("B")[0]
         if mode == 0x07:
             wish.take("7B3f2I")
-            self.camera_on = True
+            self.switched_off.clear()
         elif mode == 0x0B:
-            self.camera_on = False
+            self.switched_off.set()
         elif mode in (0, 1):
             width, height, fps, divisor, profile, _level, bitrate = wish.take("2H4BI")
             options = dict(wish.take("2Q") for _ in range(wish.take("B")[0]))
             makes_sense = (width, height) in SIZES and fps in (15, 30) and divisor and bitrate and profile in range(4)
-            if makes_sense and self.camera_on:
+            if makes_sense and not self.switched_off.is_set():
                 self.clients[PICTURES] += 1
                 encoder = _encoder((width, height), fps, profile, bitrate, options.get(10, fps))
                 self._stream_pictures(client, encoder, mode=mode, size=(width, height), profile=profile)
@@ -190,9 +197,9 @@ class Hl2ssDevice:
     def _stream_pictures(
         self, client: socket.socket, encoder: av.VideoCodecContext, *, mode: int, size: tuple[int, int], profile: int
     ) -> None:
-        while self._wait_for_next(int(encoder.framerate)) and self.camera_on:
+        while self._wait_for_next(int(encoder.framerate)) and not self.switched_off.is_set():
             seconds = self._now()
-            frame = av.VideoFrame.from_ndarray(self._drawn(seconds, *size), format="bgr24").reformat(format="yuv420p")
+            frame = av.VideoFrame.from_ndarray(drawn(seconds, *size), format="bgr24").reformat(format="yuv420p")
             frame.pts, frame.time_base = round(seconds * TICKS), Fraction(1, TICKS)
             unit = b"".join(bytes(packet) for packet in encoder.encode(frame))
             assert unit.startswith(b"\0\0\0\1\x09" if profile < 3 else b"\0\0\0\1\x46"), unit[
@@ -237,16 +244,6 @@ class Hl2ssDevice:
             if not self.stalled.is_set():
                 return True
         return False
-
-    def _drawn(self, seconds: float, width: int, height: int) -> NDArray[np.uint8]:
-        """The sky above is blue, the floor is green, the disc is white."""
-        picture = np.zeros((height, width, 3), np.uint8)
-        picture[: height // 3] = (180, 60, 30)
-        picture[-height // 3 :] = (30, 90, 30)
-        x, y = projected(DISC, seconds, width, height)
-        if abs(x) < 4 * width and abs(y) < 4 * height:
-            cv2.circle(picture, (round(x * 16), round(y * 16)), width, (255, 255, 255), -1, cv2.LINE_AA, 4)
-        return picture
 
 
 class _Wish:
