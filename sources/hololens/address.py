@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from contracts.errors import UsageError
 from contracts.text import did_you_mean
@@ -14,6 +15,12 @@ from sources.options import options_of, size_option, whole_option
 
 _FORM = "write hl2ss://192.168.1.20?size=1280x720&fps=30&format=hevc&bitrate=4M&depth=none, or hl2ss://HOST alone"
 _OPTIONS = ("size", "fps", "format", "bitrate", "depth")
+_PORTAL_FORM = (
+    "write hololens://${NAME}:${PASSWORD}@192.168.1.20?quality=med; signs as %XX (@ is %40, # is %23, / is %2F)"
+)
+_QUALITIES = {"high": 30, "med": 30, "low": 15}
+"""Of the Device Portal's videos: frames per second."""
+_HTTPS = 443
 _LEAST_SIDE, _MOST_SIDE, _MOST_FPS = 64, 4096, 60
 _BITS_PER_PIXEL = {"h264": (12, 75), "hevc": (12, 150)}
 """The app's own clients' choice, as a fraction: 4.4 Mbit/s for 1280x720 at 30 frames per second as H.264."""
@@ -60,6 +67,47 @@ class Hl2ssAddress:
         return id_of(self.host)
 
 
+@dataclass(frozen=True, slots=True)
+class PortalAddress:
+    """``hololens://USER:PASSWORD@HOST[:PORT]?quality=high``: the Device Portal, as the device's settings show it.
+
+    login: user and password, decoded. quality: high (1280x720 at 30 frames per second), med (854x480 at 30) or low
+    (428x240 at 15).
+    """
+
+    host: str
+    port: int
+    login: tuple[str, str] | None = field(repr=False)
+    quality: str
+
+    @classmethod
+    def parse(cls, uri: str) -> PortalAddress:
+        """Raises UsageError; it names no secret."""
+        parts = _split(uri, _PORTAL_FORM)
+        port = _port(parts, _PORTAL_FORM)
+        options = options_of(uri, parts.query, ("quality",))
+        quality = _one_of(uri, "quality", options.get("quality", "high"), _QUALITIES)
+        login = None
+        if parts.username is not None:
+            login = (unquote(parts.username), unquote(parts.password or ""))
+        return cls(parts.hostname or "", _HTTPS if port is None else port, login, quality)
+
+    @property
+    def id(self) -> str:
+        """``hololens-192.168.1.20``."""
+        return id_of(self.host)
+
+    @property
+    def rate(self) -> int:
+        """Frames per second."""
+        return _QUALITIES[self.quality]
+
+    @property
+    def path(self) -> str:
+        """Of the video on the device: what its camera sees, without holograms and sound."""
+        return f"/api/holographic/stream/live_{self.quality}.mp4?holo=false&pv=true&mic=false&loopback=false"
+
+
 def id_of(host: str) -> str:
     """A short name for what comes from there."""
     return "hololens-" + (re.sub(r"[^\w.-]+", "-", host).strip("-.") or "2")
@@ -84,7 +132,7 @@ def _port(parts: SplitResult, form: str) -> int | None:
         raise UsageError(f"the port of {parts.scheme}:// is no number up to 65535", form) from fault
 
 
-def _one_of(uri: str, name: str, text: str, known: tuple[str, ...]) -> str:
+def _one_of(uri: str, name: str, text: str, known: Collection[str]) -> str:
     if text not in known:
         raise UsageError(f"unknown {name} {text!r} in {uri!r}", did_you_mean(text, known))
     return text

@@ -116,6 +116,11 @@ def connected(host: str, port: int, *, open_s: float, stopped: Callable[[], bool
     raise Fault(f"{name} cannot be reached: {reason(fault)}", ASLEEP) from fault
 
 
+def sooner(limit_s: float) -> float:
+    """A little before a time limit: then we say what is missing, else whoever waits says that there is nothing."""
+    return limit_s - min(1.0, limit_s / 2)
+
+
 def reason(fault: Exception) -> str:
     """What the system says of it."""
     return getattr(fault, "strerror", None) or str(fault)

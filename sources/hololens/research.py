@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from contracts.live import Patience
 from contracts.space import Intrinsics, Pose
 from sources.hololens.address import Hl2ssAddress
-from sources.hololens.channel import Channel, HungUp
+from sources.hololens.channel import Channel, HungUp, sooner
 from sources.hololens.depth import DepthReader
 from sources.hololens.messages import STOP_CAMERA, TICKS_PER_S, VIDEO_PORT, VideoPacket, read_video, start_camera
 from sources.hololens.space import picture_intrinsics, picture_pose
@@ -24,8 +24,6 @@ from sources.live.source import Identity, LiveSource
 
 log = logging.getLogger(__name__)
 
-_SOONER_S = 1.0
-"""Before a time limit we say ourselves what is missing, and let go; else whoever waits says that there is nothing."""
 _STOP_S = 0.5
 """Seconds for switching the camera off: whoever closes does not wait for a device that is gone."""
 _AWAITED = 16
@@ -89,7 +87,7 @@ class _Research:
         is_latest: Callable[[], bool],
     ) -> None:
         self._address, self._attempt, self._is_latest = address, attempt, is_latest
-        self._deadline = time.monotonic() + _sooner(attempt.patience.open_s)
+        self._deadline = time.monotonic() + sooner(attempt.patience.open_s)
         self.rate: Fraction | None = Fraction(address.wish.fps)
         self.lost = 0
         self._awaited: dict[int, _Seen] = {}
@@ -119,7 +117,7 @@ class _Research:
             wish = self._address.wish
             asked = f"{wish.width}x{wish.height} at {wish.fps} frames per second"
             raise Fault(f"the HoloLens refuses {asked}", _REFUSED, again="once live") from fault
-        self._came, self._stream.read_s = True, _sooner(self._attempt.patience.read_s)
+        self._came, self._stream.read_s = True, sooner(self._attempt.patience.read_s)
         self._remember(packet)
         frames = self._decoded(packet)
         now = time.monotonic_ns()
@@ -168,7 +166,3 @@ class _Research:
         depth = self._depth.history.nearest(frame.pts) if self._depth is not None and frame.pts is not None else None
         intrinsics = seen.intrinsics if seen.size == (frame.width, frame.height) else None
         return Received(frame, arrival, intrinsics, seen.pose, depth)
-
-
-def _sooner(limit_s: float) -> float:
-    return limit_s - min(_SOONER_S, limit_s / 2)
