@@ -35,7 +35,7 @@ FARTHEST = Fraction(15, 100)
 """Seconds between a picture and the depth that is said to belong to it; the camera takes five pictures per second."""
 _KEPT = 4
 """Depth pictures; pictures come later than their depth by less than these cover."""
-_AGAIN_S = 5.0
+_AGAIN_S = 2.0
 """Between two tries to get depth."""
 _JOIN_S = 1.0
 _PNG_HEAD = struct.Struct(">8xI4s2IBB")

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,11 +18,21 @@ from contracts.errors import SourceError
 from contracts.frame import Frame
 from contracts.live import LiveState, Patience
 from sources.hololens.address import Hl2ssAddress
-from sources.hololens.research import open_research
+from sources.hololens.research import ResearchOpener, open_research
+from sources.live.connection import Attempt
 from sources.live.source import LiveSource
-from tests.support.hl2ss_device import DEPTH, DISC, PICTURES, TICKS, WALL_Z, Hl2ssDevice, focal_length, picture_pose
+from tests.support.hl2ss_device import (
+    DEPTH,
+    DISC,
+    HOST,
+    PICTURES,
+    TICKS,
+    WALL_Z,
+    Hl2ssDevice,
+    focal_length,
+    picture_pose,
+)
 
-HOST = "127.0.3.1"
 LIMIT_S = 60.0
 """For what has to happen at all; how soon is not asked here."""
 SOON = Patience(open_s=20, read_s=2)
@@ -40,8 +51,7 @@ def _nothing_outlives_a_test() -> Iterator[None]:
 @pytest.fixture
 def device() -> Iterator[Hl2ssDevice]:
     try:
-        found = Hl2ssDevice(HOST)
-        found.switch_on()
+        found = Hl2ssDevice().__enter__()
     except OSError as fault:
         pytest.skip(f"{HOST} cannot be listened at here: {fault}")
     yield found
@@ -88,7 +98,7 @@ def test_pictures_come_upright_with_the_place_they_were_seen_from(device: Hl2ssD
     source = opened(f"&format={coding}&depth=none")
     assert (source.info.width, source.info.height, source.info.rate) == (424, 240, Fraction(30))
     assert source.info.live
-    assert source.info.id == "hololens-127.0.3.1"
+    assert source.info.id == f"hololens-{HOST}"
     frames = list(islice(source.frames(), 30))
     source.close()
     picture = frames[0].picture.bgr()
@@ -155,7 +165,7 @@ def test_the_camera_is_switched_on_and_off_again(device: Hl2ssDevice) -> None:
 
 
 def test_without_depth_the_pictures_go_on_and_that_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.WARNING), Hl2ssDevice(HOST, depth=False):
+    with caplog.at_level(logging.WARNING), Hl2ssDevice(depth=False):
         source = opened()
         frames = list(islice(source.frames(), 60))
         source.close()
@@ -166,6 +176,16 @@ def test_without_depth_the_pictures_go_on_and_that_is_said_once(caplog: pytest.L
     assert len(said) == 1, said
     assert "port 3805: nobody listens: there is no depth" in said[0]
     assert "depth=none" in said[0]
+
+
+def test_depth_that_comes_later_is_taken() -> None:
+    with Hl2ssDevice(depth=False) as device:
+        source = opened()
+        frames = eventually(source.frames(), "depth")
+        assert next(frames).depth is None
+        device.open_depth()
+        assert next(frame for frame in frames if frame.depth is not None).connection == 0
+        source.close()
 
 
 def test_switched_off_and_on_again_it_goes_on(device: Hl2ssDevice, caplog: pytest.LogCaptureFixture) -> None:
@@ -259,3 +279,32 @@ def test_closing_ends_it_at_once_from_another_thread(device: Hl2ssDevice, when: 
         pass
     assert time.monotonic() - began < LIMIT_S
     assert source.status.state is LiveState.ENDED
+
+
+def test_many_connections_leave_nothing_behind(device: Hl2ssDevice) -> None:
+    opener = ResearchOpener(Hl2ssAddress.parse(f"hl2ss://{HOST}?size=424x240"))
+    descriptors, threads = [], []
+    for _ in range(16):
+        connection = opener(Attempt(SOON))
+        while not connection.receive():
+            pass
+        connection.close()
+        descriptors.append(len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").exists() else 0)
+        threads.append(threading.active_count())
+    assert max(descriptors[6:]) <= max(descriptors[:6])
+    assert max(threads[6:]) <= max(threads[:6])
+
+
+def test_an_old_connection_does_not_switch_off_what_a_new_one_switched_on(device: Hl2ssDevice) -> None:
+    opener = ResearchOpener(Hl2ssAddress.parse(f"hl2ss://{HOST}?size=424x240&depth=none"))
+    old = opener(Attempt(SOON))
+    old.receive()
+    device.switch_off()
+    device.switch_on()
+    new = opener(Attempt(SOON))
+    old.close()
+    for _ in range(10):
+        assert new.receive() is not None
+    new.close()
+    assert device.switched_off.wait(LIMIT_S)
+    assert [wish[0] for wish in device.wishes[PICTURES]] == [7, 1, 7, 1, 0x0B]

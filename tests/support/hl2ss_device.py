@@ -1,6 +1,6 @@
 """A HoloLens 2 running hl2ss, as far as its protocol is known: its camera, its Long Throw depth camera, and its faults.
 
-It listens on the real ports of an address of its own (127.0.3.x), one client per port, and closes on what makes no
+It listens on the real ports, one client per port, and closes on what makes no
 sense. Written from the protocol, not from ``sources.hololens``: what both say the same was said twice.
 
 It walks before a wall, 3 m away, with a white disc on it; everything is a function of the time since it was switched
@@ -23,6 +23,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+HOST = f"127.3.{os.getpid() // 250 % 250}.{os.getpid() % 250 + 1}"
+"""An address of this process alone: the ports are fixed, and several test runs may share a machine."""
 PICTURES, DEPTH = 3810, 3805
 TICKS = 10_000_000
 SIZES = {(1920, 1080), (1280, 720), (960, 540), (640, 360), (424, 240)}
@@ -121,7 +123,7 @@ class Hl2ssDevice:
     first_tick = 98_765_432_109_876
     """Of its clock when it was switched on."""
 
-    def __init__(self, host: str, *, depth: bool = True) -> None:
+    def __init__(self, host: str = HOST, *, depth: bool = True) -> None:
         self.host, self._has_depth = host, depth
         self.wishes: dict[int, list[bytes]] = {PICTURES: [], DEPTH: []}
         self.switched_off = threading.Event()
@@ -143,12 +145,9 @@ class Hl2ssDevice:
         self._off.clear()
         self.switched_off.set()
         self._switched_on = time.monotonic()
-        for port, serve in [(PICTURES, self._pictures)] + [(DEPTH, self._depth)] * self._has_depth:
-            listener = socket.create_server((self.host, port), backlog=1)
-            listener.settimeout(0.05)
-            thread = threading.Thread(target=self._listen, args=(listener, port, serve), name=f"device {port}")
-            self._threads.append(thread)
-            thread.start()
+        self._open(PICTURES, self._pictures)
+        if self._has_depth:
+            self.open_depth()
 
     def switch_off(self) -> None:
         """Its battery is empty: connections break."""
@@ -160,6 +159,17 @@ class Hl2ssDevice:
             thread.join(20)
             assert not thread.is_alive(), thread.name
         self._threads.clear()
+
+    def open_depth(self) -> None:
+        """Its depth camera may be used from now on."""
+        self._open(DEPTH, self._depth)
+
+    def _open(self, port: int, serve: Any) -> None:
+        listener = socket.create_server((self.host, port), backlog=1)
+        listener.settimeout(0.05)
+        thread = threading.Thread(target=self._listen, args=(listener, port, serve), name=f"device {port}")
+        self._threads.append(thread)
+        thread.start()
 
     def _now(self) -> float:
         return time.monotonic() - self._switched_on
