@@ -32,8 +32,7 @@ _UNITS = {"": 1, "k": 1000, "M": 1_000_000}
 class Hl2ssAddress:
     """``hl2ss://HOST?size=1280x720&fps=30&format=h264&bitrate=4M&depth=longthrow``.
 
-    Depth is on: whoever asks for the research streams wants millimetres, and five small pictures per second cost less
-    than the video.
+    Depth is on unless it is ``none``: whoever asks for the research streams wants millimetres.
     """
 
     host: str

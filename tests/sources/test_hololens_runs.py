@@ -60,7 +60,7 @@ def test_results_have_pose_intrinsics_and_depth(device: Hl2ssDevice, tmp_path: P
 
 def test_a_run_on_the_research_streams_is_saved(device: Hl2ssDevice, tmp_path: Path) -> None:
     network, video, stats = mask_network(tmp_path / "net.onnx"), tmp_path / "out.mp4", tmp_path / "stats.json"
-    words = ["--engine", network, "--save", video, "--stats", stats, "--max-frames", "15"]
+    words: list[str | Path] = ["--engine", network, "--save", video, "--stats", stats, "--max-frames", "15"]
     done = run_stream(f"hl2ss://{HOST}?size=424x240&depth=none", *words)
     assert done.code == 0, done.err
     source = json.loads(stats.read_text())["sources"][0]
@@ -77,19 +77,11 @@ def test_a_run_on_the_device_portal_shows_its_password_nowhere(its_portal: Porta
     out.mkdir()
     login = LOGIN if place == "in the URI" else "${HL_USER}:${HL_PASSWORD}"
     uri = f"hololens://{login}@127.0.0.1:{its_portal.port}?quality=low"
-    outputs = [
-        "--save",
-        out / "o.mp4",
-        "--events",
-        out / "e.jsonl",
-        "--stats",
-        out / "s.json",
-        "--report",
-        out / "r.html",
-    ]
+    files = {"--save": "o.mp4", "--events": "e.jsonl", "--stats": "s.json", "--report": "r.html"}
+    outputs = [word for option, name in files.items() for word in (option, out / name)]
     network = mask_network(tmp_path / "net.onnx")
     environment = os.environ | {"HL_USER": USER, "HL_PASSWORD": PASSWORD}
-    run = [uri, "--engine", network, *outputs, "--max-frames", "10", "--debug"]
+    run: list[str | Path] = [uri, "--engine", network, *outputs, "--max-frames", "10", "--debug"]
     done = run_stream(*run, environment=environment)
     assert done.code == 0, done.err
     assert "is seen for the first time" in done.err
