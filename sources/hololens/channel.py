@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sources.live.connection import Fault
+from sources.live.connection import Again, Fault
 
 ASLEEP = "wake the HoloLens up, and see that it and this computer are in the same network"
 LOOK_S = 0.1
@@ -84,6 +84,8 @@ class Channel:
         return count or 0
 
     def _broken(self, fault: OSError) -> Fault:
+        if isinstance(fault, ConnectionResetError | BrokenPipeError):
+            return HungUp(f"{self._name} closed the connection", _CLOSED)
         return Fault(f"the connection to {self._name} broke: {reason(fault)}", ASLEEP)
 
 
@@ -93,24 +95,12 @@ def connected(host: str, port: int, *, open_s: float, stopped: Callable[[], bool
     Raises Fault.
     """
     deadline, name = time.monotonic() + open_s, f"{host}, port {port}"
-    fault: Exception = OSError("it has no address")
-    try:
-        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            made = socket.socket(family, kind, protocol)
-            try:
-                _connect(made, address, lambda: stopped() or time.monotonic() > deadline)
-            except OSError as other:
-                made.close()
-                fault = other
-            else:
-                made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                return made
-    except socket.gaierror as unknown:
-        raise Fault(
-            f"there is no host {host!r}", "check its name, or write its address", again="once live"
-        ) from unknown
-    except UnicodeError as unknown:
-        raise Fault(f"{host!r} is no name of a host", "write the device's address", again="never") from unknown
+    fault = OSError("it has no address")
+    for family, address in _addresses(host, port):
+        try:
+            return _connect(family, address, lambda: stopped() or time.monotonic() > deadline)
+        except OSError as other:
+            fault = other
     if isinstance(fault, ConnectionRefusedError):
         raise Fault(f"{name}: nobody listens", refused) from fault
     raise Fault(f"{name} cannot be reached: {reason(fault)}", ASLEEP) from fault
@@ -126,16 +116,35 @@ def reason(fault: Exception) -> str:
     return getattr(fault, "strerror", None) or str(fault)
 
 
-def _connect(made: socket.socket, address: Any, gives_up: Callable[[], bool]) -> None:
+def _addresses(host: str, port: int) -> list[tuple[int, Any]]:
+    """Family and address of each. Raises Fault."""
+    try:
+        return [(found[0], found[4]) for found in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+    except socket.gaierror as fault:
+        again: Again = "always" if fault.errno == socket.EAI_AGAIN else "once live"
+        cure = "check its name and the network, or write its address"
+        raise Fault(f"no address is known for {host!r}: {reason(fault)}", cure, again=again) from fault
+    except UnicodeError as fault:
+        raise Fault(f"{host!r} is no name of a host", "write the device's address", again="never") from fault
+
+
+def _connect(family: int, address: Any, gives_up: Callable[[], bool]) -> socket.socket:
     """Looks often whether it should go on. Raises OSError."""
-    made.setblocking(False)
-    number = made.connect_ex(address)
-    if number in _UNDER_WAY:
-        with selectors.DefaultSelector() as selector:
-            selector.register(made, selectors.EVENT_WRITE)
-            while not selector.select(LOOK_S):
-                if gives_up():
-                    raise TimeoutError(errno.ETIMEDOUT, "no answer")
-        number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
-    if number:
-        raise OSError(number, os.strerror(number))
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setblocking(False)
+        number = made.connect_ex(address)
+        if number in _UNDER_WAY:
+            with selectors.DefaultSelector() as selector:
+                selector.register(made, selectors.EVENT_WRITE)
+                while not selector.select(LOOK_S):
+                    if gives_up():
+                        raise TimeoutError(errno.ETIMEDOUT, "no answer")
+            number = made.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if number:
+            raise OSError(number, os.strerror(number))
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    except OSError:
+        made.close()
+        raise
+    return made

@@ -88,7 +88,11 @@ class _Wire(io.RawIOBase):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname = False  # the certificate itself is compared, which says more
         context.verify_mode = ssl.CERT_NONE
-        self._socket = context.wrap_socket(plain, do_handshake_on_connect=False)
+        try:
+            self._socket = context.wrap_socket(plain, do_handshake_on_connect=False)
+        except OSError as fault:  # gone again already
+            plain.close()
+            raise Fault(f"the connection to {self._name} broke: {reason(fault)}", ASLEEP) from fault
         self._socket.settimeout(LOOK_S)
 
     def greet(self) -> bytes:

@@ -145,24 +145,32 @@ class _Research:
     def _remember(self, packet: VideoPacket) -> None:
         seen = _Seen(packet.size, picture_intrinsics(packet), picture_pose(packet.pose))
         self._awaited[packet.timestamp] = seen
-        while len(self._awaited) > _AWAITED:
-            del self._awaited[next(iter(self._awaited))]
+        if len(self._awaited) > _AWAITED:
+            self._awaited.pop(next(iter(self._awaited)))
+            self.lost += 1
 
     def _decoded(self, packet: VideoPacket) -> list[VideoFrame]:
         coded = av.Packet(packet.access_unit)
         coded.pts, coded.time_base = packet.timestamp, self.time_base
         try:
-            frames = self._decoder.decode(coded)
+            return [frame for frame in self._decoder.decode(coded) if not frame.is_corrupt]
         except av.FFmpegError:
-            self.lost += 1
             return []
-        self.lost += sum(frame.is_corrupt for frame in frames)
-        return [frame for frame in frames if not frame.is_corrupt]
 
     def _received(self, frame: VideoFrame, arrival: int) -> Received:
-        seen = self._awaited.pop(frame.pts, None) if frame.pts is not None else None
-        if seen is None:
+        seen = self._remembered(frame.pts)
+        if seen is None or frame.pts is None:
             return Received(frame, arrival)
-        depth = self._depth.history.nearest(frame.pts) if self._depth is not None and frame.pts is not None else None
+        depth = self._depth.history.nearest(frame.pts) if self._depth is not None else None
         intrinsics = seen.intrinsics if seen.size == (frame.width, frame.height) else None
         return Received(frame, arrival, intrinsics, seen.pose, depth)
+
+    def _remembered(self, stamp: int | None) -> _Seen | None:
+        """What is known of a picture; those before it that have not come out are lost."""
+        while stamp in self._awaited:
+            oldest = next(iter(self._awaited))
+            seen = self._awaited.pop(oldest)
+            if oldest == stamp:
+                return seen
+            self.lost += 1
+        return None

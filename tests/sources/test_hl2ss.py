@@ -241,6 +241,28 @@ def test_garbage_is_a_loss_and_nothing_worse(device: Hl2ssDevice) -> None:
     assert "no stream of hl2ss" in after.outage.reason
 
 
+@pytest.mark.parametrize("coding", ["h264", "hevc"])
+def test_after_damaged_pictures_it_goes_on_with_whole_ones(device: Hl2ssDevice, coding: str) -> None:
+    source = opened(f"&format={coding}&depth=none")
+    frames = eventually(source.frames(), "pictures after damage")
+    next(frames)
+    device.damaged.set()
+    threading.Timer(0.7, device.damaged.clear).start()
+    while device.damaged.is_set():
+        next(frames)
+    sound = next(frame for frame in frames if seen_well(frame))
+    source.close()
+    assert sound.connection == 0
+    if coding == "h264":  # HEVC's decoder takes noise for a picture
+        assert 0 < source.losses.lost <= sound.index  # what was lost left gaps
+
+
+def seen_well(frame: Frame) -> bool:
+    """Whether the disc is where it has to be."""
+    white = frame.picture.bgr().min(axis=2) > 200
+    return bool(white.any()) and np.abs(world_to_pixel(frame, DISC) - disc(frame.picture.bgr())).max() < 1
+
+
 def test_a_size_it_does_not_offer_is_said_at_once(device: Hl2ssDevice) -> None:
     uri = f"hl2ss://{HOST}?size=426x240"
     with pytest.raises(SourceError, match="refuses 426x240 at 30 frames per second") as caught:

@@ -116,8 +116,8 @@ def drawn(seconds: float, width: int, height: int) -> NDArray[np.uint8]:
 class Hl2ssDevice:
     """Switched on by ``with``. wishes: what clients sent, per port. switched_off: whether its camera is.
 
-    stalled, garbage, lost: faults, while they are set; lost: it does not know where it is (poses are zeros). depth:
-    whether it has its depth port open.
+    stalled, garbage, damaged, lost: faults, while they are set. garbage: packets are noise; damaged: the middle of
+    every coded picture is; lost: it does not know where it is (poses are zeros). depth: whether that port is open.
     """
 
     first_tick = 98_765_432_109_876
@@ -127,7 +127,8 @@ class Hl2ssDevice:
         self.host, self._has_depth = host, depth
         self.wishes: dict[int, list[bytes]] = {PICTURES: [], DEPTH: []}
         self.switched_off = threading.Event()
-        self.stalled, self.garbage, self.lost = threading.Event(), threading.Event(), threading.Event()
+        self.stalled, self.garbage = threading.Event(), threading.Event()
+        self.damaged, self.lost = threading.Event(), threading.Event()
         self.clients = {PICTURES: 0, DEPTH: 0}
         self._off = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -215,6 +216,9 @@ class Hl2ssDevice:
             assert unit.startswith(b"\0\0\0\1\x09" if profile < 3 else b"\0\0\0\1\x46"), unit[
                 :8
             ]  # access unit delimiter
+            if self.damaged.is_set():
+                third = len(unit) // 3
+                unit = unit[:third] + os.urandom(third) + unit[2 * third :]
             tail = struct.pack(
                 "<2f2fQ2Q4I2f3f2H",
                 *focal_length(seconds, size[0]),
