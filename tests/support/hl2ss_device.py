@@ -250,7 +250,9 @@ class Hl2ssDevice:
         data = struct.pack("<QI", self.first_tick + round(seconds * TICKS), len(payload)) + payload
         if pose is not None:
             data += np.ravel(np.zeros((4, 4)) if self.lost.is_set() else pose).astype("<f4").tobytes()
-        client.sendall(os.urandom(len(data)) if self.garbage.is_set() else data)
+        if self.garbage.is_set():
+            data = b"\xff" * 12 + os.urandom(len(data))
+        client.sendall(data)
 
     def _wait_for_next(self, rate: int) -> bool:
         """Until the next picture is due; False: switched off."""
