@@ -152,7 +152,7 @@ def _request(address: PortalAddress) -> bytes:
     if address.login is not None:
         login = base64.b64encode(":".join(address.login).encode())
         lines.append(f"Authorization: Basic {login.decode()}")
-    return "\r\n".join([*lines, "", ""]).encode("ascii")
+    return "\r\n".join([*lines, "", ""]).encode()
 
 
 def _refusal(name: str, status: int) -> Fault:

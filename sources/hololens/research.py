@@ -97,8 +97,7 @@ class _Research:
         with self._channel() as channel:
             channel.send(start_camera())
         try:
-            self._stream = self._channel()
-            self._stream.send(address.wish.message())
+            self._stream = self._streaming()
         except Fault:
             self._switch_off()
             raise
@@ -137,6 +136,15 @@ class _Research:
                 Channel(self._address.host, VIDEO_PORT, open_s=_STOP_S, read_s=_STOP_S) as channel,
             ):
                 channel.send(STOP_CAMERA)
+
+    def _streaming(self) -> Channel:
+        channel = self._channel()
+        try:
+            channel.send(self._address.wish.message())
+        except Fault:
+            channel.close()
+            raise
+        return channel
 
     def _channel(self) -> Channel:
         left = max(self._deadline - time.monotonic(), 0.001)
