@@ -50,12 +50,8 @@ def _nothing_outlives_a_test() -> Iterator[None]:
 
 @pytest.fixture
 def device() -> Iterator[Hl2ssDevice]:
-    try:
-        found = Hl2ssDevice().__enter__()
-    except OSError as fault:
-        pytest.skip(f"{HOST} cannot be listened at here: {fault}")
-    yield found
-    found.switch_off()
+    with Hl2ssDevice() as found:
+        yield found
 
 
 def opened(options: str = "", patience: Patience = SOON) -> LiveSource:

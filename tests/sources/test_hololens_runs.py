@@ -25,12 +25,8 @@ FORMS = (PASSWORD, quote(PASSWORD, safe=""), quote(PASSWORD), base64.b64encode(f
 
 @pytest.fixture
 def device() -> Iterator[Hl2ssDevice]:
-    try:
-        found = Hl2ssDevice().__enter__()
-    except OSError as fault:
-        pytest.skip(f"{HOST} cannot be listened at here: {fault}")
-    yield found
-    found.switch_off()
+    with Hl2ssDevice() as found:
+        yield found
 
 
 @pytest.fixture
