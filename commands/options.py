@@ -60,7 +60,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="a video file; pictures: a file, a folder or 'shots/*.jpg', ?fps=5 behind it sets their rate; "
         "- (standard input); a camera: 0, or camera:/dev/video2?size=1280x720&fps=30&format=mjpeg; labelled pictures: "
-        "dataset:DIR[?layout=yolo&split=val]; pictures of a network: generator:NET.onnx[?count=16&seed=1]; "
+        "dataset:DIR[?layout=yolo&split=val]; a HoloLens 2: hl2ss://HOST[?size=1280x720&fps=30&format=hevc&bitrate=4M"
+        "&depth=none] (the app hl2ss; with pose and depth) or 'hololens://${USER}:${PASSWORD}@HOST[?quality=med]' (its "
+        "Device Portal); pictures of a network: generator:NET.onnx[?count=16&seed=1]; "
         "synthetic:[LOOK][?seed=1&seconds=20]",
     )
     _source_options(parser.add_argument_group("source"))
