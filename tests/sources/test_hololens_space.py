@@ -142,10 +142,10 @@ def depth(number: float) -> Depth:
         (140, 2, 60),
         (90, 1, -90),
         (110, 2, 90),
-        (550, 3, -150),
-        (551, None, 0),
-        (-150, 1, 150),
-        (-151, None, 0),
+        (650, 3, -250),
+        (651, None, 0),
+        (-250, 1, 250),
+        (-251, None, 0),
     ],
 )
 def test_the_depth_nearest_in_time_belongs_to_a_picture(ms: int, nearest: int | None, offset_ms: int) -> None:
