@@ -32,8 +32,10 @@ from sources.live.connection import Fault
 log = logging.getLogger(__name__)
 
 FARTHEST = Fraction(1, 4)
-"""Seconds between a picture and the depth that is said to belong to it. The camera takes five pictures per second, and a
-picture has the one before it; both have a pose, so a head that moved in between does no harm."""
+"""Seconds between a picture and the depth that is said to belong to it.
+
+The camera takes five pictures per second, and a picture has the one before it; both have a pose, so a head that moved
+in between does no harm."""
 _KEPT = 4
 """Depth pictures; pictures come later than their depth by less than these cover."""
 _AGAIN_S = 2.0
