@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from commands.status import StatusLine
 from contracts.frame import SourceInfo
 from contracts.live import LiveState
-from contracts.text import clock
+from contracts.text import clock, counted
 
 if TYPE_CHECKING:
     from pipeline.figures import Progress
@@ -121,6 +121,24 @@ def _counts(frames: dict[str, int], *, written: bool) -> str:
     wanted = [("read", "read"), ("inferred", "through the networks"), *([("written", "written")] if written else [])]
     odd = [f"{frames[key]} {key}" for key in ("dropped", "lost", "reconnects") if frames[key]]
     return ", ".join([*(f"{frames[key]} {word}" for key, word in wanted), *odd])
+
+
+def segment_text(statistics: dict[str, Any]) -> list[str]:
+    """``out-000001-….mp4 … out-000042-….mp4 (42 segments, 3.2 GB)``: what a segmented recording wrote, if it did."""
+    lines = []
+    each = (statistics, *statistics["sources"])  # of several sources every one has its own
+    for output in (output for one in each for output in one.get("outputs", {}).values()):
+        if output.get("first"):
+            names = [output["first"]] if output["segments"] == 1 else [output["first"], output["last"]]
+            facts = f"{counted(output['segments'], 'segment')}, {_size(output['bytes'])}"
+            gone = f"; {counted(output['deleted'], 'oldest one', 'oldest ones')} deleted" if output["deleted"] else ""
+            lines.append(f"{' … '.join(names)} ({facts}{gone})")
+    return lines
+
+
+def _size(size: int) -> str:
+    """``3.2 GB``, ``740 MB``."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
 
 
 def _stage_row(name: str, stage: dict[str, float | None]) -> str:

@@ -9,6 +9,7 @@ from contracts.config import RunConfig
 from contracts.control import Control
 from contracts.errors import UsageError
 from contracts.protocols import Output
+from contracts.segments import check_segments
 from outputs.encoder import VideoSettings
 from outputs.events import CsvEvents, JsonlEvents
 from outputs.events_parquet import ParquetEvents
@@ -18,9 +19,11 @@ from outputs.labels import LabelsOutput, YoloLabels
 from outputs.labels_coco import CocoLabels
 from outputs.masks import MasksOutput
 from outputs.mp4 import Mp4Output
-from outputs.paths import check_folders, check_targets
+from outputs.paths import check_folders, check_series, check_targets
 from outputs.pictures import PicturesOutput
 from outputs.report.output import ReportOutput
+from outputs.segment_names import SegmentNames
+from outputs.segments import SegmentedMp4Output
 from outputs.window import WindowOutput, check_window
 
 _VIDEOS = (".mp4",)
@@ -39,8 +42,7 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     outputs: list[Output] = []
     if config.save is not None:
         _check_ending(config.save, _VIDEOS, "save")
-        settings = VideoSettings(config.codec, config.crf, config.preset)
-        outputs.append(Mp4Output(config.save, settings, config.audio, config.output_size))
+        outputs.append(_video(config, config.save))
     if config.events is not None:
         _check_ending(config.events, _EVENTS, "events")
         outputs.append(_EVENTS[config.events.suffix.lower()](config.events))
@@ -60,9 +62,19 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     return outputs
 
 
+def _video(config: RunConfig, path: Path) -> Output:
+    settings = VideoSettings(config.codec, config.crf, config.preset)
+    if config.segment is None:
+        return Mp4Output(path, settings, config.audio, config.output_size)
+    return SegmentedMp4Output(
+        path, settings, config.segment, keep=config.keep, audio=config.audio, size=config.output_size
+    )
+
+
 def files_of(config: RunConfig) -> list[Path]:
-    """The files that a run was asked to write."""
-    return [path for path in (config.save, config.events, config.stats, config.report) if path is not None]
+    """The files that a run was asked to write; segments, which get their names while it runs, are not among them."""
+    save = config.save if config.segment is None else None
+    return [path for path in (save, config.events, config.stats, config.report) if path is not None]
 
 
 def folders_of(config: RunConfig) -> list[Path]:
@@ -86,6 +98,7 @@ def for_source(config: RunConfig, name: str) -> RunConfig:
     return config.model_copy(
         update={
             "save": None if config.grid else own(config.save),
+            "keep": None if config.keep is None else config.keep // len(config.sources),
             "events": own(config.events),
             "report": own(config.report),
             "pictures": inside(config.pictures),
@@ -119,6 +132,7 @@ def check_paths_of_several(config: RunConfig, names: Sequence[str], inputs: Sequ
     own = [for_source(config, name) for name in names]
     for one in (for_grid(config), *own):
         outputs_of(one)
+        _check_series(one, inputs)
     files = [path for one in (for_grid(config), *own) for path in files_of(one)]
     check_targets([*files, *_statistics_of(config)], inputs, config.overwrite)
     check_folders(folders_of(config), inputs)
@@ -141,9 +155,23 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     """
     outputs_of(config)
     check_targets(files_of(config), inputs, config.overwrite)
+    _check_series(config, inputs)
     check_folders(folders_of(config), inputs)
     _check_apart(files_of(config), folders_of(config))
     _check_statistics_and_window(config)
+
+
+def _check_series(config: RunConfig, inputs: Sequence[str]) -> None:
+    """As ``check_paths``, for the segments of a recording."""
+    if config.save is None or config.segment is None:
+        return
+    names = SegmentNames(config.save)
+    check_series(config.save, names.longest, names.includes, inputs)
+    try:
+        check_segments(config.segment, config.keep, saving=True)
+    except ValueError as fault:  # of several sources each has its share of the disk
+        what, _, cure = str(fault).partition(" → ")
+        raise UsageError(f"of each source {what}", cure) from fault
 
 
 def _check_statistics_and_window(config: RunConfig) -> None:

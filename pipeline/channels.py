@@ -29,7 +29,6 @@ from pipeline.default_network import with_checked_network, with_network
 from pipeline.figures import Progress
 from pipeline.gating import Gate
 from pipeline.grid import Grid
-from pipeline.measure import Meters
 from pipeline.member import Member
 from pipeline.one_for_all import OneForAll
 from pipeline.queues import Aborted
@@ -243,10 +242,7 @@ class Channels:
 
     def _combined(self) -> Combined:
         runs = [member.channel.run for member in self._members]
-        return Combined([run.figures for run in runs if run is not None], len(self._shared), self._beside())
-
-    def _beside(self) -> Meters | None:
-        return self._grid.meters if self._grid is not None else None
+        return Combined([run.figures for run in runs if run is not None], len(self._shared), self._grid)
 
     def conclude(self, ending: Ending) -> Iterator[Callable[[], None]]:
         """Steps that tell every chronicler how the run, or its own source's part of it, went."""

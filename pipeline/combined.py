@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 from contracts.protocols import Losses
 from pipeline.figures import Figures, Progress, in_order, own_cpu_ms
@@ -12,15 +13,24 @@ COMPOSE = "compose"
 """The stage that puts the pictures of a grid together; all other stages beside the sources' own are outputs."""
 
 
+class Beside(Protocol):
+    """What works for all sources: a grid."""
+
+    @property
+    def meters(self) -> Meters:
+        """Of its stages."""
+
+    def output_counts(self, stage: str) -> Mapping[str, Any]:
+        """What an output counts itself, by its stage."""
+
+
 class Combined:
-    """Counts are sums, times those of all stages alike; throughput is all frames by the time from first to last.
+    """Counts are sums, times those of all stages alike; throughput is all frames by the time from first to last."""
 
-    beside: meters of stages that belong to no source (a grid's).
-    """
-
-    def __init__(self, parts: Sequence[Figures], engines: int, beside: Meters | None = None) -> None:
+    def __init__(self, parts: Sequence[Figures], engines: int, beside: Beside | None = None) -> None:
         """engines: how many networks the run has, for when no source is open."""
-        self._parts, self._beside = tuple(parts), beside or Meters()
+        self._parts, self._whole = tuple(parts), beside
+        self._beside = Meters() if beside is None else beside.meters
         self.read = sum(part.read for part in parts)
         self.inferred = sum(part.inferred for part in parts)
         self.finished = sum(part.finished for part in parts)
@@ -44,6 +54,13 @@ class Combined:
     def output_drops(self) -> dict[str, int]:
         """Results that outputs of live sources were too slow for."""
         return _sums([part.output_drops() for part in self._parts])
+
+    def output_counts(self, stage: str) -> Mapping[str, Any]:
+        """What outputs count themselves; only numbers can be told of all sources."""
+        if self._whole is not None and (whole := self._whole.output_counts(stage)):
+            return whole
+        parts = [part.output_counts(stage) for part in self._parts]
+        return _sums([{key: value for key, value in part.items() if isinstance(value, int)} for part in parts])
 
     def progress(self) -> Progress:
         """All of them in one."""

@@ -11,8 +11,9 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 from contracts.control import Control
 from contracts.errors import RoadStreamError
@@ -20,11 +21,12 @@ from contracts.frame import Frame, SourceInfo
 from contracts.live import LiveState
 from contracts.picture import Picture
 from contracts.prediction import Prediction
-from contracts.protocols import Output
+from contracts.protocols import Accountant, Output
 from contracts.result import Result, Timings
 from outputs.draw.grid import GridCell, GridLayout, GridPainter
 from outputs.draw.scaling import place_in
 from outputs.mp4 import Mp4Output
+from outputs.segments import SegmentedMp4Output
 from pipeline.combined import COMPOSE
 from pipeline.grid_cells import Cell
 from pipeline.measure import Meters, timed
@@ -91,6 +93,11 @@ class Grid:
             cell.end()
         if self._started and not self._ended.wait(_FINISHING_S):
             raise RoadStreamError("did not end: grid", "please report this with the log of --debug")
+
+    def output_counts(self, stage: str) -> Mapping[str, Any]:
+        """What an output counts itself, by its stage."""
+        found = [output for output in self._outputs if _stage(output) == stage]
+        return found[0].counts() if found and isinstance(found[0], Accountant) else {}
 
     # -- the thread -------------------------------------------------------------------------------------------------
 
@@ -227,7 +234,7 @@ class Grid:
         result = Result(frame, Prediction(), Timings(frame.arrival), _as_it_is)
         self._count += 1
         for output in self._outputs:
-            with timed("encode" if isinstance(output, Mp4Output) else output.name) as watch:
+            with timed(_stage(output)) as watch:
                 output.write(result)
             assert watch.span is not None
             self.meters.add(watch.span)
@@ -260,6 +267,11 @@ def _typical(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
 def _age_s(cell: Cell) -> int:
     """Seconds since the cell's picture came."""
     return (time.monotonic_ns() - cell.shown_ns) // 1_000_000_000
+
+
+def _stage(output: Output) -> str:
+    """What the figures call an output's work."""
+    return "encode" if isinstance(output, Mp4Output | SegmentedMp4Output) else output.name
 
 
 def _as_it_is(result: Result) -> Picture:

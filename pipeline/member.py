@@ -46,7 +46,10 @@ class Member:
         return SourceState(self.name, LiveState.LIVE, "", info, progress)
 
     def facts(self) -> dict[str, Any]:
-        """Its entry in the statistics; ``error`` where it failed, ``regions`` where there are some."""
+        """Its entry in the statistics; ``error`` where it failed, ``regions`` where there are some.
+
+        ``outputs``: what those of its outputs say that have figures of their own.
+        """
         run, source = self.channel.run, self.channel.source
         if run is None or source is None:
             frames = dict.fromkeys(FRAMES, 0)
@@ -54,6 +57,8 @@ class Member:
             found = {"id": self.name, "uri": printable(self.channel.uri), **size, "frames": frames}
         else:
             found = source_facts(source.info, run.figures, live=run.live)
+            counts = {stage: dict(run.figures.output_counts(stage)) for stage in run.figures.writes}
+            found |= {"outputs": own} if (own := {stage: each for stage, each in counts.items() if each}) else {}
         if self.channel.regions is not None:
             found["regions"] = self.channel.regions.summary()
         return found if self.failure is None else {**found, "error": self.failure.message}

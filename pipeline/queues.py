@@ -23,8 +23,9 @@ class Aborted(Exception):  # noqa: N818  # a signal between threads, not an erro
 class BoundedQueue(Generic[Item]):
     """At most ``capacity`` items; when full, ``put`` waits or, with ``drop_oldest``, the oldest item goes.
 
-    release: called with every item that is let go instead of taken. changed: what is told of every change, shared by
-    queues that one consumer looks at together (``pipeline.turns``); None: its own.
+    release: called with every item that is let go instead of taken. ready: asked before an item is chosen to be taken,
+    until it says yes; it waits a moment itself, so that what is taken then is the newest. changed: what is told of
+    every change, shared by queues that one consumer looks at together (``pipeline.turns``); None: its own.
     """
 
     def __init__(
@@ -34,9 +35,10 @@ class BoundedQueue(Generic[Item]):
         drop_oldest: bool = False,
         release: Callable[[Item], None] = lambda _: None,
         changed: threading.Condition | None = None,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self._items: deque[Item] = deque()
-        self._release = release
+        self._release, self._ready = release, ready
         self._capacity = capacity
         self._drop_oldest = drop_oldest
         self._changed = changed or threading.Condition()
@@ -67,6 +69,11 @@ class BoundedQueue(Generic[Item]):
     def __iter__(self) -> Iterator[Item]:
         """Items until the queue is finished and empty. Raises Aborted."""
         while True:
+            while not self._ready():
+                if self._aborted:
+                    raise Aborted
+                if self._finished and not self._items:
+                    return
             with self._changed:
                 while not self._items and not (self._finished or self._aborted):
                     self._changed.wait(_WAKE_S)

@@ -68,7 +68,11 @@ def statistics_of(
         ],
         "frames": {key: sum(source["frames"][key] for source in sources) for key in FRAMES},
         "outputs": {
-            stage: {"written": count, "dropped": figures.output_drops().get(stage, 0)}
+            stage: {
+                "written": count,
+                "dropped": figures.output_drops().get(stage, 0),
+                **figures.output_counts(stage),
+            }
             for stage, count in figures.writes.items()
         },
         "caller": {"dropped": figures.caller_drops},

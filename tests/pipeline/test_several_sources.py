@@ -393,6 +393,19 @@ def test_tracks_and_regions_are_counted_for_each(tmp_path: Path, network: Path) 
         assert source["regions"]["all"]["car"]["frames"] == 8
 
 
+def test_each_has_its_segments_and_its_share_of_the_disk(tmp_path: Path, network: Path) -> None:
+    sources = [write_clip(tmp_path / f"{name}.mp4", 60) for name in "ab"]
+    options: dict[str, Any] = {"engines": [network], "save": tmp_path / "out.mp4", "segment": "1s"}
+    run = stream(*sources, **options, keep="100MB")
+    assert len(list(run)) == 120
+    assert len(list(tmp_path.glob("out-a-00000*.mp4"))) == len(list(tmp_path.glob("out-b-00000*.mp4"))) == 3
+    found = run.statistics()
+    assert found["outputs"]["encode"]["segments"] == 6
+    assert [source["outputs"]["encode"]["segments"] for source in found["sources"]] == [3, 3]
+    with pytest.raises(UsageError, match="of each source keep holds not even two segments"):
+        stream(*sources, **{**options, "segment": "20MB"}, keep="50MB")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
