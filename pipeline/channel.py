@@ -73,6 +73,7 @@ class Channel:
     def open(self, sessions: OpenSessions) -> Run:
         """Open the source, its networks and outputs, in this order; what is open is closed again on an error."""
         config = self._config
+        tracking = Tracking(config.track, config.track_buffer) if config.track is not None else None
         source = open_source(
             self.uri, start=config.start, loop=config.loop, maker=open_generator, patience=config.patience()
         )
@@ -109,7 +110,7 @@ class Channel:
             outputs,
             paint=_painting(config, figures, size),
             figures=figures,
-            tracking=Tracking(config.track, config.track_buffer) if config.track is not None else None,
+            tracking=tracking,
             ignoring=Ignoring(config.ignore) if config.ignore else None,
             regions=self.regions,
             control=self.control,
