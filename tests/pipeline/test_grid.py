@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from contracts.errors import SourceError
 from contracts.protocols import Source
+from pipeline import grid
 from roadstream import OutputError, Stream, stream
 from tests.support.networks import box_network
 from tests.support.sources import ListedSource, fake
@@ -114,8 +115,6 @@ def test_what_has_ended_is_dimmed_and_what_never_came_is_dark(
 def test_nobody_waits_for_a_recorded_source_that_hangs(
     tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline import grid
-
     monkeypatch.setattr(grid, "_PATIENCE_NS", 300_000_000)
     hang = threading.Event()
 
@@ -201,8 +200,6 @@ def test_a_live_source_that_is_lost_is_never_shown_as_if_it_were_there(
 def test_a_live_source_that_says_nothing_is_dimmed_too(
     tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pipeline import grid
-
     monkeypatch.setattr(grid, "_OLD_NS", 300_000_000)
     over = threading.Event()
 
@@ -280,3 +277,16 @@ def test_files_of_each_beside_the_grid(
     assert shown.shape == (120, 160, 3)
     with av.open(str(tmp_path / "out.mp4")) as container:
         assert (container.streams.video[0].width, container.streams.video[0].height) == (320, 120)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "typical"),
+    [
+        ([(320, 240)], (320, 240)),
+        ([(320, 360), (640, 360), (1280, 720)], (1280, 720)),
+        ([(720, 1280), (1280, 720)], (720, 1280)),
+        ([(1280, 720), (640, 480), (320, 240), (160, 120)], (640, 480)),
+    ],
+)
+def test_cells_have_the_shape_of_most_sources(sizes: list[tuple[int, int]], typical: tuple[int, int]) -> None:
+    assert grid._typical(sizes) == typical
