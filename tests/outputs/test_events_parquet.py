@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -192,11 +193,11 @@ def test_another_run_takes_nothing_away_while_the_table_is_made(
     """Of a day's events that takes minutes."""
     write = events_parquet._write
 
-    def meanwhile(lines: Path, table: Path) -> None:
+    def meanwhile(lines: Path, table: Path, sizes: Sequence[str]) -> None:
         other = ParquetEvents(tmp_path / "out.parquet")
         with pytest.raises(OutputError, match="another run is writing"):
             other.open([INFO])
-        write(lines, table)
+        write(lines, table, sizes)
 
     monkeypatch.setattr(events_parquet, "_write", meanwhile)
     lines, table = both(tmp_path, results(6))
