@@ -14,6 +14,7 @@ _OFF, _OFF_M = 0.01, 0.005
 """How far a point of the plane may lie off it along its ray: of the distance, and metres. Depth cameras of this field
 are good to 1 % of the distance and some mm."""
 _TRIALS, _LOOKED_AT = 64, 400  # planes through three points; on how many points each of them is tried
+_MOST = 1500  # points: more tell no more, for a camera's errors are not all noise
 _LEAST = 6  # points
 _NOISE, _TILT = 0.01, 1.0  # expected before anything is seen: of the distance; tangent of the angle to the camera
 _ROUNDS = 3
@@ -58,7 +59,8 @@ def fitted(rays: NDArray[Any], nearness: NDArray[Any]) -> tuple[Plane, float] | 
     """
     if len(nearness) < _LEAST:
         return None
-    points = np.concatenate([rays, nearness[:, None]], axis=1).astype(np.float64)
+    some = _evenly(len(nearness), _MOST)
+    points = np.column_stack([rays[some], nearness[some]]).astype(np.float64)
     off = _OFF * points[:, 2] + _OFF_M * points[:, 2] ** 2  # dρ = ρ² dz of ρ = 1/z
     agreeing = np.abs(_beside(points, _most_agreed(points, off))) <= off
     for _ in range(_ROUNDS):
@@ -74,6 +76,11 @@ def fitted(rays: NDArray[Any], nearness: NDArray[Any]) -> tuple[Plane, float] | 
     return Plane((x, y, z)), share
 
 
+def _evenly(count: int, most: int) -> NDArray[np.intp]:
+    """Indices, at most so many."""
+    return np.linspace(0, count - 1, min(count, most)).astype(np.intp)
+
+
 def _beside(points: _Numbers, normal: _Numbers) -> _Numbers:
     """How much nearer than a plane each point is, in 1/z."""
     return np.asarray(points[:, 2] - points[:, :2] @ normal[:2] - normal[2])
@@ -81,7 +88,7 @@ def _beside(points: _Numbers, normal: _Numbers) -> _Numbers:
 
 def _most_agreed(points: _Numbers, off: _Numbers) -> _Numbers:
     """The best of planes through three of the points."""
-    some = np.linspace(0, len(points) - 1, min(len(points), _LOOKED_AT)).astype(np.intp)
+    some = _evenly(len(points), _LOOKED_AT)
     looked_at, off = points[some], off[some]
     one, other, third = looked_at[np.random.default_rng(0).integers(0, len(some), (3, _TRIALS))]
     across = np.cross(other - one, third - one)

@@ -64,9 +64,9 @@ class Depth:
 
     def places(self) -> NDArray[np.float32]:
         """What it knows as places in its own axes: float32 (M, 3), a row of pixels after the other."""
-        known = self.z > 0
-        z = self.z[known]
-        return np.concatenate([self.rays[known] * z[:, None], z[:, None]], axis=1)
+        known = np.flatnonzero(self.z > 0)
+        z, rays = self.z.reshape(-1)[known], self.rays.reshape(-1, 2)[known]
+        return np.stack([rays[:, 0] * z, rays[:, 1] * z, z]).T
 
 
 def inverse(pose: Pose) -> Pose:
@@ -79,4 +79,4 @@ def inverse(pose: Pose) -> Pose:
 
 def moved(places: NDArray[Any], pose: Pose) -> NDArray[Any]:
     """Places (M, 3) through a pose; dtype is kept."""
-    return np.asarray(places @ pose[:3, :3].T.astype(places.dtype) + pose[:3, 3].astype(places.dtype))
+    return np.asarray(pose[:3, :3].astype(places.dtype) @ places.T + pose[:3, 3:].astype(places.dtype)).T

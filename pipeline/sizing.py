@@ -29,6 +29,7 @@ from pipeline.widths import ThinMask
 
 _Box = tuple[float, float, float, float]
 _Numbers = NDArray[np.float64]
+_Fitted = tuple[Plane, float]
 
 _AROUND = 8.0  # spacings of depth points around a thin mask
 _FLAT, _HALF = 0.75, 0.5  # share of the points that lie on what is flat; and where it is not looked at closer
@@ -88,10 +89,11 @@ def _measure(sizes: Sizes, index: int, box: _Box, mask: _Mask | None, view: Dept
         plane = _surface(box, mask, view)
     else:
         around = _around(thin, view)
-        found = thin.sizes(_normals(thin.points, around, view), view.intrinsics)
+        whole = fitted(view.rays[around], view.nearness[around])
+        found = thin.sizes(_normals(thin.points, around, view, whole), view.intrinsics)
         sizes.lengths[index], sizes.widths[index] = found.length, found.width
         sizes.mean_widths[index], sizes.max_widths[index] = found.mean_width, found.max_width
-        plane = _plane(around, view)
+        plane = _flat_or_facing(whole, around, view)
     if plane is not None:
         x1, y1, x2, y2 = box
         x, y = (x1 + x2) / 2, (y1 + y2) / 2
@@ -123,9 +125,12 @@ def _surface(box: _Box, mask: _Mask | None, view: DepthView) -> Plane | None:
 
 def _plane(points: NDArray[np.intp], view: DepthView) -> Plane | None:
     """The plane through points, or the one that faces the camera where they have none; None without points."""
+    return _flat_or_facing(fitted(view.rays[points], view.nearness[points]), points, view)
+
+
+def _flat_or_facing(found: _Fitted | None, points: NDArray[np.intp], view: DepthView) -> Plane | None:
     if not len(points):
         return None
-    found = fitted(view.rays[points], view.nearness[points])
     return found[0] if found is not None and found[1] >= _HALF else facing(view.nearness[points])
 
 
@@ -142,8 +147,13 @@ def _around(thin: ThinMask, view: DepthView) -> NDArray[np.intp]:
     return np.asarray(near[far[rows, columns] <= reach], np.intp)
 
 
-def _normals(points: _Numbers, around: NDArray[np.intp], view: DepthView) -> _Numbers:
-    """``Plane.normal`` of the surface at points of the frame (N, 2): (N, 3), NaN where there is none."""
+def _normals(points: _Numbers, around: NDArray[np.intp], view: DepthView, whole: _Fitted | None) -> _Numbers:
+    """``Plane.normal`` of the surface at points of the frame (N, 2): (N, 3), NaN where there is none.
+
+    whole: through the depth points around all of them.
+    """
+    if whole is not None and whole[1] >= _FLAT:
+        return np.tile(whole[0].normal, (len(points), 1))
     normals = np.full((len(points), 3), np.nan)
     waiting, reach = [np.arange(len(points))], _AROUND * view.spacing
     depths = view.points[around]

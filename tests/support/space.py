@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
@@ -103,6 +103,12 @@ def frame(depth: Depth | None, camera: Pose, intrinsics: Intrinsics | None = CAM
     return Frame(picture, 0, Fraction(0), 0, source, intrinsics=intrinsics, pose=camera, depth=depth)
 
 
+def lacking(seen: Frame, what: str) -> Frame:
+    """The same without its intrinsics, pose or depth."""
+    missing: dict[str, Any] = {what: None}
+    return replace(seen, **missing)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Crack:
     """A polyline (N, 2) on a piece, in metres, and its width there; round at its ends."""
@@ -145,7 +151,8 @@ class Crack:
         ahead = np.concatenate([intrinsics.rays(points), np.ones((*points.shape[:-1], 1))], axis=-1)
         rays = ahead @ camera[:3, :3].T
         z = piece.distances(camera[:3, 3], rays)
-        on, far = piece.within(camera[:3, 3] + rays * z[..., None]), np.full(points.shape[:-1], np.inf)
+        z, far = np.where(np.isfinite(z), z, 1e6), np.full(points.shape[:-1], np.inf)  # beside it: far away
+        on = piece.within(camera[:3, 3] + rays * z[..., None])
         for one, other in zip(self.points[:-1], self.points[1:], strict=True):
             way = other - one
             share = np.clip(((on - one) @ way) / (way @ way), 0, 1)
