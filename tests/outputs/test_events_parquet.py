@@ -242,8 +242,8 @@ def test_sizes_are_columns_of_a_table_that_has_any(tmp_path: Path) -> None:
     _, table = both(tmp_path, [result({"boxes": detections(2)}), result(dict(sized), 13)])
     found = parquet.read_table(table)
     assert tuple(found.column_names[-6:]) == SIZE_COLUMNS
-    assert found["width_mm"].to_pylist() == [None, None, 3.21, None, None]
-    assert found["box_width_mm"].to_pylist() == [None, None, 412.5, 1843.25, None]
+    assert found["width_mm"].to_pylist() == [None, None, 3.21, None, None, None]
+    assert found["box_width_mm"].to_pylist() == [None, None, 412.5, 1843.25, None, None]
     (tmp_path / "none").mkdir()
     _, table = both(tmp_path / "none", [result({"boxes": detections(2)})])
     assert not set(SIZE_COLUMNS) & set(parquet.read_table(table).column_names)

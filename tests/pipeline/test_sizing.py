@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -111,7 +112,7 @@ def test_odd_masks_do_not_end_a_run() -> None:
     """Empty, a pixel, a row, noise, one that fills the picture, one that reaches its edge."""
     camera = before(1)
     noise = np.random.default_rng(0).integers(0, 2, (200, 200)).astype(np.uint8)
-    masks: list[NDArray[np.float64]] = [
+    masks: list[NDArray[Any]] = [
         np.zeros((20, 20)),
         np.ones((1, 1)),
         np.ones((1, 400)),
