@@ -22,10 +22,15 @@ Tensors = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What a source could not give: frames lost to damage, and the number of reconnects."""
+    """What a source could not give.
+
+    lost: frames that came damaged, or fell into the time a live source was gone. reconnects: how often that came again.
+    dropped: frames of a live source that nobody took in time.
+    """
 
     lost: int = 0
     reconnects: int = 0
+    dropped: int = 0
 
 
 class Source(Protocol):
@@ -168,6 +173,14 @@ class Output(Protocol):
 
     def close(self, error: BaseException | None) -> None:
         """Finishes; ``error`` is why the run ended early, None when it did not. Raises OutputError."""
+
+
+@runtime_checkable
+class Accountant(Output, Protocol):
+    """An output with figures of its own for its entry in the statistics."""
+
+    def counts(self) -> Mapping[str, Any]:
+        """What JSON holds, by name; from any thread, also while the run lasts."""
 
 
 @dataclass(frozen=True, slots=True)

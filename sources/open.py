@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import UsageError
+from contracts.live import Patience
 from contracts.protocols import PictureMaker, Source
+from contracts.secrets import expand
 from contracts.text import nearest
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -26,6 +28,7 @@ class _Asked:
     start: float
     loop: bool
     maker: OpenMaker | None
+    patience: Patience
 
     def refuse_parts(self, what: str, cure: str) -> None:
         """Raises UsageError where a part or a loop is asked for of a source that has neither."""
@@ -46,15 +49,22 @@ class _Kind:
     is_live: bool = False
 
 
-def open_source(uri: str, *, start: float = 0.0, loop: bool = False, maker: OpenMaker | None = None) -> Source:
+def open_source(
+    uri: str,
+    *,
+    start: float = 0.0,
+    loop: bool = False,
+    maker: OpenMaker | None = None,
+    patience: Patience | None = None,
+) -> Source:
     """Opens what ``uri`` names.
 
     That is a video file, pictures (a file, a folder, a pattern), ``-``, ``0`` (a camera), or one of ``_KINDS``.
     start: seconds of a recorded source to skip. loop: begin a recorded source again when it ends. maker: what
-    ``generator:`` opens its network with. Raises SourceError when it cannot be read, UsageError when it is no source
-    or cannot do what is asked.
+    ``generator:`` opens its network with. patience: how long a live source is waited for. Raises SourceError when it
+    cannot be read, UsageError when it is no source or cannot do what is asked.
     """
-    kind, asked = _kind_of(uri), _Asked(uri, start, loop, maker)
+    kind, asked = _kind_of(uri), _Asked(uri, start, loop, maker, patience or Patience())
     if kind is not None:
         return kind.open(asked)
     if uri == "-":
@@ -129,12 +139,12 @@ def _video_file(asked: _Asked) -> Source:
 
 
 def _camera(asked: _Asked) -> Source:
-    from sources.camera import CameraSource
+    from sources.camera import open_camera
     from sources.camera_device import CameraAddress, device_of
 
     asked.refuse_parts("a camera", "leave the option out")
     address = CameraAddress.parse(asked.uri)
-    return CameraSource(device_of(address), address, asked.uri)
+    return open_camera(device_of(address), address, asked.uri, asked.patience)
 
 
 def _dataset(asked: _Asked) -> Source:
@@ -165,6 +175,24 @@ def _place_of_generator(uri: str) -> list[Path]:
     return [GeneratorAddress.parse(uri).file]
 
 
+def _hl2ss(asked: _Asked) -> Source:
+    from sources.hololens.address import Hl2ssAddress
+    from sources.hololens.research import open_research
+
+    asked.refuse_parts("a HoloLens", "leave the option out")
+    uri = expand(asked.uri)
+    return open_research(Hl2ssAddress.parse(uri), uri, asked.patience)
+
+
+def _hololens(asked: _Asked) -> Source:
+    from sources.hololens.address import PortalAddress
+    from sources.hololens.portal import open_portal
+
+    asked.refuse_parts("a HoloLens", "leave the option out")
+    uri = expand(asked.uri)
+    return open_portal(PortalAddress.parse(uri), uri, asked.patience)
+
+
 def _synthetic(asked: _Asked) -> Source:
     from sources.synthetic import SyntheticSource
 
@@ -176,6 +204,8 @@ _KINDS = {
     "camera": _Kind(_camera, is_live=True),
     "dataset": _Kind(_dataset, _places_of_dataset, has_truth=True),
     "generator": _Kind(_generator, _place_of_generator),
+    "hl2ss": _Kind(_hl2ss, is_live=True),
+    "hololens": _Kind(_hololens, is_live=True),
     "synthetic": _Kind(_synthetic, has_truth=True),
 }
 """Name before the colon → what it means."""
