@@ -115,7 +115,7 @@ def test_a_run_that_is_killed_takes_its_window_along(display: Screen, job: list[
         psutil.wait_procs([window], timeout=60)
         assert not window.is_running() or window.status() == psutil.STATUS_ZOMBIE  # of whoever adopts orphans here
     made = (set(memory.iterdir()) if memory.is_dir() else set()) - before
-    until(lambda: not any(file.exists() for file in made), "no shared memory is left but that of others, who take it away")
+    until(lambda: not any(file.exists() for file in made), "no shared memory is left; others take theirs away")
 
 
 def goes_on_recording(process: subprocess.Popen[str], out: Path) -> None:
