@@ -7,7 +7,6 @@ front and what travels with the drive (sound, GPS tracks, when and where), which
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from fractions import Fraction
@@ -16,21 +15,19 @@ from pathlib import Path
 
 import av
 from av.container import OutputContainer
-from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from contracts.errors import OutputError
 from contracts.frame import SourceInfo
 from contracts.picture import Picture
 from contracts.result import Result
-from outputs.encoder import KEYFRAME_SECONDS, TICKS, Encoder, VideoSettings, choose, usual_rate
+from outputs.encoder import Encoder, VideoSettings, choose, usual_rate
 from outputs.fragments import cut_to_whole_fragments
-from outputs.i420 import encodable, even_size
+from outputs.i420 import even_size
 from outputs.paths import Target, cure, reason
+from outputs.picture_encoder import PictureEncoder
 from outputs.remux import Belongings, remux
 from outputs.tags import kept_tags
-
-log = logging.getLogger(__name__)
 
 _RECORDING = {
     "movflags": "hybrid_fragmented+negative_cts_offsets",  # fragments until closed, a plain MP4 afterwards
@@ -38,10 +35,6 @@ _RECORDING = {
     "flush_packets": "1",  # else up to 256 KiB wait in FFmpeg's buffer, and a kill cuts a fragment in half
 }
 _FAULTS = (OSError, av.FFmpegError)
-_KEY, _ANY = 1, 0  # FFmpeg's AV_PICTURE_TYPE_I and AV_PICTURE_TYPE_NONE
-# FFmpeg's numbers (libavutil/pixfmt.h) for primaries, transfer, matrix, as ITU-T H.273 counts them.
-_COLOUR = {"bt601": (6, 6, 6), "bt709": (1, 1, 1), "bt2020": (9, 14, 9)}
-_LIMITED_RANGE = 1
 
 
 class Mp4Output:
@@ -140,84 +133,26 @@ class _Recording:
     """The growing file: an encoder and FFmpeg's MP4 writer, kill-safe. Everything raises OSError or av.FFmpegError."""
 
     def __init__(self, path: Path, encoder: Encoder, rate: Fraction, picture: Picture) -> None:
-        self._size = even_size(picture.width, picture.height)
-        self._step = max(1, round(TICKS / rate))
         self._container: OutputContainer = av.open(f"file:{path}", "w", format="mp4", container_options=_RECORDING)
         stream = self._container.add_stream(encoder.name, rate=rate, options=dict(encoder.options))
         assert isinstance(stream, VideoStream)
-        self._stream = stream
-        encoder.set_up(self._stream.codec_context, self._size, rate)
-        _tag_colour(self._stream.codec_context, picture)
-        self._clock = _Clock(self._step)
-        self._scaled = False
+        self._pictures = PictureEncoder(stream, encoder, rate, picture)
 
     @property
     def first(self) -> Fraction:
         """Seconds of the first frame."""
-        return Fraction(self._clock.first or 0, TICKS)
+        return self._pictures.first
 
     def write(self, picture: Picture, pts: Fraction) -> None:
         """One picture at ``pts`` seconds."""
-        if not self._scaled and even_size(picture.width, picture.height) != self._size:
-            log.warning(
-                "the picture's size changed to %d×%d; scaled to %d×%d", picture.width, picture.height, *self._size
-            )
-            self._scaled = True
-        frame = encodable(picture, self._size)
-        frame.time_base = Fraction(1, TICKS)
-        frame.pts, key = self._clock.tick(pts)
-        frame.pict_type = _KEY if key else _ANY
-        self._mux(frame)
+        self._container.mux(self._pictures.packets(picture, pts))
 
     def finish(self) -> None:
         """Writes what is left; then the part is a plain MP4."""
-        self._mux(None)
+        self._container.mux(self._pictures.rest())
         self._container.close()
 
     def abandon(self) -> None:
         """Closes after a fault, whatever state the file is in."""
         with suppress(*_FAULTS):  # the trailer cannot be written either
             self._container.close()
-
-    def _mux(self, frame: av.VideoFrame | None) -> None:
-        for packet in self._stream.encode(frame):
-            packet.duration = self._step  # only the last one's shows; the others last until the next
-            self._container.mux(packet)
-
-
-class _Clock:
-    """Ticks of frames, and which of them must be keyframes.
-
-    A pts that repeats or runs backward becomes one tick after the frame before it: MP4 cannot say it otherwise.
-    """
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-        self._last: int | None = None
-        self._key: int | None = None
-        self.first: int | None = None
-
-    def tick(self, pts: Fraction) -> tuple[int, bool]:
-        """Ticks of the frame at ``pts`` seconds, and whether it must be a keyframe.
-
-        It must where the next frame would come more than half a second after the last one; the next frame is
-        expected after the nominal step or after the last one, whichever is longer.
-        """
-        ticks = round(pts * TICKS)
-        if self._last is not None and ticks <= self._last:
-            ticks = self._last + 1
-        if self.first is None:
-            self.first = ticks
-        step = self._step if self._last is None else max(self._step, ticks - self._last)
-        key = self._key is None or ticks + step - self._key > KEYFRAME_SECONDS * TICKS
-        self._last, self._key = ticks, ticks if key else self._key
-        return ticks, key
-
-
-def _tag_colour(context: VideoCodecContext, picture: Picture) -> None:
-    """Says what the colours mean where the source did, and where we made them from BGR; untagged stays untagged."""
-    if not picture.tagged and picture.format != "bgr24":
-        return
-    matrix = "bt709" if picture.format == "bgr24" else picture.matrix
-    context.color_primaries, context.color_trc, context.colorspace = _COLOUR[matrix]
-    context.color_range = _LIMITED_RANGE
