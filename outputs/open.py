@@ -20,6 +20,7 @@ from outputs.masks import MasksOutput
 from outputs.mp4 import Mp4Output
 from outputs.paths import check_folders, check_targets
 from outputs.pictures import PicturesOutput
+from outputs.push import PushOutput
 from outputs.report.output import ReportOutput
 from outputs.window import WindowOutput, check_window
 
@@ -38,8 +39,7 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     outputs: list[Output] = []
     if config.save is not None:
         _check_ending(config.save, _VIDEOS, "save")
-        settings = VideoSettings(config.codec, config.crf, config.preset)
-        outputs.append(Mp4Output(config.save, settings, config.audio, config.output_size))
+        outputs.append(Mp4Output(config.save, _video(config), config.audio, config.output_size))
     if config.events is not None:
         _check_ending(config.events, _EVENTS, "events")
         outputs.append(_EVENTS[config.events.suffix.lower()](config.events))
@@ -54,9 +54,15 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     if config.report is not None:
         _check_ending(config.report, _REPORTS, "report")
         outputs.append(ReportOutput(config.report, config.palette))
+    if config.push is not None:
+        outputs.append(PushOutput(config.push, _video(config), config.output_size))
     if config.show:
         outputs.append(WindowOutput(control or Control(), live=config.live, size=config.output_size))
     return outputs
+
+
+def _video(config: RunConfig) -> VideoSettings:
+    return VideoSettings(config.codec, config.crf, config.preset)
 
 
 def files_of(config: RunConfig) -> list[Path]:

@@ -1,79 +1,79 @@
-"""A media server for one stream: GStreamer's RTSP server in record mode, run by the system's own Python.
-
-What is pushed to it is kept as MPEG-TS, one file per session, as it came. Nothing of ours is imported here.
-"""
+"""A real media server (gst-rtsp-server in record mode) that can be killed, frozen and started again on its port."""
 
 from __future__ import annotations
 
-import argparse
-import itertools
-import sys
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
-import gi
+import pytest
 
-gi.require_version("Gst", "1.0")
-gi.require_version("GstRtspServer", "1.0")
-from gi.repository import GLib, Gst, GstRtspServer  # noqa: E402
-
-_LAUNCH = (
-    "( rtp{codec}depay name=depay0 ! {codec}parse config-interval=-1 ! video/x-{codec},alignment=au ! mpegtsmux"
-    " ! filesink buffer-mode=unbuffered sync=false async=false location={file} )"
-)
-_PATH = "/live"
-_ROLE = "pusher"
+_PYTHON = "/usr/bin/python3"
+_SCRIPT = Path(__file__).with_name("rtsp_record_process.py")
+_NEEDED = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
 
 
-class _Factory(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]
-    """A pipeline, and so a file, for every session."""
+class RecordServer:
+    """See ``record_server``. folder: where the sessions lie; port: kept over restarts."""
 
-    def __init__(self, folder: Path, codec: str) -> None:
-        super().__init__()
-        self._folder, self._codec, self._numbers = folder, codec, itertools.count()
-        self.set_transport_mode(GstRtspServer.RTSPTransportMode.RECORD)
+    def __init__(self, folder: Path, options: tuple[str, ...]) -> None:
+        self.folder, self._options = folder, options
+        with socket.create_server(("127.0.0.1", 0)) as found:
+            self.port = int(found.getsockname()[1])
+        self._process: subprocess.Popen[str] | None = None
 
-    def do_create_element(self, _url: object) -> Any:
-        file = self._folder / f"{next(self._numbers)}.ts"
-        while file.exists():  # of a server before this one
-            file = self._folder / f"{next(self._numbers)}.ts"
-        return Gst.parse_launch(_LAUNCH.format(codec=self._codec, file=file))
+    def url(self, login: str = "", scheme: str = "rtsp") -> str:
+        """login: ``name:password``."""
+        return f"{scheme}://{login}{'@' if login else ''}127.0.0.1:{self.port}/live"
 
+    def start(self) -> None:
+        """Returns when it listens."""
+        command = [_PYTHON, "-I", str(_SCRIPT), str(self.folder), f"--port={self.port}", *self._options]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        assert self._process.stdout.readline().strip() == str(self.port)
 
-def _let_only_in(server: Any, factory: Any, login: str) -> None:
-    """Basic authentication: user:password."""
-    auth = GstRtspServer.RTSPAuth()
-    token = GstRtspServer.RTSPToken()
-    token.set_string("media.factory.role", _ROLE)
-    auth.add_basic(GstRtspServer.RTSPAuth.make_basic(*login.split(":", 1)), token)
-    server.set_auth(auth)
-    permissions = GstRtspServer.RTSPPermissions()
-    permissions.add_permission_for_role(_ROLE, "media.factory.access", True)
-    permissions.add_permission_for_role(_ROLE, "media.factory.construct", True)
-    factory.set_permissions(permissions)
+    def kill(self) -> None:
+        """At once and without a goodbye."""
+        if self._process is not None:
+            assert self._process.stdout is not None
+            self._process.kill()
+            self._process.wait(30)
+            self._process.stdout.close()
+            self._process = None
 
+    def freeze(self) -> None:
+        """Stand still, connections open."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
 
-def main() -> None:
-    """Serve until killed; prints the port once it listens."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--port", default="0")
-    parser.add_argument("--login")
-    parser.add_argument("--codec", default="h264")
-    given = parser.parse_args()
-    Gst.init(None)
-    server = GstRtspServer.RTSPServer()
-    server.set_address("127.0.0.1")
-    server.set_service(given.port)
-    factory = _Factory(given.folder, given.codec)
-    if given.login:
-        _let_only_in(server, factory, given.login)
-    server.get_mount_points().add_factory(_PATH, factory)
-    if server.attach(None) == 0:
-        sys.exit("cannot listen")
-    print(server.get_bound_port(), flush=True)
-    GLib.MainLoop().run()
+    def thaw(self) -> None:
+        """Go on."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def sessions(self) -> list[Path]:
+        """What came, one file per session."""
+        return sorted(self.folder.glob("*.ts"), key=lambda file: int(file.stem))
 
 
-if __name__ == "__main__":
-    main()
+@contextmanager
+def record_server(folder: Path, *options: str, running: bool = True) -> Iterator[RecordServer]:
+    """A server for as long as the block lasts; the test is skipped with the reason where GStreamer has none.
+
+    options: ``--login=NAME:PASSWORD``, ``--codec=h265``, ``--certificate=PEM``.
+    """
+    done = Path(_PYTHON).exists() and subprocess.run([_PYTHON, "-I", "-c", _NEEDED], capture_output=True, check=False)
+    if not done or done.returncode:
+        pytest.skip(f"needs {_PYTHON} with GStreamer's bindings (gir1.2-gst-rtsp-server-1.0, python3-gi)")
+    server = RecordServer(folder, options)
+    try:
+        if running:
+            server.start()
+        yield server
+    finally:
+        server.kill()
