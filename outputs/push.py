@@ -7,7 +7,6 @@ oldest goes. A lost connection is made again for as long as the run lasts; only 
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections import deque
@@ -17,6 +16,7 @@ from fractions import Fraction
 import av
 from av.video.codeccontext import VideoCodecContext
 
+from contracts.backoff import Backoff
 from contracts.errors import OutputError
 from contracts.frame import SourceInfo
 from contracts.picture import Picture
@@ -32,14 +32,13 @@ log = logging.getLogger(__name__)
 
 _WAITING = 4  # pictures between the run and the encoder
 _KEYFRAME_SECONDS = Fraction(1)  # who joins the stream waits so long at most
-_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 30.0  # between two tries
 _STEADY_S = 10.0  # a connection that lasted so long was a good one: the next tries come quickly again
 _FIRST_TRIES = 5  # a server that never answered is given up then
 _END_S = 4.0  # for what is on its way and the goodbye, when the run ends
 _FOR_GOOD, _UNKNOWN = (401, 403), 404  # answers of RTSP servers
 _CURE = "see whether the media server runs and takes streams there"
 _CURES = {
-    401: "check user and password: rtsp://USER:${PASSWORD}@HOST/NAME, with PASSWORD exported",
+    401: "check user and password in the URL; ${NAME} there is read from the environment",
     403: "let the server accept this stream, or push to another name",
     404: "push to a name the server knows",
 }
@@ -146,15 +145,17 @@ class _Pusher(threading.Thread):
                 log.warning("%s; the run goes on without it", self.failure)
 
     def _push(self) -> None:
-        tries = 0  # since the last connection that was a good one
+        backoff = Backoff()
         while True:
             began = time.monotonic()
             lost = self._connection()
             if lost is None:
                 return
-            tries = 1 if time.monotonic() - began > _STEADY_S and self._live else tries + 1
-            self._judge(lost, tries)
-            if self._pause(_wait_s(tries)):
+            if self._live and time.monotonic() - began > _STEADY_S:
+                backoff.reset()
+            wait_s = backoff.next_s()
+            self._judge(lost, backoff.failures)
+            if self._pause(wait_s):
                 return
 
     def _connection(self) -> LinkLost | None:
@@ -230,9 +231,3 @@ class _Pusher(threading.Thread):
     def failed(self, why: str = "", cure: str = _CURE) -> OutputError:
         """The error to raise; why: else the last reason."""
         return OutputError(f"cannot push to {self._address.shown}: {why or self.reason}", cure)
-
-
-def _wait_s(tries: int) -> float:
-    """Seconds until the next try: doubled each time, cut by chance so that many do not come back at once."""
-    longest = min(_FIRST_WAIT_S * 2.0 ** min(tries - 1, 16), _LONGEST_WAIT_S)
-    return longest * random.uniform(0.5, 1)  # noqa: S311  # no secret
