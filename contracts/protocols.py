@@ -184,6 +184,14 @@ class Selective(Output, Protocol):
         """How many so far; exact once it is closed. Safe to read from any thread."""
 
 
+@runtime_checkable
+class Accountant(Output, Protocol):
+    """An output with figures of its own for its entry in the statistics."""
+
+    def counts(self) -> Mapping[str, Any]:
+        """What JSON holds, by name; from any thread, also while the run lasts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a run went, once everything is closed.

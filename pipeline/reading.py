@@ -53,9 +53,9 @@ class Reading:
 
     @property
     def _paced(self) -> bool:
-        """Asked for; or a media server's viewers would see a recording as fast as it can be computed."""
-        pushed = self.config.push is not None and not self.source.info.live
-        return self.config.realtime or self.config.live or pushed
+        """Asked for; or a media server's viewers would see a recording as fast as it is computed. Live is by itself."""
+        asked = self.config.realtime or self.config.live or self.config.push is not None
+        return asked and not self.source.info.live
 
     def _decoded(self) -> Iterator[Frame]:
         frames = iter(self.source.frames())
