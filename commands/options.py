@@ -203,13 +203,22 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="several sources side by side in one picture: --save writes one video of it (else each source its own),"
         " --output-size is its size; recorded sources keep step by their own time, live ones show their latest"
-        " picture; a window (--show) of several sources is a grid anyway",
+        " picture; what --show and --push show of several sources is a grid anyway",
     )
     group.add_argument(
         "--report",
         metavar="FILE.html",
         help="page about the run, one file: figures, latency and detections over time, where a frame's time goes, the"
         " most eventful frames, what was odd; written too when the run is interrupted or fails",
+    )
+    group.add_argument(
+        "--push",
+        metavar="URL",
+        help="send the annotated stream to a media server: rtsp://USER:${PASSWORD}@HOST:8554/NAME (rtsps://) or"
+        " rtmp://HOST/APP/KEY (rtmps://), ${…} read from the environment; --codec, --crf and --preset hold for it, too."
+        " The run never waits for the server: pictures it is too slow for are left out, a lost connection is made"
+        " again. A recorded source is paced as with --realtime, for that is what a server's viewers see; where the"
+        " networks are slower, add --live",
     )
     group.add_argument(
         "--pictures", metavar="DIR", help="annotated pictures, DIR/SOURCE-000012.jpg, a JPEG (quality 95) per frame"

@@ -83,7 +83,7 @@ def _graph(config: RunConfig) -> str:
     tracking = [config.track] if config.track is not None else []
     made = outputs_of(config)
     outputs = [output.name for output in made]
-    if len(config.sources) > 1 and (config.grid or config.show):
+    if len(config.sources) > 1 and (config.grid or config.show or config.push):
         outputs.insert(0, "grid")
     drawing = ["draw"] if any(output.wants_drawn for output in made) else []
     sources = ", ".join(config.sources) or "no source"

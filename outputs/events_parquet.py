@@ -8,12 +8,13 @@ run ends, a group of rows at a time, and takes its name when it is whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from contracts.errors import OutputError, UsageError
+from contracts.sizes import SIZE_COLUMNS
 from outputs.events import JsonlEvents
 from outputs.paths import Target
 
@@ -27,7 +28,8 @@ class ParquetEvents(JsonlEvents):
 
     ``row``: number of the row in its frame, from 0. Columns of the detection (``head`` … ``attributes``) are null in
     a frame without one. Columns of the frame (``masks`` … ``carried_heads``) are given where ``row`` is 0 and null
-    elsewhere, so means and sums over rows count every frame once. All numbers are those of the JSON lines.
+    elsewhere, so means and sums over rows count every frame once. All numbers are those of the JSON lines. Columns of
+    sizes (``SIZE_COLUMNS``) come last, in a table that has any.
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,7 +40,7 @@ class ParquetEvents(JsonlEvents):
     def _publish(self) -> None:
         table = Target(self.path)
         try:
-            _write(self._target.part, table.finishing)
+            _write(self._target.part, table.finishing, SIZE_COLUMNS if self._sized else ())
             table.publish(table.finishing)
         except ValueError as fault:  # pyarrow's own errors
             raise OutputError(
@@ -63,10 +65,10 @@ def _library() -> tuple[Any, Any]:
     return pa, parquet
 
 
-def _write(lines: Path, table: Path) -> None:
+def _write(lines: Path, table: Path, sizes: Sequence[str]) -> None:
     """Makes the table of the lines. Raises OSError, and ValueError for what no table can hold."""
     pa, parquet = _library()
-    schema = _schema(pa)
+    schema = _schema(pa, sizes)
     with parquet.ParquetWriter(table, schema, compression="zstd") as writer:
         for rows in _groups(lines):
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
@@ -104,7 +106,7 @@ def _rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _detection(found: Mapping[str, Any], carried: Mapping[str, int]) -> dict[str, Any]:
     told = found.get("attributes")
     return {
-        **{key: found.get(key) for key in ("head", "class", "class_id", "score", "track", "area")},
+        **{key: found.get(key) for key in ("head", "class", "class_id", "score", "track", "area", *SIZE_COLUMNS)},
         **dict(zip(("x1", "y1", "x2", "y2"), found["box"], strict=True)),
         "carried": carried.get(found["head"]),
         "attributes": None if told is None else [{"question": key, "answers": told[key]} for key in told],
@@ -124,7 +126,7 @@ def _printable(value: Any) -> Any:
     return [_printable(each) for each in value] if isinstance(value, list) else value
 
 
-def _schema(pa: Any) -> Any:
+def _schema(pa: Any, sizes: Sequence[str]) -> Any:
     """The columns and the version of the table."""
     text, whole, small, number = pa.string(), pa.int64(), pa.int32(), pa.float64()
     name = pa.dictionary(small, text)
@@ -150,5 +152,6 @@ def _schema(pa: Any) -> Any:
         ),
         ("regions", several(("region", text), ("class", text), ("count", whole))),
         ("carried_heads", several(("head", text), ("frames", small))),
+        *((name, number) for name in sizes),
     ]
     return pa.schema(columns, metadata={"roadstream.events": VERSION})

@@ -21,6 +21,7 @@ from outputs.masks import MasksOutput
 from outputs.mp4 import Mp4Output
 from outputs.paths import check_folders, check_series, check_targets
 from outputs.pictures import PicturesOutput
+from outputs.push import PushOutput
 from outputs.report.output import ReportOutput
 from outputs.segment_names import SegmentNames
 from outputs.segments import SegmentedMp4Output
@@ -57,13 +58,19 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     if config.report is not None:
         _check_ending(config.report, _REPORTS, "report")
         outputs.append(ReportOutput(config.report, config.palette))
+    if config.push is not None:
+        outputs.append(PushOutput(config.push, _settings(config), config.output_size))
     if config.show:
         outputs.append(WindowOutput(control or Control(), live=config.live, size=config.output_size))
     return outputs
 
 
+def _settings(config: RunConfig) -> VideoSettings:
+    return VideoSettings(config.codec, config.crf, config.preset)
+
+
 def _video(config: RunConfig, path: Path) -> Output:
-    settings = VideoSettings(config.codec, config.crf, config.preset)
+    settings = _settings(config)
     if config.segment is None:
         return Mp4Output(path, settings, config.audio, config.output_size)
     return SegmentedMp4Output(
@@ -86,7 +93,7 @@ def folders_of(config: RunConfig) -> list[Path]:
 def for_source(config: RunConfig, name: str) -> RunConfig:
     """What one of several sources is to write: ``out-NAME.mp4`` for ``out.mp4``, ``DIR/NAME`` for a folder.
 
-    What is one for all of them (statistics, the window, the video of a grid) is left out.
+    What is one for all of them (statistics, the window, the server, the video of a grid) is left out.
     """
 
     def own(path: Path | None) -> Path | None:
@@ -107,6 +114,8 @@ def for_source(config: RunConfig, name: str) -> RunConfig:
             "findings": inside(config.findings),
             "stats": None,
             "show": False,
+            "push": None,
+            "realtime": config.realtime or (config.push is not None and not config.live),
             "grid": False,
             "output_size": None if config.grid else config.output_size,
         }
@@ -122,7 +131,7 @@ def places_of(config: RunConfig, names: Sequence[str]) -> list[Path]:
 
 
 def for_grid(config: RunConfig) -> RunConfig:
-    """What the grid of several sources is to write: the video where it is one of the grid, and the window."""
+    """What the grid of several sources is to write: the video where it is one of the grid; the window, the server."""
     nothing = dict.fromkeys(("events", "report", "stats", *_FOLDERS))
     return config.model_copy(update={**nothing, "save": config.save if config.grid else None, "audio": False})
 

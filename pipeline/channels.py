@@ -70,7 +70,7 @@ class Channels:
         config = for_grid(self.config)
         outputs = outputs_of(config, self._control)
         if config.grid and not outputs:
-            raise UsageError("grid: nothing would show it", "add --save OUT.mp4 or --show")
+            raise UsageError("grid: nothing would show it", "add --save OUT.mp4, --show or --push")
         if not outputs:
             return None
         return Grid(

@@ -23,6 +23,9 @@ class Beside(Protocol):
     def output_counts(self, stage: str) -> Mapping[str, Any]:
         """What an output counts itself, by its stage."""
 
+    def output_drops(self) -> dict[str, int]:
+        """Pictures that outputs left out themselves."""
+
 
 class Combined:
     """Counts are sums, times those of all stages alike; throughput is all frames by the time from first to last."""
@@ -41,10 +44,6 @@ class Combined:
         self.losses = Losses(
             sum(one.lost for one in losses), sum(one.reconnects for one in losses), sum(one.dropped for one in losses)
         )
-        self.writes = _sums([part.writes for part in parts])
-        for stage, meter in self._beside.items():
-            if stage != COMPOSE:
-                self.writes[stage] = meter.wall.count
         self.latency = Histogram.of_all(part.latency for part in parts)
         self.backlog = Histogram.of_all(part.backlog for part in parts)
         self.age = Histogram.of_all(part.age for part in parts)
@@ -52,8 +51,18 @@ class Combined:
         self.cpu_s = _covered([part.cpu_span for part in parts if part.started])
 
     def output_drops(self) -> dict[str, int]:
-        """Results that outputs of live sources were too slow for."""
-        return _sums([part.output_drops() for part in self._parts])
+        """Results that outputs of live sources were too slow for, and those that outputs left out themselves."""
+        drops = _sums([part.output_drops() for part in self._parts])
+        return drops if self._whole is None else {**drops, **self._whole.output_drops()}
+
+    def output_writes(self) -> dict[str, int]:
+        """Results that came through each output; of those beside the sources' own, their pictures."""
+        writes = _sums([part.output_writes() for part in self._parts])
+        if self._whole is None:
+            return writes
+        drops, meters = self._whole.output_drops(), dict(self._beside.items())
+        own = {stage: meter.wall.count - drops.get(stage, 0) for stage, meter in meters.items() if stage != COMPOSE}
+        return {**writes, **own}
 
     def output_counts(self, stage: str) -> Mapping[str, Any]:
         """What outputs count themselves; only numbers can be told of all sources."""

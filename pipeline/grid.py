@@ -21,7 +21,7 @@ from contracts.frame import Frame, SourceInfo
 from contracts.live import LiveState
 from contracts.picture import Picture
 from contracts.prediction import Prediction
-from contracts.protocols import Accountant, Output
+from contracts.protocols import Accountant, Output, Selective
 from contracts.result import Result, Timings
 from outputs.draw.grid import GridCell, GridLayout, GridPainter
 from outputs.draw.scaling import place_in
@@ -98,6 +98,10 @@ class Grid:
         """What an output counts itself, by its stage."""
         found = [output for output in self._outputs if _stage(output) == stage]
         return found[0].counts() if found and isinstance(found[0], Accountant) else {}
+
+    def output_drops(self) -> dict[str, int]:
+        """Pictures that outputs left out themselves."""
+        return {_stage(output): output.dropped for output in self._outputs if isinstance(output, Selective)}
 
     # -- the thread -------------------------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from pipeline.queues import BoundedQueue
 from pipeline.reading import Reading
 from pipeline.regions import Regions
 from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
+from pipeline.sizing import Sizing
 from pipeline.stage import Stage
 from pipeline.tracking import Tracking
 from pipeline.turns import Turns
@@ -96,7 +97,7 @@ class Run:
         self._sessions, self._outputs = tuple(sessions), tuple(outputs)
         self._paint, self.figures, self._tracking = paint, figures, tracking
         self._trace = LaneTracer()
-        self._ignoring, self._regions = ignoring, regions
+        self._ignoring, self._regions, self._sizing = ignoring, regions, Sizing()
         self.live = source.info.live or config.live
         self._control = control or Control()
         self._stop = self._control.stopping
@@ -277,6 +278,7 @@ class Run:
                     parts = pending.session.decode(tensors, pending.fit, item.frame)
                     if self._ignoring is not None:
                         parts = self._ignoring.without_ignored(parts, item.frame)
+                    parts = self._sizing.sized(parts, item.frame)
                     if self._tracking is not None:
                         parts = self._tracking.follow(parts, item.frame, pending.session.config.every)
                     seen.update(parts)

@@ -37,7 +37,7 @@ def source_facts(info: SourceInfo, figures: Figures, *, live: bool) -> dict[str,
     frames = {
         "read": figures.read,
         "inferred": figures.inferred,
-        "written": min(figures.writes.values(), default=0),
+        "written": min(figures.output_writes().values(), default=0),
         "dropped": figures.dropped,
         "lost": figures.losses.lost,
         "reconnects": figures.losses.reconnects,
@@ -73,7 +73,7 @@ def statistics_of(
                 "dropped": figures.output_drops().get(stage, 0),
                 **figures.output_counts(stage),
             }
-            for stage, count in figures.writes.items()
+            for stage, count in figures.output_writes().items()
         },
         "caller": {"dropped": figures.caller_drops},
         "seconds": round(progress.seconds, 3),

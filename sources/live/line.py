@@ -14,12 +14,12 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from contracts.backoff import Backoff
 from contracts.errors import RoadStreamError
 from contracts.live import NEXT, LiveState, LiveStatus, Patience
 from contracts.protocols import Losses
 from contracts.secrets import redact
 from contracts.text import clock, counted
-from sources.live.backoff import Backoff
 from sources.live.connection import Attempt, Fault, Opener
 from sources.live.reader import Arrived, ConnectionFacts, ConnectionReader, TimeUp
 from sources.shaping import Shaper
