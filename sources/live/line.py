@@ -122,7 +122,7 @@ class Line:
     def close(self) -> None:
         """Ends ``next`` at once and lets go of the stream; as often as you like."""
         self._stopping.set()
-        self._enter(LiveState.ENDED, "closed")
+        self._enter(LiveState.ENDED, f"closed while it was lost: {self.status.reason}" if self.lost else "closed")
         with self._lock:
             readers = [*self._hanging, *([self._reader] if self._reader is not None else [])]
         for reader in readers:

@@ -31,9 +31,9 @@ class LiveSource:
     """Gives the pictures of a stream as they come, over as many connections as it takes.
 
     ``Frame.pts`` always rises; what was lost or not taken in time is a gap in ``Frame.index`` and ``pts``, never a
-    made-up frame: the last frame's index and one are the frames given out, lost and dropped. A recorded stream (an HTTP file) gives every picture and goes on where it was cut. start: seconds
-    of a recorded stream to skip. tries: failures in a row that end a source that has been live where ``patience`` says
-    "auto"; None: none do.
+    made-up frame: frames given out, lost and dropped are one more than the last frame's index. A recorded stream (an
+    HTTP file) gives every picture and goes on where it was cut. start: seconds of a recorded stream to skip. tries:
+    failures in a row that end a source that has been live where ``patience`` says "auto"; None: none do.
 
     Raises SourceError, from the constructor and from ``frames()``, when it is given up.
     """
