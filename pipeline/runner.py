@@ -31,6 +31,7 @@ from pipeline.figures import Figures
 from pipeline.ignoring import Ignoring
 from pipeline.lanes import LaneTracer
 from pipeline.measure import timed
+from pipeline.outages import UntoldOutages
 from pipeline.queues import BoundedQueue
 from pipeline.reading import Reading
 from pipeline.regions import Regions
@@ -88,6 +89,7 @@ class Run:
         self._age = AgeEstimate() if self.live else None
         self._max_age_ms = config.max_age_ms
         self._offered = 0  # frames that came as far as the networks; counts in the thread of "prepare"
+        self._outages = UntoldOutages()
         self._last = (0, Prediction())  # Frame.index and what was seen there; of the thread of "heads"
         self._frames: BoundedQueue[Frame] = BoundedQueue(_FRAMES_WAITING, drop_oldest=self.live)
         self._caller: BoundedQueue[Result] = BoundedQueue(_RESULTS_WAITING, drop_oldest=self.live)
@@ -194,6 +196,7 @@ class Run:
 
     def _admit(self, frame: Frame) -> Frame:
         self.figures.read += 1
+        self._outages.heard(frame)
         return frame
 
     def _prepare(self, frame: Frame) -> _InFlight | None:
@@ -204,6 +207,7 @@ class Run:
             if self._max_age_ms is not None and age + (time.monotonic_ns() - frame.arrival) / 1e6 > self._max_age_ms:
                 self.figures.too_old += 1
                 return None
+        frame = self._outages.told(frame)
         looking = [session for session in self._sessions if self._offered % session.config.every == 0]
         self._offered += 1
         with timed("prepare") as watch:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from contracts.picture import Pixels
+from contracts.text import counted
 from outputs.draw.canvas import Canvas
 from outputs.draw.glass import Glass, glass, glass_margin, glass_size
 from outputs.draw.placing import Rectangle
@@ -109,23 +110,23 @@ def _tables(figures: PanelFigures) -> tuple[_Table, ...]:
     totals = [("latency", milliseconds(figures.latency_ms))]
     if figures.age_ms is not None:
         totals.append(("age", milliseconds(figures.age_ms)))
-    live = _live_rows(figures.live) if figures.live is not None else []
+    if figures.live is not None:
+        totals += _live_rows(figures.live)
     stages = [(printable(name, _LONGEST_NAME), milliseconds(value)) for name, value in figures.stages]
     engines = [printable(name, _LONGEST_NAME) for name in figures.engines]
     rate = rate_text(figures.fps)
     return (
-        _Table(rate, (stages, totals, *live), engines),
-        _Table(rate, (stages, totals, *live), []),
-        _Table(rate, (totals, *live), []),
+        _Table(rate, (stages, totals), engines),
+        _Table(rate, (stages, totals), []),
+        _Table(rate, (totals,), []),
         _Table(rate, (), []),
     )
 
 
-def _live_rows(figures: LiveFigures) -> list[list[tuple[str, str]]]:
-    """A group for what only a live source has."""
+def _live_rows(figures: LiveFigures) -> list[tuple[str, str]]:
+    """What only a live source has."""
     backlog = "–" if figures.backlog_ms is None else milliseconds(figures.backlog_ms)
-    again = [("reconnects", str(figures.reconnects))] if figures.reconnects else []
-    return [[("source", figures.state), *again, ("backlog", backlog)]]
+    return [("backlog", backlog), (figures.state, counted(figures.reconnects, "reconnect"))]
 
 
 def rate_text(fps: float) -> str:
