@@ -51,7 +51,7 @@ class ProgressLine(TickingLine):
     def _opening(self) -> str:
         uri, seconds = self._run.config.sources[0], time.monotonic() - self._begun_s
         doing = f"connecting to {uri}" if is_live(uri) else f"opening {uri}"
-        return f"{doing}, {clock(seconds)}" if seconds >= 1 else doing
+        return f"{doing} for {clock(seconds)}" if seconds >= 1 else doing
 
 
 def progress_text(progress: Progress, source: SourceInfo) -> str:

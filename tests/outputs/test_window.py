@@ -114,6 +114,9 @@ def likeness(seen: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
 def test_a_live_picture_that_stands_still_says_so_until_the_next_one_comes(
     display: Screen, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def plain() -> bool:
+        return bool((display.inside() == 120).all())
+
     def words() -> int:
         """White letters on a dark band across the middle; the picture is grey."""
         middle = display.inside()[165:195]
@@ -122,17 +125,17 @@ def test_a_live_picture_that_stands_still_says_so_until_the_next_one_comes(
     grey = Picture.from_bgr(np.full((360, 640, 3), 120, np.uint8))
     with shown(display, monkeypatch, (640, 360), live=True) as (output, _):
         put(output, grey)
-        until(lambda: (display.inside() == 120).all(), "the picture")
+        until(plain, "the picture")
         until(lambda: words() > 200, "words over it")
         put(output, grey, index=1)
-        until(lambda: (display.inside() == 120).all(), "the next picture as it is")
+        until(plain, "the next picture as it is")
 
 
 def test_a_recorded_picture_may_stand_still(display: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
     grey = Picture.from_bgr(np.full((360, 640, 3), 120, np.uint8))
     with shown(display, monkeypatch, (640, 360)) as (output, _):
         put(output, grey)
-        until(lambda: (display.inside() == 120).all(), "the picture")
+        until(lambda: bool((display.inside() == 120).all()), "the picture")
         time.sleep(2)
         assert (display.inside() == 120).all()
 
