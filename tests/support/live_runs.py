@@ -21,7 +21,9 @@ SHOWN = "rtsp://camera/live"
 def running() -> None:
     """A step: waits until the run's networks are loaded and it takes pictures; what came before is none of its own."""
     deadline = time.monotonic() + 20
-    while not any(thread.name == "roadstream-reader" for thread in threading.enumerate()) and time.monotonic() < deadline:
+    while (
+        not any(thread.name == "roadstream-reader" for thread in threading.enumerate()) and time.monotonic() < deadline
+    ):
         time.sleep(0.01)
 
 
