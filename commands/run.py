@@ -119,13 +119,15 @@ def _run(config: RunConfig, *, quiet: bool) -> int:
 
 def _tell(run: Stream, *, quiet: bool) -> int:
     """The summary of a run that is over; gives how many frames its source lost."""
-    from commands.progress import summary_text
+    from commands.progress import segment_text, summary_text
     from contracts.text import counted, one_line
     from outputs.open import files_of, folders_of
 
     figures = run.statistics()
     if not quiet and figures:
         say(summary_text(figures))
+        for segments in segment_text(figures):
+            say(f"written     {one_line(segments)}")
         for path in (*files_of(run.config), *folders_of(run.config)):
             if path.exists():
                 say(f"written     {one_line(str(path))}")

@@ -28,7 +28,7 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts],
     frames = {
         "read": figures.read,
         "inferred": figures.inferred,
-        "written": min(figures.writes.values(), default=0),
+        "written": min(figures.output_writes().values(), default=0),
         "dropped": figures.dropped,
         "lost": figures.losses.lost,
         "reconnects": figures.losses.reconnects,
@@ -60,8 +60,12 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts],
         ],
         "frames": frames,
         "outputs": {
-            stage: {"written": count, "dropped": figures.output_drops().get(stage, 0)}
-            for stage, count in figures.writes.items()
+            stage: {
+                "written": count,
+                "dropped": figures.output_drops().get(stage, 0),
+                **figures.output_counts(stage),
+            }
+            for stage, count in figures.output_writes().items()
         },
         "caller": {"dropped": figures.caller_drops},
         "seconds": round(progress.seconds, 3),

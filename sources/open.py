@@ -10,6 +10,7 @@ from pathlib import Path
 from contracts.errors import UsageError
 from contracts.live import Patience
 from contracts.protocols import PictureMaker, Source
+from contracts.secrets import expand
 from contracts.text import nearest
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -174,6 +175,24 @@ def _place_of_generator(uri: str) -> list[Path]:
     return [GeneratorAddress.parse(uri).file]
 
 
+def _hl2ss(asked: _Asked) -> Source:
+    from sources.hololens.address import Hl2ssAddress
+    from sources.hololens.research import open_research
+
+    asked.refuse_parts("a HoloLens", "leave the option out")
+    uri = expand(asked.uri)
+    return open_research(Hl2ssAddress.parse(uri), uri, asked.patience)
+
+
+def _hololens(asked: _Asked) -> Source:
+    from sources.hololens.address import PortalAddress
+    from sources.hololens.portal import open_portal
+
+    asked.refuse_parts("a HoloLens", "leave the option out")
+    uri = expand(asked.uri)
+    return open_portal(PortalAddress.parse(uri), uri, asked.patience)
+
+
 def _synthetic(asked: _Asked) -> Source:
     from sources.synthetic import SyntheticSource
 
@@ -185,6 +204,8 @@ _KINDS = {
     "camera": _Kind(_camera, is_live=True),
     "dataset": _Kind(_dataset, _places_of_dataset, has_truth=True),
     "generator": _Kind(_generator, _place_of_generator),
+    "hl2ss": _Kind(_hl2ss, is_live=True),
+    "hololens": _Kind(_hololens, is_live=True),
     "synthetic": _Kind(_synthetic, has_truth=True),
 }
 """Name before the colon → what it means."""

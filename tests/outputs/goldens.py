@@ -21,6 +21,7 @@ from contracts.fit import Letterbox
 from contracts.palette import palette_of
 from contracts.picture import Picture, Pixels
 from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, MaskRole, Part, Prediction
+from contracts.sizes import Sizes
 from outputs.draw.panel import LiveFigures
 from tests.outputs.scenes import FIGURES, painter, result_of
 
@@ -69,6 +70,14 @@ def agents() -> Detections:
     places = ("VehLane", "OutgoLane", "IncomLane", "Jun", "Parking")
     said = [{"location": (place,), "actions": lights} for place, lights in zip(places, lit, strict=True)]
     return replace(boxes(), attributes=tuple(said))
+
+
+def sized() -> Detections:
+    """The same where sizes are known: of a thin thing, of two boxes, of nothing, of a very thin one with a number."""
+    sizes = Sizes.unknown(len(BOXES))
+    sizes.box_widths[:3], sizes.box_heights[:3] = (1843.2, 612.0, 84.4), (1451.0, 2030.0, 9.4)
+    sizes.widths[:] = (12.34, np.nan, np.nan, np.nan, 3.21)
+    return replace(boxes((-1, -1, -1, 2, 7)), sizes=sizes)
 
 
 def instances() -> InstanceMasks:
@@ -158,6 +167,7 @@ GOLDENS: dict[str, Callable[[], Look]] = {
     "legend": lambda: Look({"scene": scene()}, ("drivable", "labels")),
     "instances": lambda: Look({"things": instances()}, ("boxes",)),
     "classification": lambda: Look({"waste": WASTE}, ("labels",)),
+    "sizes": lambda: Look({"boxes": sized()}, ("boxes", "labels")),
     "agents": lambda: Look({"agents": agents()}, ("labels",)),
     "regions": lambda: Look({"boxes": boxes()}, ("boxes", "regions"), areas=True),
     "truth": lambda: Look(

@@ -19,7 +19,9 @@ from outputs.masks import MasksOutput
 from outputs.mp4 import Mp4Output
 from outputs.open import check_paths, outputs_of
 from outputs.pictures import PicturesOutput
+from outputs.push import PushOutput
 from outputs.report.output import ReportOutput
+from outputs.segments import SegmentedMp4Output
 from outputs.window import WindowOutput
 
 
@@ -29,12 +31,14 @@ from outputs.window import WindowOutput
         ({}, []),
         ({"save": "out.mp4"}, [Mp4Output]),
         ({"save": "OUT.MP4"}, [Mp4Output]),
+        ({"save": "out.mp4", "segment": "10m", "keep": "50GB"}, [SegmentedMp4Output]),
         ({"events": "out.jsonl"}, [JsonlEvents]),
         ({"events": "a.b.CSV"}, [CsvEvents]),
         ({"events": "out.parquet", "report": "out.html"}, [ParquetEvents, ReportOutput]),
         ({"findings": "a", "show": True}, [FindingsOutput, WindowOutput]),
         ({"pictures": "a", "masks": "b", "labels": "c"}, [PicturesOutput, MasksOutput, YoloLabels]),
         ({"labels": "c", "labels_format": "coco"}, [CocoLabels]),
+        ({"push": "rtsp://host/cam", "show": True}, [PushOutput, WindowOutput]),
         ({"save": "out.mp4", "events": "out.csv", "stats": "out.json"}, [Mp4Output, CsvEvents]),
     ],
 )
@@ -46,10 +50,12 @@ def test_outputs_of_a_run(options: dict[str, Any], kinds: list[type[Output]]) ->
     ("options", "says"),
     [
         ({"save": "out.mkv"}, "write out.mp4"),
+        ({"save": "out.mkv", "segment": "10m"}, "write out.mp4"),
         ({"save": "mp4"}, "write mp4.mp4"),
         ({"events": "out.json"}, ".jsonl or .csv"),
         ({"save": "out.mp4", "preset": "veryfats"}, "veryfast"),
         ({"save": "out.mp4", "crf": 0}, "outside 1 … 51"),
+        ({"push": "rtsp://host/cam", "crf": 0}, "outside 1 … 51"),
     ],
 )
 def test_refused_with_a_cure(options: dict[str, Any], says: str) -> None:

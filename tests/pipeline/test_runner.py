@@ -119,15 +119,7 @@ def test_an_output_that_hangs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             thread.join(10)
 
 
-@pytest.fixture
-def _heard_interrupts() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt, also where a shell has started the tests in the background, deaf to it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_heard_interrupts")
+@pytest.mark.usefixtures("heard_interrupts")
 def test_ctrl_c_while_files_are_finished_waits_for_them() -> None:
     output = ListOutput()
     finish = output.close
@@ -250,8 +242,8 @@ def test_a_live_source_drops_before_the_network_and_says_so() -> None:
 
 
 def test_a_slow_output_of_a_live_run_drops_only_its_own_frames() -> None:
-    quick, slow = ListOutput("quick"), ListOutput("slow", pause_s=0.02)
-    run = make_run(CountingSource(100, live=True, pause_s=0.002), [quick, slow])
+    quick, slow = ListOutput("quick"), ListOutput("slow", pause_s=0.1)
+    run = make_run(CountingSource(60, live=True, pause_s=0.02), [quick, slow])
     for _ in run.results():
         pass
     run.close()

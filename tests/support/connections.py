@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -46,7 +47,7 @@ class ScriptedConnection:
     def receive(self) -> Sequence[Received] | None:
         step = self._steps.pop(0) if self._steps else "hang"
         if isinstance(step, Exception):
-            raise step
+            raise copy.copy(step)  # raised again and again, one would gather a trace of them all
         if step == "end":
             return None
         if step == "lost":
@@ -82,7 +83,7 @@ class Script:
         self.attempts.append(attempt)
         course = self.courses[min(number, len(self.courses) - 1)]
         if isinstance(course, Exception):
-            raise course
+            raise copy.copy(course)
         size = self.sizes[min(number, len(self.sizes) - 1)]
         stopped = attempt.stopped
         made = ScriptedConnection(course, live=self.live, size=size, stopped=lambda: stopped() or self.over.is_set())

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import pytest
 
+from contracts import backoff
 from sources import open as opening
-from sources.live import backoff
 from sources.live.source import Identity, LiveSource
 from tests.support.connections import Script, Step
 

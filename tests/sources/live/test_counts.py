@@ -9,10 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts import backoff
 from contracts.errors import SourceError
 from contracts.frame import Frame
 from contracts.live import LiveState, Patience
-from sources.live import backoff
 from sources.live.connection import Fault
 from sources.live.source import Identity, LiveSource
 from tests.support.connections import Script, Step

@@ -7,7 +7,7 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.live.backoff import Backoff
+from contracts.backoff import Backoff
 
 PLAIN = [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
 
