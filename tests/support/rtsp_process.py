@@ -20,15 +20,16 @@ from typing import Any
 import gi
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from numbered import i420  # type: ignore[import-not-found]  # noqa: E402  # a neighbour here, a module of tests there
+from numbered import i420  # type: ignore[import-not-found]  # a neighbour here, a module of tests there
 
 gi.require_version("Gst", "1.0")
 gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import Gio, GLib, Gst, GstRtsp, GstRtspServer  # noqa: E402
 
-_ENCODERS = {  # threads=1: one slice a picture, else the parameter sets stand before each slice
-    "h264": "x264enc tune=zerolatency threads=1 speed-preset=ultrafast key-int-max={gop} ! rtph264pay config-interval=-1",
+_X264 = "x264enc tune=zerolatency threads=1 speed-preset=ultrafast"  # with slices, each has parameter sets before it
+_ENCODERS = {
+    "h264": _X264 + " key-int-max={gop} ! rtph264pay config-interval=-1",
     "h265": "x265enc tune=zerolatency speed-preset=ultrafast key-int-max={gop} ! rtph265pay config-interval=-1",
     "mjpeg": "jpegenc ! rtpjpegpay",
 }

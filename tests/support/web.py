@@ -6,6 +6,7 @@ import re
 import socket
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,7 +20,8 @@ class Site:
     """What the file host serves and how it fails; changed by tests between requests.
 
     cuts: the connection of the n-th request ends after so many bytes of the body (None: not at all). stall: after
-    those bytes it stays open and silent instead. headers: sent besides, or instead of its own.
+    those bytes it stays open and silent instead. headers: sent besides, or instead of its own. login: user and
+    password that every request has to bring (HTTP's Basic scheme).
     """
 
     body: bytes = b""
@@ -31,6 +33,7 @@ class Site:
     stall: bool = False
     redirect: str | None = None
     headers: dict[str, str | None] = field(default_factory=dict)
+    login: tuple[str, str] | None = None
     requests: list[Mapping[str, str]] = field(default_factory=list)
     url: str = ""
     ended: threading.Event = field(default_factory=threading.Event)
@@ -41,12 +44,12 @@ def site(body: bytes = b"", *, tls: ssl.SSLContext | None = None, **options: obj
     """A file host; ``site.url`` is the address of its file. It answers any path."""
     served = Site(body, **options)  # type: ignore[arg-type]
 
-    class Handler(_Quiet):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             served.requests.append(dict(self.headers))
             _answer(self, served)
 
-    with _serving(Handler, tls) as address:
+    with serving(Handler, tls) as address:
         served.url = f"http{'s' if tls else ''}://{address}/files/net.onnx"
         try:
             yield served
@@ -54,7 +57,20 @@ def site(body: bytes = b"", *, tls: ssl.SSLContext | None = None, **options: obj
             served.ended.set()
 
 
+def let_in(handler: BaseHTTPRequestHandler, login: tuple[str, str] | None) -> bool:
+    """Whether a request brings this login; else it has been answered with 401."""
+    if login is None or handler.headers.get("Authorization") == f"Basic {b64encode(':'.join(login).encode()).decode()}":
+        return True
+    handler.send_response(401)
+    handler.send_header("WWW-Authenticate", 'Basic realm="a test"')
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+    return False
+
+
 def _answer(handler: BaseHTTPRequestHandler, site: Site) -> None:
+    if not let_in(handler, site.login):
+        return
     if site.redirect is not None:
         handler.send_response(302)
         handler.send_header("Location", site.redirect)
@@ -115,7 +131,7 @@ def proxy(**options: object) -> Iterator[Proxy]:
     """A forwarding proxy: plain requests, and CONNECT to wherever ``tunnel_to`` says."""
     state = Proxy(**options)  # type: ignore[arg-type]
 
-    class Handler(_Quiet):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             if _let_in(self, state):
                 _forward(self)
@@ -124,7 +140,7 @@ def proxy(**options: object) -> Iterator[Proxy]:
             if _let_in(self, state):
                 _tunnel(self, state)
 
-    with _serving(Handler) as address:
+    with serving(Handler) as address:
         state.address = address
         yield state
 
@@ -173,7 +189,9 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-class _Quiet(BaseHTTPRequestHandler):
+class Quiet(BaseHTTPRequestHandler):
+    """A handler that says nothing on stderr and takes a client that leaves for granted."""
+
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
@@ -186,7 +204,8 @@ class _Quiet(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def serving(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A server on a free port for as long as the block lasts; gives its HOST:PORT."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)
