@@ -64,6 +64,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "synthetic:[LOOK][?seed=1&seconds=20]",
     )
     _source_options(parser.add_argument_group("source"))
+    _live_options(parser.add_argument_group("live sources"))
     _engine_options(parser.add_argument_group("networks"))
     _output_options(parser.add_argument_group("outputs"))
     _drawing_options(parser.add_argument_group("drawing"))
@@ -77,6 +78,28 @@ def _source_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--realtime", action="store_true", help="pace a recorded source at its own speed, drop nothing")
     group.add_argument("--live", action="store_true", help="pace it and drop frames as a camera would")
     group.add_argument("--strict", action="store_true", help="exit with 3 when part of the input was unreadable")
+
+
+def _live_options(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--reconnect",
+        metavar="N|forever",
+        help="tries in a row that may fail before a source that is gone is given up (exit code 3), with waits between"
+        " them from half a second up to half a minute; a wrong password is never tried again (5; forever for cameras,"
+        " RTSP and HoloLens once they have been live)",
+    )
+    group.add_argument("--open-timeout", metavar="TIME", help="longest wait for the first picture of every try (10 s)")
+    group.add_argument("--read-timeout", metavar="TIME", help="longest wait for the next picture (5 s)")
+    group.add_argument(
+        "--max-age-ms",
+        type=float,
+        metavar="MS",
+        help="drop frames that are older than this when the networks could look at them: after a stall of the network"
+        " everything that was held up comes at once",
+    )
+    group.add_argument(
+        "--transport", metavar="NAME", help="how RTSP pictures come: tcp (whole) or udp (no waiting, losses show) (tcp)"
+    )
 
 
 def _engine_options(group: argparse._ArgumentGroup) -> None:

@@ -10,6 +10,7 @@ from urllib.parse import unquote
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from contracts.errors import UsageError
+from contracts.live import Patience
 from contracts.output_size import OutputSize
 from contracts.polygon import Polygons, Regions
 from contracts.protocols import Thresholds
@@ -57,6 +58,7 @@ _YEAR_S = 366 * 86_400
 _Time = BeforeValidator(parse_seconds, json_schema_input_type=float | str)
 Seconds = Annotated[float, Field(ge=0, le=_YEAR_S), _Time]
 SomeSeconds = Annotated[float, Field(gt=0, le=_YEAR_S), _Time]
+WaitSeconds = Annotated[float, Field(ge=0.1, le=3600), _Time]
 
 
 def _named(value: Any) -> Any:
@@ -134,6 +136,16 @@ class RunConfig(_Frozen):
     realtime: bool = Field(False, description="pace a recorded source at its own speed, never drop")
     live: bool = Field(False, description="pace a recorded source and drop frames as a camera would")
     strict: bool = Field(False, description="exit code 3 when part of the input was unreadable")
+    reconnect: Annotated[int, Field(ge=0)] | Literal["forever"] | None = Field(
+        None,
+        description="tries in a row that may fail; default: 5, and forever for cameras and RTSP once live",
+    )
+    open_timeout: WaitSeconds = Field(10.0, description="seconds to the first picture of a live source")
+    read_timeout: WaitSeconds = Field(5.0, description="seconds between two pictures after which it is lost")
+    max_age_ms: Annotated[float, Field(gt=0)] | None = Field(
+        None, description="drop live frames that are older than this when the networks could have them"
+    )
+    transport: Literal["tcp", "udp"] = Field("tcp", description="how RTSP pictures come")
     # what looks at it
     engines: Annotated[tuple[_Engine, ...], BeforeValidator(_several)] = Field(
         (), description="network files; none: the embedded network, int8 where that is good on this CPU, else fp32"
@@ -212,6 +224,18 @@ class RunConfig(_Frozen):
         if preset is not None and preset in (config.save, config.events, config.stats, config.report):
             raise UsageError(f"an output would replace the preset {preset}", "choose another name")
         return config
+
+    def patience(self) -> Patience:
+        """How long live sources are waited for."""
+        tries: int | Literal["auto"] | None
+        match self.reconnect:
+            case None:
+                tries = "auto"
+            case "forever":
+                tries = None
+            case number:
+                tries = number
+        return Patience(self.open_timeout, self.read_timeout, tries, self.transport)
 
     def engine_configs(self) -> tuple[EngineConfig, ...]:
         """Every engine with the run's defaults filled in (thresholds excepted: those are per head)."""

@@ -22,10 +22,15 @@ Tensors = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True, slots=True)
 class Losses:
-    """What a source could not give: frames lost to damage, and the number of reconnects."""
+    """What a source could not give.
+
+    lost: frames that came damaged, or fell into the time a live source was gone. reconnects: how often that came again.
+    dropped: frames of a live source that nobody took in time.
+    """
 
     lost: int = 0
     reconnects: int = 0
+    dropped: int = 0
 
 
 class Source(Protocol):

@@ -30,7 +30,7 @@ class Pacer:
 
 
 class AgeEstimate:
-    """Age of a live frame on arrival: arrival − pts, against the smallest value seen.
+    """Age of a live frame on arrival: arrival − pts, against the smallest value seen on its connection.
 
     What the smallest value hides (a constant delay of network and camera) cannot be known from outside; growth of
     buffers in socket and decoder shows.
@@ -38,9 +38,12 @@ class AgeEstimate:
 
     def __init__(self) -> None:
         self._least: int | None = None
+        self._connection = 0
 
-    def on_arrival_ms(self, arrival_ns: int, pts: Fraction) -> float:
-        """Estimated ms between capture and arrival."""
+    def on_arrival_ms(self, arrival_ns: int, pts: Fraction, connection: int = 0) -> float:
+        """Estimated ms between capture and arrival. connection: ``Frame.connection``, whose clock ``pts`` goes by."""
         offset = arrival_ns - int(pts * _NS)
+        if connection != self._connection:
+            self._connection, self._least = connection, None
         self._least = offset if self._least is None else min(self._least, offset)
         return (offset - self._least) / 1e6

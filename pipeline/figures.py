@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from contracts.live import HasStatus, LiveStatus
 from contracts.protocols import Chronicler, Losses, Output, Source
 from contracts.result import Result, Span
 from outputs.draw.panel import PanelFigures
@@ -71,7 +72,11 @@ class Figures:
         self._clock_ns = clock_ns
         self.meters = Meters()
         self.latency, self.age = Histogram(), Histogram()
+        self.backlog = Histogram()
+        """Of live frames: how old they were on arrival, by buffers of socket and decoder."""
         self.read = self.inferred = 0
+        self.too_old = 0
+        """Frames of a live source that were dropped for their age."""
         self.looked = [0] * len(engines)
         """Frames each engine has looked at: fewer than ``inferred`` where it skips some."""
         self._names = _stage_names(outputs)
@@ -143,13 +148,19 @@ class Figures:
 
     @property
     def dropped(self) -> int:
-        """Frames of a live source that were dropped before the network."""
-        return self._input.dropped if self._input is not None else 0
+        """Frames of a live source that were dropped before the network: by the source, by the queue, for their age."""
+        queued = self._input.dropped if self._input is not None else 0
+        return self.losses.dropped + queued + self.too_old
 
     @property
     def losses(self) -> Losses:
         """What the source could not give so far."""
         return self._source.losses if self._source is not None else Losses()
+
+    @property
+    def status(self) -> LiveStatus | None:
+        """Where a live source is; None for sources that do not come and go."""
+        return self._source.status if isinstance(self._source, HasStatus) else None
 
     @property
     def caller_drops(self) -> int:

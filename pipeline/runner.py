@@ -86,6 +86,7 @@ class Run:
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
         self._age = AgeEstimate() if self.live else None
+        self._max_age_ms = config.max_age_ms
         self._offered = 0  # frames that came as far as the networks; counts in the thread of "prepare"
         self._last = (0, Prediction())  # Frame.index and what was seen there; of the thread of "heads"
         self._frames: BoundedQueue[Frame] = BoundedQueue(_FRAMES_WAITING, drop_oldest=self.live)
@@ -195,8 +196,14 @@ class Run:
         self.figures.read += 1
         return frame
 
-    def _prepare(self, frame: Frame) -> _InFlight:
-        age = self._age.on_arrival_ms(frame.arrival, frame.pts) if self._age else None
+    def _prepare(self, frame: Frame) -> _InFlight | None:
+        """None: the frame is too old to be looked at."""
+        age = self._age.on_arrival_ms(frame.arrival, frame.pts, frame.connection) if self._age else None
+        if age is not None:
+            self.figures.backlog.add(int(age * 1e6))
+            if self._max_age_ms is not None and age + (time.monotonic_ns() - frame.arrival) / 1e6 > self._max_age_ms:
+                self.figures.too_old += 1
+                return None
         looking = [session for session in self._sessions if self._offered % session.config.every == 0]
         self._offered += 1
         with timed("prepare") as watch:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import OutputError
+from contracts.live import LiveStatus
 from contracts.protocols import EngineFacts, Source
 from contracts.text import installed_version
 from outputs.paths import Target, reason
@@ -43,6 +44,7 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts],
                 "height": info.height,
                 "live": live,
                 "frames": frames,
+                **_state(figures.status),
             }
         ],
         "engines": [
@@ -70,11 +72,20 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts],
         "stages": figures.stages(),
         "latency_ms": _short(figures.latency.summary()),
         "age_ms": _short(figures.age.summary()),
+        "backlog_ms": _short(figures.backlog.summary()),
         "cpu_ms": round(figures.cpu_s / max(figures.inferred, 1) * 1e3, 3),
         "own_cpu_ms": round(figures.own_cpu_ms(), 3),
         "peak_rss_mb": peak_rss_mb(),
         "machine": machine(),
     }
+
+
+def _state(status: LiveStatus | None) -> dict[str, Any]:
+    """What is said of a source that comes and goes: where it is, why, and how long its first picture took."""
+    if status is None:
+        return {}
+    first = None if status.first_frame_s is None else round(status.first_frame_s * 1e3)
+    return {"state": status.state.value, "reason": status.reason, "first_frame_ms": first}
 
 
 def _short(summary: dict[str, float | None]) -> dict[str, float | None]:

@@ -155,7 +155,13 @@ class Stream:
             raise
 
     def _opened(self, config: RunConfig, tracking: Tracking | None) -> Run:
-        source = open_source(config.sources[0], start=config.start, loop=config.loop, maker=open_generator)
+        source = open_source(
+            config.sources[0],
+            start=config.start,
+            loop=config.loop,
+            maker=open_generator,
+            patience=config.patience(),
+        )
         sessions: list[Session] = []
         opened: list[Output] = []
         try:

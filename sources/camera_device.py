@@ -21,6 +21,7 @@ from av.container import InputContainer
 from contracts.errors import SourceError, UsageError
 from contracts.text import did_you_mean
 from sources.cameras import PERMISSION_CURE, camera_files, kernel_cameras
+from sources.live.connection import Fault
 from sources.options import options_of, rate_option, size_option
 
 _FORM = "write camera:0?size=1280x720&fps=30&format=mjpeg, or camera:/dev/video2"
@@ -116,7 +117,7 @@ def device_of(address: CameraAddress, platform: str = sys.platform) -> Device:
 
 
 def open_device(device: Device) -> InputContainer:
-    """Opens it; may wait for as long as a driver likes. Raises SourceError."""
+    """Opens it; may wait for as long as a driver likes. Raises Fault."""
     if device.format == "video4linux2":
         _check_device_file(device)
     try:
@@ -125,44 +126,44 @@ def open_device(device: Device) -> InputContainer:
         raise _refused(device, fault) from fault
 
 
-def lost_error(device: Device, fault: Exception) -> SourceError:
+def lost_fault(device: Device, fault: Exception) -> Fault:
     """What to say when reading an open camera fails."""
     number = getattr(fault, "errno", None)
     if number in (errno.ENODEV, errno.ENXIO, errno.EIO, errno.EPROTO):
-        return SourceError(f"{device.name} is gone: {_reason(fault)}", "check its cable and plug it in again")
-    return SourceError(f"{device.name} cannot be read any more: {_reason(fault)}", "unplug it and plug it in again")
+        return Fault(f"{device.name} is gone: {_reason(fault)}", "check its cable and plug it in again")
+    return Fault(f"{device.name} cannot be read any more: {_reason(fault)}", "unplug it and plug it in again")
 
 
 def _check_device_file(device: Device) -> None:
-    """What FFmpeg would call an inappropriate ioctl, in words. Raises SourceError."""
+    """What FFmpeg would call an inappropriate ioctl, in words. Raises Fault."""
     path = Path(device.address)
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError) as fault:
-        raise SourceError(f"there is no {device.name}", _cameras_there()) from fault
+        raise Fault(f"there is no {device.name}", _cameras_there(), again="once live") from fault
     except (OSError, ValueError) as fault:
-        raise SourceError(f"cannot look at {device.name}: {_reason(fault)}", _cameras_there()) from fault
+        raise Fault(f"cannot look at {device.name}: {_reason(fault)}", _cameras_there(), again="once live") from fault
     if not stat.S_ISCHR(mode):
         what = "folder" if stat.S_ISDIR(mode) else "file"
         cure = f"{_cameras_there()}; a {what} is named without camera:"
-        raise SourceError(f"{path} is a {what}, not a camera", cure)
+        raise Fault(f"{path} is a {what}, not a camera", cure, again="never")
     if not os.access(path, os.R_OK | os.W_OK):
-        raise SourceError(f"no permission to use {device.name}", PERMISSION_CURE)
+        raise Fault(f"no permission to use {device.name}", PERMISSION_CURE, again="once live")
 
 
-def _refused(device: Device, fault: Exception) -> SourceError:
+def _refused(device: Device, fault: Exception) -> Fault:
     """The cure for what FFmpeg says of a device that is there."""
     number, asked = getattr(fault, "errno", None), ", ".join(device.options.values())
     if number == errno.EBUSY:
         cure = "close it there (fuser -v shows who has it)"
-        return SourceError(f"{device.name} is in use by another program", cure)
+        return Fault(f"{device.name} is in use by another program", cure, again="once live")
     if number in (errno.EACCES, errno.EPERM):
-        return SourceError(f"no permission to use {device.name}", PERMISSION_CURE)
+        return Fault(f"no permission to use {device.name}", PERMISSION_CURE, again="once live")
     if number == errno.ENOTTY:
-        return SourceError(f"{device.name} is no camera", _cameras_there())
+        return Fault(f"{device.name} is no camera", _cameras_there(), again="never")
     if number == errno.EINVAL and asked:
-        return SourceError(f"{device.name} does not offer {asked}", _ASK_FOR_LESS)
-    return SourceError(f"cannot open {device.name}: {_reason(fault)}", _cameras_there())
+        return Fault(f"{device.name} does not offer {asked}", _ASK_FOR_LESS, again="once live")
+    return Fault(f"cannot open {device.name}: {_reason(fault)}", _cameras_there(), again="once live")
 
 
 def _reason(fault: Exception) -> str:

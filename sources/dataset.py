@@ -19,7 +19,8 @@ from sources.datasets.place import Place
 from sources.datasets.sample import require_known
 from sources.datasets.truth import truth_of
 from sources.options import options_of, rate_option
-from sources.pictures import PictureSource, place_in
+from sources.pictures import PictureSource
+from sources.shaping import place_in
 
 log = logging.getLogger(__name__)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from contracts.errors import UsageError
+from contracts.live import Patience
 from contracts.protocols import PictureMaker, Source
 from contracts.text import nearest
 
@@ -26,6 +27,7 @@ class _Asked:
     start: float
     loop: bool
     maker: OpenMaker | None
+    patience: Patience
 
     def refuse_parts(self, what: str, cure: str) -> None:
         """Raises UsageError where a part or a loop is asked for of a source that has neither."""
@@ -46,15 +48,22 @@ class _Kind:
     is_live: bool = False
 
 
-def open_source(uri: str, *, start: float = 0.0, loop: bool = False, maker: OpenMaker | None = None) -> Source:
+def open_source(
+    uri: str,
+    *,
+    start: float = 0.0,
+    loop: bool = False,
+    maker: OpenMaker | None = None,
+    patience: Patience | None = None,
+) -> Source:
     """Opens what ``uri`` names.
 
     That is a video file, pictures (a file, a folder, a pattern), ``-``, ``0`` (a camera), or one of ``_KINDS``.
     start: seconds of a recorded source to skip. loop: begin a recorded source again when it ends. maker: what
-    ``generator:`` opens its network with. Raises SourceError when it cannot be read, UsageError when it is no source
-    or cannot do what is asked.
+    ``generator:`` opens its network with. patience: how long a live source is waited for. Raises SourceError when it
+    cannot be read, UsageError when it is no source or cannot do what is asked.
     """
-    kind, asked = _kind_of(uri), _Asked(uri, start, loop, maker)
+    kind, asked = _kind_of(uri), _Asked(uri, start, loop, maker, patience or Patience())
     if kind is not None:
         return kind.open(asked)
     if uri == "-":
@@ -129,12 +138,12 @@ def _video_file(asked: _Asked) -> Source:
 
 
 def _camera(asked: _Asked) -> Source:
-    from sources.camera import CameraSource
+    from sources.camera import open_camera
     from sources.camera_device import CameraAddress, device_of
 
     asked.refuse_parts("a camera", "leave the option out")
     address = CameraAddress.parse(asked.uri)
-    return CameraSource(device_of(address), address, asked.uri)
+    return open_camera(device_of(address), address, asked.uri, asked.patience)
 
 
 def _dataset(asked: _Asked) -> Source:

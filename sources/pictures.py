@@ -12,17 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-import cv2
-import numpy as np
-
 from contracts.errors import SourceError, UsageError
-from contracts.fit import Window, inside
 from contracts.frame import Frame, SourceInfo
 from contracts.picture import Picture, Pixels
 from contracts.prediction import Prediction
 from contracts.protocols import Losses
 from contracts.text import counted
 from sources.picturefiles import read_picture
+from sources.shaping import fitted
 
 log = logging.getLogger(__name__)
 
@@ -153,22 +150,3 @@ class PictureSource:
             pixels = fitted(pixels, size)
         pts = Fraction(index) / self._rate
         return Frame(Picture.from_bgr(pixels), index, pts, time.monotonic_ns(), self._info, truth)
-
-
-def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:
-    """BGR pixels scaled into ``size`` (width, height) in their own proportions, centred between black bars."""
-    place = place_in(size, pixels.shape[1], pixels.shape[0])
-    smaller = place.width < pixels.shape[1] or place.height < pixels.shape[0]
-    inner = cv2.resize(
-        pixels, (place.width, place.height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
-    )
-    canvas = np.zeros((size[1], size[0], 3), np.uint8)
-    canvas[place.top : place.top + place.height, place.left : place.left + place.width] = inner
-    canvas.flags.writeable = False
-    return canvas
-
-
-def place_in(size: tuple[int, int], width: int, height: int) -> Window:
-    """Where a picture of width × height lies once it is ``fitted`` into ``size``."""
-    across, down = inside((width, height), size)
-    return Window((size[0] - across) // 2, (size[1] - down) // 2, across, down)

@@ -7,11 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import cv2
+import numpy as np
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 
+from contracts.fit import Window, inside
 from contracts.picture import Picture, Pixels
+from contracts.space import Intrinsics
 
+_LEAST_BAR = 2
+"""Pixels: less is rounding, and would be a flaw at the edge."""
 _FULL_RANGE = 2
 """AVCOL_RANGE_JPEG (libavutil/pixfmt.h)."""
 _SLACK = 0.02
@@ -85,14 +90,41 @@ class Shaper:
         return (frame.width, frame.height) == self._stored
 
     def picture(self, frame: VideoFrame) -> Picture:
-        """The frame's picture; without copying where it needs neither scaling nor turning."""
+        """The frame's picture; without copying where it needs neither scaling nor turning.
+
+        A frame of other proportions lies between black bars.
+        """
         if not self.fits(frame):
-            frame = self._scaler.reformat(frame, *self._stored)
+            if self._has_other_proportions(frame):
+                frame = self._between_bars(frame)
+            else:
+                frame = self._scaler.reformat(frame, *self._stored)
         if self.orientation == Orientation():
             return Picture.from_av(frame)
         if self.width % 2 or self.height % 2:
             frame = frame.reformat(format="bgr24")  # half a chroma sample at one edge would land at the other
         return self._turned(Picture.from_av(frame), frame)
+
+    def intrinsics(self, found: Intrinsics, frame: VideoFrame) -> Intrinsics | None:
+        """Of the picture as given out, from those of the frame as stored; None where it was turned."""
+        if self.orientation != Orientation():
+            return None
+        place = place_in(self._stored, frame.width, frame.height)
+        across, down = place.width / frame.width, place.height / frame.height
+        return Intrinsics(
+            found.fx * across,
+            found.fy * down,
+            (found.cx + 0.5) * across - 0.5 + place.left,  # the middle of a pixel is half a pixel from its edge
+            (found.cy + 0.5) * down - 0.5 + place.top,
+        )
+
+    def _has_other_proportions(self, frame: VideoFrame) -> bool:
+        place = place_in(self._stored, frame.width, frame.height)
+        return max(self._stored[0] - place.width, self._stored[1] - place.height) > _LEAST_BAR
+
+    def _between_bars(self, frame: VideoFrame) -> VideoFrame:
+        pixels = np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+        return VideoFrame.from_ndarray(fitted(pixels, self._stored), format="bgr24")
 
     def _turned(self, picture: Picture, frame: VideoFrame) -> Picture:
         """The picture turned plane by plane (exact: no resampling), its colour tags kept."""
@@ -105,3 +137,22 @@ class Shaper:
             self.orientation.turn(source, view)
             view.flags.writeable = False
         return turned
+
+
+def fitted(pixels: Pixels, size: tuple[int, int]) -> Pixels:
+    """BGR pixels scaled into ``size`` (width, height) in their own proportions, centred between black bars."""
+    place = place_in(size, pixels.shape[1], pixels.shape[0])
+    smaller = place.width < pixels.shape[1] or place.height < pixels.shape[0]
+    inner = cv2.resize(
+        pixels, (place.width, place.height), interpolation=cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    )
+    canvas = np.zeros((size[1], size[0], 3), np.uint8)
+    canvas[place.top : place.top + place.height, place.left : place.left + place.width] = inner
+    canvas.flags.writeable = False
+    return canvas
+
+
+def place_in(size: tuple[int, int], width: int, height: int) -> Window:
+    """Where a picture of width × height lies once it is ``fitted`` into ``size``."""
+    across, down = inside((width, height), size)
+    return Window((size[0] - across) // 2, (size[1] - down) // 2, across, down)

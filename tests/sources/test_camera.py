@@ -17,16 +17,43 @@ import numpy as np
 import pytest
 
 from contracts.errors import RoadStreamError, SourceError, UsageError
-from sources.camera import CameraReader, CameraSource
-from sources.camera_device import CameraAddress, Device, device_of, lost_error, open_device
+from contracts.live import Patience
+from sources.camera import open_camera
+from sources.camera_device import CameraAddress, Device, device_of, lost_fault, open_device
 from sources.cameras import camera_files
+from sources.live.connection import Attempt, Fault
+from sources.live.container import ContainerConnection
+from sources.live.reader import ConnectionReader
+from sources.live.source import LiveSource
 from sources.open import is_live, open_source, places_read
 
 ADDRESS = CameraAddress("0")
 
 
-def lavfi(graph: str, address: CameraAddress = ADDRESS, **limits: float) -> CameraSource:
-    return CameraSource(Device("lavfi", graph, "camera of a test"), address, "camera:0", **limits)
+ONCE = Patience(reconnect=0)
+"""What is gone is given up."""
+
+
+def lavfi(graph: str, address: CameraAddress = ADDRESS, patience: Patience = ONCE) -> LiveSource:
+    return open_camera(Device("lavfi", graph, "camera of a test"), address, "camera:0", patience)
+
+
+def everything_of(container: Any) -> tuple[list[int], int, str]:
+    """Numbers of all pictures read, how many were lost, and what ended it: as of a recorded stream, so none is left."""
+
+    def connect(_: Attempt) -> ContainerConnection:
+        return ContainerConnection(container, "camera", live=False, broken=lambda fault: Fault(str(fault)))
+
+    reader = ConnectionReader("camera of a test", connect, Attempt(ONCE))
+    reader.start()
+    numbers = []
+    try:
+        while (arrived := reader.take(30)) is not None:
+            numbers.append(arrived.number)
+    except Fault as fault:
+        reader.join(10)
+        return numbers, reader.lost, str(fault)
+    pytest.fail("the stream says that it is complete")
 
 
 @pytest.fixture(autouse=True)
@@ -77,7 +104,7 @@ def test_what_nobody_takes_in_time_is_a_gap_and_the_latest_is_kept() -> None:
     frames = source.frames()
     first = next(frames)
     deadline = time.monotonic() + 60
-    while source._reader._count < 20 and time.monotonic() < deadline:
+    while source._line.reader._count < 20 and time.monotonic() < deadline:
         time.sleep(0.02)
     second = next(frames)
     source.close()
@@ -100,11 +127,9 @@ def test_damaged_pictures_are_counted_and_leave_gaps(tmp_path: Path) -> None:
     assert len(pictures) == 6
     pictures[2] = b"\xff\xd8\xff\xda" + bytes(40) + b"\xff\xd9"  # a picture without its tables
     path.write_bytes(b"".join(pictures))
-    reader = CameraReader(Device("mjpeg", str(path), "camera of a test"))
-    reader._arrivals = type(reader._arrivals)()  # a file is read faster than anybody takes: keep all
-    reader.run()
-    assert reader.lost == 1
-    assert [arrival.index for arrival in reader._arrivals] == [0, 1, 3, 4, 5]
+    numbers, lost, _ = everything_of(av.open(str(path), format="mjpeg"))
+    assert lost == 1
+    assert numbers == [0, 1, 3, 4, 5]
 
 
 class _Impatient:
@@ -115,10 +140,9 @@ class _Impatient:
         self.streams = container.streams
         self.refusals = 0
 
-    def __enter__(self) -> _Impatient:
-        return self
+    duration = None
 
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
         self._container.close()
 
     def demux(self, _stream: Any) -> Iterator[Any]:
@@ -134,12 +158,10 @@ class _Impatient:
 
 def test_a_device_that_has_no_picture_yet_is_asked_again() -> None:
     container = _Impatient(av.open("testsrc=size=64x48:rate=25:duration=0.24", format="lavfi"))
-    reader = CameraReader(Device("lavfi", "", "camera of a test"), lambda _: container)  # type: ignore[arg-type,return-value]
-    reader._arrivals = type(reader._arrivals)()  # a file is read faster than anybody takes: keep all
-    reader.run()
-    assert [arrival.index for arrival in reader._arrivals] == list(range(6))
+    numbers, lost, end = everything_of(container)
+    assert (numbers, lost) == (list(range(6)), 0)
     assert container.refusals > 12
-    assert str(reader._ended()).startswith("camera of a test gives no more pictures")
+    assert end.startswith("camera gives no more pictures")
 
 
 def test_close_from_another_thread_ends_frames_soon() -> None:
@@ -154,7 +176,7 @@ def test_close_from_another_thread_ends_frames_soon() -> None:
 
 def test_a_camera_that_ends_is_an_error_of_its_own() -> None:
     source = lavfi("testsrc=size=64x48:rate=25:duration=0.2,realtime")
-    with pytest.raises(SourceError, match=r"gives no more pictures → check its cable"):
+    with pytest.raises(SourceError, match=r"gives no more pictures → "):
         list(source.frames())
     source.close()
 
@@ -171,16 +193,16 @@ RAW = {"video_size": "64x48", "pixel_format": "gray", "framerate": "25"}
 
 def _raw(path: Path) -> Device:
     """A driver that blocks its reader for as long as nothing comes, as a stuck camera does."""
-    return Device("rawvideo", str(path), "camera of a test", {**RAW})
+    return Device("rawvideo", str(path), "camera at a fifo", {**RAW})
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no FIFOs")
 def test_a_camera_that_stops_in_the_middle_is_noticed_though_its_driver_never_returns(fifo: Path) -> None:
     writing = os.open(fifo, os.O_RDWR)
     os.write(writing, bytes(64 * 48) * 8)
-    source = CameraSource(_raw(fifo), ADDRESS, "camera:0", first_s=10, read_s=0.5)
+    source = open_camera(_raw(fifo), ADDRESS, "camera:0", Patience(10, 0.5, reconnect=0))
     begun = time.monotonic()
-    with pytest.raises(SourceError, match=r"camera of a test gave no more pictures for 0\.5 s") as caught:
+    with pytest.raises(SourceError, match=r"camera at a fifo has sent no more pictures for 0\.5 s") as caught:
         list(source.frames())
     assert caught.value.cure
     assert 0.3 < time.monotonic() - begun < 5
@@ -194,10 +216,10 @@ def test_a_camera_that_stops_in_the_middle_is_noticed_though_its_driver_never_re
 @pytest.mark.skipif(sys.platform == "win32", reason="no FIFOs")
 def test_a_camera_that_cannot_even_be_opened_in_time_is_given_up(fifo: Path, caplog: pytest.LogCaptureFixture) -> None:
     begun = time.monotonic()
-    with pytest.raises(SourceError, match=r"has given no picture for 0\.4 s"):
-        CameraSource(_raw(fifo), ADDRESS, "camera:0", first_s=0.4)
+    with pytest.raises(SourceError, match=r"has sent no picture for 0\.4 s"):
+        open_camera(_raw(fifo), ADDRESS, "camera:0", Patience(open_s=0.4, reconnect=0))
     assert time.monotonic() - begun < 4
-    assert "its driver does not answer" in caplog.text
+    assert "1 connection does not let go" in caplog.text
     os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))  # lets the thread that waits in open() go
 
 
@@ -207,7 +229,7 @@ def test_raw_pictures_do_not_lie_in_the_driver_s_memory(fifo: Path) -> None:
     writing = os.open(fifo, os.O_RDWR)
     device = Device("rawvideo", str(fifo), "camera", {**RAW, "pixel_format": "yuv420p"})
     os.write(writing, bytes([90]) * (64 * 48 * 3 // 2) * 8)
-    source = CameraSource(device, ADDRESS, "camera:0")
+    source = open_camera(device, ADDRESS, "camera:0", ONCE)
     picture = next(iter(source.frames())).picture
     assert picture.format == "yuv420p"
     assert picture.owner is None
@@ -357,7 +379,7 @@ class TestDevicesThatAreNone:
 
 
 def test_a_camera_that_is_unplugged() -> None:
-    error = lost_error(Device("lavfi", "", "camera 0"), OSError(errno.ENODEV, "No such device"))
+    error = lost_fault(Device("lavfi", "", "camera 0"), OSError(errno.ENODEV, "No such device"))
     assert str(error) == "camera 0 is gone: No such device → check its cable and plug it in again"
 
 
@@ -411,8 +433,8 @@ def test_a_stalled_camera_ends_a_run_with_everything_closed(
     os.write(writing, bytes(64 * 48) * 8)
     monkeypatch.setattr(devices, "device_of", lambda _: _raw(fifo))
     network = mask_network(tmp_path / "network.onnx")
-    with pytest.raises(RoadStreamError, match="gave no more pictures") as caught:
-        list(stream("camera:0", engines=[network], save=tmp_path / "out.mp4"))
+    with pytest.raises(RoadStreamError, match="has sent no more pictures") as caught:
+        list(stream("camera:0", engines=[network], save=tmp_path / "out.mp4", reconnect=0))
     assert caught.value.exit_code == 3
     assert (tmp_path / "out.mp4").exists()
     os.close(writing)

@@ -22,7 +22,8 @@ from contracts.errors import RoadStreamError, SourceError, UsageError
 from contracts.frame import Frame
 from sources.open import open_source
 from sources.picturefiles import ENDINGS, PictureAddress, natural_order, read_picture
-from sources.pictures import PictureSource, fitted
+from sources.pictures import PictureSource
+from sources.shaping import fitted
 from tests.sources.making_videos import make_video
 
 RED, GREEN, BLUE = (0, 0, 255), (0, 255, 0), (255, 0, 0)

@@ -1,0 +1,247 @@
+"""Line: pictures out of many connections, one after the other, with time limits that hold in every state.
+
+Whoever takes pictures runs the state machine (``contracts.live``); a thread of its own per connection opens and reads
+(``reader``), and is left to itself where its library does not let go.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+from contracts.errors import RoadStreamError
+from contracts.live import NEXT, LiveState, LiveStatus, Patience
+from contracts.protocols import Losses
+from contracts.secrets import redact
+from contracts.text import clock, counted
+from sources.live.backoff import Backoff
+from sources.live.connection import Attempt, Fault, Opener
+from sources.live.reader import Arrived, ConnectionFacts, ConnectionReader, TimeUp
+from sources.shaping import Shaper
+
+log = logging.getLogger(__name__)
+
+_FIRST_TRIES = 5
+"""Failures in a row, after the first one, that a source that has never been live may have."""
+_JOIN_S = 1.0
+_STEADY_S = 10.0
+"""Seconds with pictures after which a loss is a new one, and counting failures begins anew."""
+_STALL_S, _STALL_PICTURES = 1.0, 5
+"""Without a picture for the longer of these a source is called stalled, at the latest at half the read limit."""
+_MOST_HANGING = 3
+"""Connections that may hang in a library at once; until one lets go, no other is opened."""
+
+
+class Line:
+    """What a source's pictures come by.
+
+    name: of the source, for people. tries: failures in a row that end a source that has been live where ``patience``
+    says "auto", None: none do. start: seconds of a recorded stream to skip.
+
+    ``next`` is for one thread; the rest for any.
+    """
+
+    def __init__(
+        self, name: str, opener: Opener, patience: Patience, *, tries: int | None, start: Fraction = Fraction(0)
+    ) -> None:
+        self._name, self._opener, self._patience, self._start = name, opener, patience, start
+        self._tries_once_live = tries
+        self._stopping = threading.Event()
+        self._lock = threading.Lock()
+        self._closing = threading.Lock()
+        self._closed = False
+        self._backoff = Backoff()
+        self._reader: ConnectionReader | None = None
+        self._hanging: list[ConnectionReader] = []
+        self._past = Losses()  # of connections that are over
+        self._shaper: Shaper | None = None  # of the first picture: all others are brought to its size
+        self._begun_ns = self._live_ns = time.monotonic_ns()
+        self.status = LiveStatus(LiveState.CONNECTING, self._begun_ns)
+        self.position: Fraction | None = None
+        """Seconds on a recorded stream's own clock of the last picture given out; kept by whoever gives it out."""
+        self.connection = -1
+        """Which connection the last picture came by, from 0."""
+        self.why_lost = ""
+        """What ended the connection before."""
+
+    @property
+    def reader(self) -> ConnectionReader:
+        """Of the connection the last picture came by."""
+        assert self._reader is not None
+        return self._reader
+
+    @property
+    def facts(self) -> ConnectionFacts:
+        """Of that connection."""
+        assert self.reader.facts is not None  # they come before its first picture
+        return self.reader.facts
+
+    @property
+    def losses(self) -> Losses:
+        """Undecodable pictures, those nobody took in time, and how often pictures came again."""
+        with self._lock:
+            past, reader = self._past, self._reader
+        lost, dropped = (reader.lost, reader.dropped) if reader is not None else (0, 0)
+        return Losses(past.lost + lost, max(self.connection, 0), past.dropped + dropped)
+
+    def next(self) -> Arrived | None:
+        """The next picture; None: the stream is complete, or closed. Raises SourceError when it is given up."""
+        while not self._stopping.is_set():
+            try:
+                arrived = self._wait(self._reader or self._connect())
+            except Fault as fault:
+                self._lose(fault)
+            except RoadStreamError:
+                self._enter(LiveState.ENDED, "refused")
+                raise
+            except Exception as fault:  # what a library threw in its thread: the connection is lost
+                unknown = Fault(f"{self._name} cannot be read: {redact(str(fault)) or type(fault).__name__}")
+                unknown.__cause__ = fault
+                log.debug("%s", unknown, exc_info=fault)
+                self._lose(unknown)
+            else:
+                if arrived is None:
+                    self._enter(LiveState.ENDED, "complete")
+                return arrived
+        return None
+
+    def newest(self, arrived: Arrived) -> Arrived:
+        """The newest picture that waits, or else ``arrived``; the others are let go and not counted."""
+        return self.reader.take_newest() or arrived
+
+    def close(self) -> None:
+        """Ends ``next`` at once and lets go of the stream; as often as you like."""
+        self._stopping.set()
+        self._enter(LiveState.ENDED, "closed")
+        with self._lock:
+            readers = [*self._hanging, *([self._reader] if self._reader is not None else [])]
+        for reader in readers:
+            reader.stop()
+        with self._closing:  # whoever comes second waits for the first
+            if not self._closed:
+                self._closed = True
+                self._let_go(readers)
+
+    def _let_go(self, readers: Sequence[ConnectionReader]) -> None:
+        deadline = time.monotonic() + _JOIN_S
+        for reader in readers:
+            reader.join(max(deadline - time.monotonic(), 0))
+        hanging = sum(reader.is_alive() for reader in readers)
+        if hanging:
+            what = counted(hanging, "connection does", "connections do")
+            log.warning("%s: %s not let go, and left alone", self._name, what)
+
+    def _connect(self) -> ConnectionReader:
+        """Starts the next try. Raises Fault while too many earlier ones hang."""
+        with self._lock:
+            self._hanging = [reader for reader in self._hanging if reader.is_alive()]
+        if len(self._hanging) >= _MOST_HANGING:
+            raise Fault(f"{counted(len(self._hanging), 'earlier connection')} of {self._name} hang", "restart it")
+        attempt = Attempt(self._patience, self._start, self.position, self._stopping.is_set)
+        reader = ConnectionReader(self._name, self._opener, attempt, self._shaper)
+        with self._lock:
+            self._reader = reader
+            self.status = replace(self.status, attempt=self.status.attempt + 1)
+        reader.start()
+        if self._stopping.is_set():  # closed a moment ago, when there was no reader to be told
+            reader.stop()
+        return reader
+
+    def _wait(self, reader: ConnectionReader) -> Arrived | None:
+        """Waits for as long as the state allows. Raises Fault, and what ended the connection."""
+        if self.status.state is LiveState.CONNECTING:
+            arrived = self._take(reader, self._patience.open_s, "has sent no picture")
+            if arrived is not None:
+                self._came()
+            return arrived
+        read_s = self._patience.read_s
+        rate = self.facts.rate
+        stall_s = min(max(_STALL_S, _STALL_PICTURES / float(rate) if rate else 0), read_s / 2)
+        try:
+            return reader.take(stall_s)
+        except TimeUp:
+            self._enter(LiveState.STALLED)
+        arrived = self._take(reader, read_s - stall_s, "has sent no more pictures", read_s)
+        if arrived is not None:
+            self._enter(LiveState.LIVE)
+        return arrived
+
+    def _take(
+        self, reader: ConnectionReader, limit_s: float, what: str, in_all_s: float | None = None
+    ) -> Arrived | None:
+        try:
+            return reader.take(limit_s)
+        except TimeUp:
+            raise Fault(
+                f"{self._name} {what} for {in_all_s or limit_s:g} s", "look whether it is on and reachable"
+            ) from None
+
+    def _came(self) -> None:
+        """A connection brought its first picture."""
+        now = time.monotonic_ns()
+        self.connection += 1
+        if self.connection:
+            log.warning("%s is back after %s", self._name, clock((now - self._live_ns) / 1e9))
+        first_s = (now - self._begun_ns) / 1e9 if self.status.first_frame_s is None else self.status.first_frame_s
+        self._enter(LiveState.LIVE, attempt=0, reconnects=self.connection, first_frame_s=first_s)
+        self._live_ns = now
+
+    def _lose(self, fault: Fault) -> None:
+        """The connection is over: waits until the next try is due. Raises the fault where there is none."""
+        self._retire()
+        if self._stopping.is_set():
+            return
+        was_live = self.status.state in (LiveState.LIVE, LiveState.STALLED)
+        now = time.monotonic_ns()
+        if was_live and (now - self._live_ns) / 1e9 >= _STEADY_S:
+            self._backoff.reset()
+        if was_live:
+            self._live_ns = now  # from here on it is without pictures
+        wait_s, tries = self._backoff.next_s(), self._tries()
+        hopeless = fault.again == "never" or (fault.again == "once live" and self.connection < 0)
+        if hopeless or (tries is not None and self._backoff.failures > tries):
+            self._enter(LiveState.ENDED, fault.message)
+            raise fault
+        self._say(fault, wait_s, tries)
+        self.why_lost = self.why_lost if not was_live else fault.message
+        self._enter(LiveState.LOST, fault.message, next_try_ns=now + int(wait_s * 1e9))
+        self._stopping.wait(wait_s)
+        self._enter(LiveState.CONNECTING, fault.message)
+
+    def _tries(self) -> int | None:
+        """How many failures in a row are borne."""
+        if self._patience.reconnect != "auto":
+            return self._patience.reconnect
+        return _FIRST_TRIES if self.connection < 0 else self._tries_once_live
+
+    def _say(self, fault: Fault, wait_s: float, tries: int | None) -> None:
+        """Every failure while their number is limited; else the first, and those that are different from the last."""
+        level = logging.WARNING if tries is not None or fault.message != self.status.reason else logging.DEBUG
+        count = f", {self._backoff.failures} of {tries}" if tries is not None else ""
+        log.log(level, "%s: trying again in %.1f s%s", fault.message, wait_s, count)
+
+    def _retire(self) -> None:
+        """Lets the connection go, whatever its thread is doing."""
+        with self._lock:
+            reader, self._reader = self._reader, None
+            if reader is None:
+                return
+            past = self._past
+            self._past = Losses(past.lost + reader.lost, past.reconnects, past.dropped + reader.dropped)
+            self._hanging.append(reader)
+        reader.stop()
+        self._shaper = reader.shaper or self._shaper
+
+    def _enter(self, state: LiveState, reason: str = "", **changes: Any) -> None:
+        """Goes to a state; from the last one nothing leads away."""
+        with self._lock:
+            if self.status.state is LiveState.ENDED:
+                return
+            assert state in NEXT[self.status.state], (self.status.state, state)
+            fresh = {"next_try_ns": None, **changes}
+            self.status = replace(self.status, state=state, since_ns=time.monotonic_ns(), reason=reason, **fresh)
