@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from contracts.errors import UsageError
 from contracts.live import Patience
 from contracts.protocols import PictureMaker, Source
+from contracts.secrets import expand
 from contracts.text import nearest
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -60,9 +62,11 @@ def open_source(
 
     That is a video file, pictures (a file, a folder, a pattern), ``-``, ``0`` (a camera), or one of ``_KINDS``.
     start: seconds of a recorded source to skip. loop: begin a recorded source again when it ends. maker: what
-    ``generator:`` opens its network with. patience: how long a live source is waited for. Raises SourceError when it
+    ``generator:`` opens its network with. patience: how long a live source is waited for. ``${NAME}`` is filled in from
+    the environment. Raises SourceError when it
     cannot be read, UsageError when it is no source or cannot do what is asked.
     """
+    uri = _filled_in(uri)
     kind, asked = _kind_of(uri), _Asked(uri, start, loop, maker, patience or Patience())
     if kind is not None:
         return kind.open(asked)
@@ -84,6 +88,7 @@ def places_read(uri: str) -> list[Path]:
 
     Raises UsageError as ``open_source`` does for what stands behind the ``?``.
     """
+    uri = _filled_in(uri)
     kind = _kind_of(uri)
     if kind is not None:
         return kind.reads(uri)
@@ -94,14 +99,19 @@ def places_read(uri: str) -> list[Path]:
 
 def has_truth(uri: str) -> bool:
     """Whether the frames of ``uri`` come with labels."""
-    kind = _kind_of(uri)
+    kind = _kind_of(_filled_in(uri))
     return kind is not None and kind.has_truth
 
 
 def is_live(uri: str) -> bool:
-    """Whether ``uri`` gives frames when they come, and others each time."""
-    kind = _kind_of(uri)
+    """Whether ``uri`` gives frames when they come, and others each time; of the web only opening it can tell."""
+    kind = _kind_of(_filled_in(uri))
     return kind is not None and kind.is_live
+
+
+def _filled_in(uri: str) -> str:
+    """With each ``${NAME}`` from the environment, unless it is a file's name as it stands. Raises UsageError."""
+    return expand(uri) if "${" in uri and not Path(uri).exists() else uri
 
 
 def _kind_of(uri: str) -> _Kind | None:
@@ -174,6 +184,23 @@ def _place_of_generator(uri: str) -> list[Path]:
     return [GeneratorAddress.parse(uri).file]
 
 
+def _rtsp(asked: _Asked) -> Source:
+    from sources.network.address import NetworkAddress
+    from sources.network.rtsp import open_rtsp
+
+    asked.refuse_parts("a live stream", "leave the option out")
+    return open_rtsp(NetworkAddress.parse(asked.uri), asked.patience)
+
+
+def _web(asked: _Asked) -> Source:
+    from sources.network.address import NetworkAddress
+    from sources.network.http import open_web
+
+    if asked.loop:
+        raise UsageError("what comes from the web cannot loop", "download it, and name the file")
+    return open_web(NetworkAddress.parse(asked.uri), asked.patience, Fraction(asked.start).limit_denominator(1_000_000))
+
+
 def _synthetic(asked: _Asked) -> Source:
     from sources.synthetic import SyntheticSource
 
@@ -185,6 +212,10 @@ _KINDS = {
     "camera": _Kind(_camera, is_live=True),
     "dataset": _Kind(_dataset, _places_of_dataset, has_truth=True),
     "generator": _Kind(_generator, _place_of_generator),
+    "http": _Kind(_web),
+    "https": _Kind(_web),
+    "rtsp": _Kind(_rtsp, is_live=True),
+    "rtsps": _Kind(_rtsp, is_live=True),
     "synthetic": _Kind(_synthetic, has_truth=True),
 }
 """Name before the colon → what it means."""

@@ -1,4 +1,4 @@
-"""NetworkAddress: what a ``rtsp://``, ``rtsps://``, ``http://`` or ``https://`` URI says, and what of it may be shown."""
+"""NetworkAddress: what a ``rtsp://``, ``rtsps://``, ``http://`` or ``https://`` URI says, and what may be shown."""
 
 from __future__ import annotations
 

@@ -14,27 +14,24 @@ from sources.live.connection import Again, Fault
 from sources.network.address import INSECURE, NetworkAddress
 
 _STATUS: dict[int, tuple[str, str, Again]] = {
-    400: ("does not understand the request", "look at the address: its path or query is not what the server wants", "once live"),
-    401: ("refuses the user name or password", "write USER:PASSWORD@ before the host; ${NAME} takes them from the environment", "never"),
-    403: ("does not allow this user to watch", "give the user the right to view the stream, or name another one", "never"),
+    400: ("does not understand the request", "its path or query is not what the server wants", "once live"),
+    401: ("refuses the login", "write USER:PASSWORD@ before the host; ${NAME} is taken from the environment", "never"),
+    403: ("does not allow this user to watch", "give the user the right to view, or name another one", "never"),
     404: ("has no such stream", "look up the stream's path in the camera's manual or pages", "once live"),
     407: ("is behind a proxy that wants a login", "put it in HTTP_PROXY, or list the host in NO_PROXY", "never"),
     410: ("no longer has this stream", "look up its new address", "once live"),
     429: ("has been asked too often", "wait; close other programs that watch it", "always"),
-    453: ("has no bandwidth left for one more viewer", "close other programs that watch it", "always"),
-    454: ("has forgotten the session", "", "always"),
     461: ("does not offer this transport", "try the other --transport, tcp or udp", "once live"),
-}  # fmt: skip
+}
+_UNKNOWN: tuple[str, str, Again] = ("cannot serve the stream", "look at the address and the server", "once live")
+_IN_TROUBLE: tuple[str, str, Again] = ("is in trouble itself", "look at the server; it may still be starting", "always")
 _NOT_OFFERED = (errno.EPROTONOSUPPORT, errno.ENOSYS)
-_NO_WAY = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
 _GONE = (errno.ECONNRESET, errno.EPIPE, errno.ECONNABORTED, errno.EIO, errno.ENOTCONN)
 
 
 def status_fault(name: str, status: int) -> Fault:
     """What a status of HTTP or RTSP means."""
-    what, cure, again = _STATUS.get(status, ("cannot serve the stream", "look at the address and the server", "once live"))
-    if status >= 500:
-        what, cure, again = "is in trouble itself", "look at the server; it may still be starting", "always"
+    what, cure, again = _IN_TROUBLE if status >= 500 else _STATUS.get(status, _UNKNOWN)
     return Fault(f"{name} {what} ({status})", cure, again=again)
 
 
@@ -47,7 +44,9 @@ def web_fault(name: str, fault: Exception, limit_s: float) -> Fault:
     if isinstance(fault, IncompleteRead):
         return cut(name)
     if isinstance(fault, HTTPException):
-        return Fault(f"{name} does not answer as a web server does", "look at the scheme and the port", again="once live")
+        return Fault(
+            f"{name} does not answer as a web server does", "look at the scheme and the port", again="once live"
+        )
     reason = fault.reason if isinstance(fault, URLError) else fault
     if isinstance(reason, OSError):
         return socket_fault(name, reason, limit_s)
@@ -56,24 +55,34 @@ def web_fault(name: str, fault: Exception, limit_s: float) -> Fault:
 
 def socket_fault(name: str, fault: OSError, limit_s: float) -> Fault:
     """What keeps a connection from being made or going on. limit_s: how long it waited."""
-    if isinstance(fault, ssl.SSLCertVerificationError):
-        cure = f"if this is your own device, put #{INSECURE} behind the address; else do not go on"
-        return Fault(f"{name} shows a certificate that cannot be trusted: {fault.verify_message}", cure, again="once live")
     if isinstance(fault, ssl.SSLError):
-        return Fault(f"{name} does not speak TLS", "look at the port, or try the scheme without the s", again="once live")
+        return _tls_fault(name, fault)
     if isinstance(fault, socket.gaierror):
-        there = fault.errno in (socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME))
-        cure = "look at the spelling, or write its number (192.168.…)" if there else "look at the network and its DNS"
-        return Fault(f"{name}: no host of this name is known", cure, again="once live" if there else "always")
+        return _name_fault(name, fault)
     if isinstance(fault, TimeoutError) or fault.errno == errno.ETIMEDOUT:
         return silent(name, limit_s)
     if fault.errno == errno.ECONNREFUSED:
         return Fault(f"{name} refuses connections", "look whether it is on and the port is right")
-    if fault.errno in _NO_WAY:
-        return Fault(f"{name} cannot be reached: {fault.strerror}", "look at the cable, the network and the address")
     if fault.errno in _GONE:
         return Fault(f"{name} has closed the connection", "look whether it is on and reachable")
-    return Fault(f"{name} cannot be reached: {fault.strerror or type(fault).__name__}", "look at the address")
+    reason = fault.strerror or type(fault).__name__
+    return Fault(f"{name} cannot be reached: {reason}", "look at the cable, the network and the address")
+
+
+def _tls_fault(name: str, fault: ssl.SSLError) -> Fault:
+    if isinstance(fault, ssl.SSLCertVerificationError):
+        message = f"{name} shows a certificate that cannot be trusted: {fault.verify_message}"
+        cure = f"if this is your own device, put #{INSECURE} behind the address; else do not go on"
+        return Fault(message, cure, again="once live")
+    cure = "look at the port, or write the scheme without its s"
+    return Fault(f"{name} does not speak TLS", cure, again="once live")
+
+
+def _name_fault(name: str, fault: socket.gaierror) -> Fault:
+    message = f"{name}: no host of this name is known"
+    if fault.errno == socket.EAI_AGAIN:
+        return Fault(message, "look at the network and its DNS, or write the host's number (192.168.…)")
+    return Fault(message, "look at the spelling, or write the host's number (192.168.…)", again="once live")
 
 
 def rtsp_fault(address: NetworkAddress, fault: Exception, limit_s: float, transport: str) -> Fault:
@@ -97,7 +106,8 @@ def rtsp_fault(address: NetworkAddress, fault: Exception, limit_s: float, transp
         return Fault(f"{name} does not answer as an RTSP server does", cure)
     if isinstance(fault, OSError):
         return socket_fault(name, fault, limit_s)
-    return Fault(f"{name} cannot be read: {getattr(fault, 'strerror', None) or type(fault).__name__}", "look at the server")
+    reason = getattr(fault, "strerror", None) or type(fault).__name__
+    return Fault(f"{name} cannot be read: {reason}", "look at the server")
 
 
 def silent(name: str, limit_s: float, cure: str = "") -> Fault:

@@ -9,6 +9,7 @@ from fractions import Fraction
 
 import av
 
+from contracts.errors import UsageError
 from contracts.live import Patience
 from sources.live.connection import Attempt, Fault, Received
 from sources.live.container import ContainerConnection
@@ -50,6 +51,8 @@ def open_hls(client: WebClient, body: Body, attempt: Attempt, clocks: PartClocks
         raise Fault(f"{client.name} is encrypted", _ENCRYPTED, again="never")
     if listed.ended and not listed.segments:
         raise Fault(f"{client.name} is an empty list", "name another stream", again="once live")
+    if attempt.start and not listed.ended:
+        raise UsageError(f"{client.name} is live and cannot start later", "leave --start out")
     wanted = attempt.position if attempt.position is not None else attempt.start
     loader = SegmentLoader(client, url, listed, wanted - _BACK_S)
     loader.start()
@@ -121,7 +124,7 @@ class HlsConnection:
         """Opens what comes next as a container of its own. Raises Fault."""
         first = self._feed.begin()
         try:
-            container = av.open(self._feed, options={"protocol_whitelist": "data"})
+            container = av.open(self._feed, "r", options={"protocol_whitelist": "data"})
         except (av.FFmpegError, ValueError) as fault:
             raise self._feed.fault or self._broken(fault) from fault
         self._part = ContainerConnection(

@@ -10,6 +10,7 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
+from contracts.errors import UsageError
 from contracts.live import Patience
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.container import ContainerConnection
@@ -58,6 +59,7 @@ class WebOpener:
 
     def _connection(self, client: WebClient, body: Body, attempt: Attempt) -> Connection:
         if body.type == _MJPEG:
+            _refuse_start(client.name, attempt)
             return _MjpegConnection(LiveBody(body), client.name, self._pace)
         if body.peek(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf").startswith(MARK):
             return open_hls(client, body, attempt, self._clocks)
@@ -65,6 +67,7 @@ class WebOpener:
             cure = "name the stream itself; the camera's manual or the page's source may tell it"
             raise Fault(f"{client.name} is a web page, not a video", cure, again="once live")
         if body.size is None:
+            _refuse_start(client.name, attempt)
             return _StreamConnection(LiveBody(body), client.name)
         return _FileConnection(WebFile(client, body), client.name, attempt)
 
@@ -151,24 +154,34 @@ class _FileConnection(ContainerConnection):
         self._file.release()
 
 
+def _refuse_start(name: str, attempt: Attempt) -> None:
+    if attempt.start:
+        raise UsageError(f"{name} is live and cannot start later", "leave --start out")
+
+
 def _opened(
     file: LiveBody | WebFile, name: str, container_format: str | None, options: Mapping[str, str]
 ) -> InputContainer:
     try:
         return av.open(
-            file, format=container_format, options=dict(options), buffer_size=_BUFFER_BYTES, metadata_errors="replace"
+            file,
+            "r",
+            format=container_format,
+            options=dict(options),
+            buffer_size=_BUFFER_BYTES,
+            metadata_errors="replace",
         )
     except (av.FFmpegError, ValueError) as fault:
         raise _broken(file, name, fault) from fault
-    except Fault:
-        raise
 
 
 def _broken(file: LiveBody | WebFile, name: str, fault: Exception) -> Fault:
     if file.fault is not None:
         return file.fault
     reason = getattr(fault, "strerror", None) or type(fault).__name__
-    return Fault(f"{name} is not a video that can be read: {reason}", "look at the address in a browser", again="once live")
+    return Fault(
+        f"{name} is not a video that can be read: {reason}", "look at the address in a browser", again="once live"
+    )
 
 
 def _first(container: InputContainer, attempt: Attempt) -> int | None:

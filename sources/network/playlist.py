@@ -67,7 +67,9 @@ def best_variant(text: str, base: str) -> Variant | None:
             uri = next((each.strip() for each in lines[place + 1 :] if each.strip() and not each.startswith("#")), "")
             height = attributes.get("RESOLUTION", "").lower().partition("x")[2]
             variants.append(
-                Variant(urljoin(base, uri), _whole(attributes.get("BANDWIDTH")), int(height) if height.isdecimal() else 0)
+                Variant(
+                    urljoin(base, uri), _whole(attributes.get("BANDWIDTH")), int(height) if height.isdecimal() else 0
+                )
             )
     pictures = [each for each in variants if each.height] or variants  # those without a size may be sound alone
     small = [each for each in pictures if each.height <= _MOST_HEIGHT]

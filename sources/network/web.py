@@ -77,7 +77,9 @@ class WebClient:
         ahead = (start or 0) - body.start
         if ahead < 0:
             body.close()
-            raise Fault(f"{self.name} gives another part than it was asked for", "look at the server", again="once live")
+            raise Fault(
+                f"{self.name} gives another part than it was asked for", "look at the server", again="once live"
+            )
         body.skip(ahead)  # a server that knows no ranges begins at the beginning
         return body
 
@@ -135,7 +137,9 @@ class Body:
             pieces.append(found)
             size += len(found)
             if size > most:
-                raise Fault(f"{self._name} sends more than {most >> 20} MB at once", "look at the server", again="never")
+                raise Fault(
+                    f"{self._name} sends more than {most >> 20} MB at once", "look at the server", again="never"
+                )
         return b"".join(pieces)
 
     def close(self) -> None:
@@ -152,10 +156,14 @@ class _Login(BaseHandler):
         self._host = urlsplit(address.bare).netloc
         self._login = address.login
 
-    def http_error_401(self, request: Request, body: IO[bytes], code: int, message: str, headers: Message) -> Any:
+    def http_error_401(self, request: Request, body: IO[bytes], _: int, __: str, headers: Message) -> Any:
         """The answer to the request with the login; None: there is nothing to try."""
         challenge = " ".join(headers.get_all("WWW-Authenticate") or ())
-        if self._login is None or request.has_header("Authorization") or urlsplit(request.full_url).netloc != self._host:
+        if (
+            self._login is None
+            or request.has_header("Authorization")
+            or urlsplit(request.full_url).netloc != self._host
+        ):
             return None
         proof = self._proof(request, challenge)
         if proof is None:
