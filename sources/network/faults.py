@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 import ssl
+from fractions import Fraction
 from http.client import HTTPException, IncompleteRead
 from urllib.error import HTTPError, URLError
 
@@ -20,8 +21,8 @@ _STATUS: dict[int, tuple[str, str, Again]] = {
     404: ("has no such stream", "look up the stream's path in the camera's manual or pages", "once live"),
     407: ("is behind a proxy that wants a login", "put it in HTTP_PROXY, or list the host in NO_PROXY", "never"),
     410: ("no longer has this stream", "look up its new address", "once live"),
+    416: ("is empty", "look at the server", "once live"),
     429: ("has been asked too often", "wait; close other programs that watch it", "always"),
-    461: ("does not offer this transport", "try the other --transport, tcp or udp", "once live"),
 }
 _UNKNOWN: tuple[str, str, Again] = ("cannot serve the stream", "look at the address and the server", "once live")
 _IN_TROUBLE: tuple[str, str, Again] = ("is in trouble itself", "look at the server; it may still be starting", "always")
@@ -97,8 +98,9 @@ def rtsp_fault(address: NetworkAddress, fault: Exception, limit_s: float, transp
     ):
         if isinstance(fault, kind):
             return status_fault(name, status)
-    if isinstance(fault, av.HTTPError) or number in _NOT_OFFERED:
-        return status_fault(name, 461)
+    if isinstance(fault, av.HTTPClientError) or number in _NOT_OFFERED:
+        cure = "it may send no video, take no more viewers, or want the other --transport (tcp or udp)"
+        return Fault(f"{name} does not play", cure, again="once live")
     if isinstance(fault, av.ExitError) or number == errno.ETIMEDOUT:
         return silent(name, limit_s, "a firewall may stop UDP: try --transport tcp" if transport == "udp" else "")
     if isinstance(fault, av.InvalidDataError):
@@ -113,6 +115,13 @@ def rtsp_fault(address: NetworkAddress, fault: Exception, limit_s: float, transp
 def silent(name: str, limit_s: float, cure: str = "") -> Fault:
     """Nothing came in time."""
     return Fault(f"{name} has said nothing for {limit_s:g} s", cure or "look whether it is on and reachable")
+
+
+def check_start(name: str, start: Fraction, length: Fraction) -> None:
+    """Raises Fault where the start, seconds, lies behind the end; length: 0 where it is not known."""
+    if length and start >= length:
+        cure = f"it is {float(length):.2f} s long"
+        raise Fault(f"{name} gives no frame from {float(start):g} s on", cure, again="never")
 
 
 def cut(name: str) -> Fault:

@@ -13,7 +13,7 @@ from contracts.errors import UsageError
 from contracts.live import Patience
 from sources.live.connection import Attempt, Fault, Received
 from sources.live.container import ContainerConnection
-from sources.network.faults import silent
+from sources.network.faults import check_start, silent
 from sources.network.playlist import MOST_BYTES, MediaList, Piece, best_variant, read_media_list
 from sources.network.segments import Loaded, SegmentLoader
 from sources.network.web import Body, WebClient
@@ -53,6 +53,8 @@ def open_hls(client: WebClient, body: Body, attempt: Attempt, clocks: PartClocks
         raise Fault(f"{client.name} is an empty list", "name another stream", again="once live")
     if attempt.start and not listed.ended:
         raise UsageError(f"{client.name} is live and cannot start later", "leave --start out")
+    if listed.ended:
+        check_start(client.name, attempt.start, sum((each.duration for each in listed.segments), Fraction(0)))
     wanted = attempt.position if attempt.position is not None else attempt.start
     loader = SegmentLoader(client, url, listed, wanted - _BACK_S)
     loader.start()

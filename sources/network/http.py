@@ -16,6 +16,7 @@ from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.container import ContainerConnection
 from sources.live.source import Identity, LiveSource
 from sources.network.address import NetworkAddress
+from sources.network.faults import check_start
 from sources.network.hls import PartClocks, open_hls
 from sources.network.playlist import MARK
 from sources.network.web import Body, WebClient
@@ -139,6 +140,7 @@ class _FileConnection(ContainerConnection):
         super().__init__(
             container, name, live=False, complete=lambda: file.complete, broken=lambda fault: _broken(file, name, fault)
         )
+        check_start(name, attempt.start, Fraction(container.duration or 0, av.time_base))
         self._from = _seek(container, attempt) if file.seekable() else _first(container, attempt)
 
     def receive(self) -> Sequence[Received] | None:

@@ -6,12 +6,13 @@ finished, trusts any certificate, and would open whatever a list from a stranger
 
 from __future__ import annotations
 
+import functools
 import re
 import ssl
 from base64 import b64encode
 from collections.abc import Mapping
 from email.message import Message
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from typing import IO, Any
 from urllib.parse import urlsplit
 from urllib.request import (
@@ -45,14 +46,11 @@ class WebClient:
     def __init__(self, address: NetworkAddress, limit_s: float, headers: Mapping[str, str] | None = None) -> None:
         self.name, self._limit_s = address.name, limit_s
         self._headers = {"User-Agent": _AGENT, **(headers or {})}
-        context = ssl.create_default_context()
-        if address.insecure:
-            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         self._director = OpenerDirector()  # without the handlers for file: and ftp: that urlopen would bring
         for handler in (
             ProxyHandler(),
             HTTPHandler(),
-            HTTPSHandler(context=context),
+            _TlsHandler(address.insecure),
             HTTPRedirectHandler(),
             HTTPDefaultErrorHandler(),
             HTTPErrorProcessor(),
@@ -145,6 +143,24 @@ class Body:
     def close(self) -> None:
         """Lets go of the connection."""
         self._response.close()
+
+
+class _TlsHandler(HTTPSHandler):
+    def __init__(self, insecure: bool) -> None:
+        super().__init__()
+        self._insecure = insecure
+
+    def https_open(self, request: Request) -> HTTPResponse:
+        """Answers with what the other side says; its certificate is looked at before."""
+        return self.do_open(HTTPSConnection, request, context=_tls(self._insecure))
+
+
+@functools.cache  # reading the machine's certificates takes a tenth of a second
+def _tls(insecure: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 class _Login(BaseHandler):
