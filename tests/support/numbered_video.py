@@ -55,7 +55,7 @@ class NumberedVideo:
 
 
 def mp4(count: int, *, size: tuple[int, int] = SIZE, gop: int = RATE // 2, fast_start: bool = True) -> bytes:
-    """An MP4 of pictures 0 to count - 1; its index first, or last."""
+    """An MP4 of pictures 0 to count - 1; its index first, or last. With gop=1 it is large."""
     options = {"movflags": "faststart"} if fast_start else {}
     with tempfile.TemporaryDirectory() as folder:  # a real file: moving the index forward reads it again
         path = Path(folder, "clip.mp4")

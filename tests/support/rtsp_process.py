@@ -1,8 +1,9 @@
 """An RTSP server in a process of its own, run by the system's Python: GStreamer's bindings are packages of the system.
 
 Its only argument is JSON: {"port", "cert", "key", "mounts": [{"path", "width", "height", "rate", "codec",
-"keyframe_s", "realm", "audio_only"}], "users": [[name, password]], "scheme": "basic" | "digest", "epoch_ns"}. It prints
-the port it listens at, takes {"path", "width", "height"} a line to change a running mount, and ends with its input.
+"keyframe_s", "audio_only"}], "users": [[name, password]], "scheme": "basic" | "digest", "epoch_ns"}. It prints the
+port it listens at, takes {"path", "width", "height"} a line to change a running mount or "cut" to end every connection,
+and ends with its input.
 
 Picture n is the one due at epoch_ns + n / rate on the monotonic clock of the machine, which every process shares: the
 number in it says how old it is, and goes on counting while nobody watches or the process stands still.
@@ -118,9 +119,12 @@ def _guard(server: Any, wanted: dict[str, Any], factories: list[Any]) -> None:
         factory.add_role_from_structure(role)
 
 
-def _listen(mounts: dict[str, Mount], loop: Any) -> None:
+def _listen(server: Any, mounts: dict[str, Mount], loop: Any) -> None:
     for line in sys.stdin:
         change = json.loads(line)
+        if change == "cut":
+            server.client_filter(lambda *_: GstRtspServer.RTSPFilterResult.REMOVE)
+            continue
         mounts[change["path"]].size = (change["width"], change["height"])
     GLib.idle_add(loop.quit)
 
@@ -139,7 +143,7 @@ def main() -> None:
     loop = GLib.MainLoop()
     if not server.attach(None):
         sys.exit(f"port {wanted['port']} cannot be had")
-    threading.Thread(target=_listen, args=(mounts, loop), daemon=True).start()
+    threading.Thread(target=_listen, args=(server, mounts, loop), daemon=True).start()
     print(server.get_bound_port(), flush=True)
     loop.run()
 

@@ -18,8 +18,6 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.numbered import number_in
-
 _PYTHON = "/usr/bin/python3"
 _SCRIPT = Path(__file__).with_name("rtsp_process.py")
 _NEEDED = "import gi; gi.require_version('GstRtspServer', '1.0'); from gi.repository import GstRtspServer"
@@ -100,13 +98,20 @@ class RtspServer:
 
     def resize(self, width: int, height: int, path: str = "/cam") -> None:
         """Change the size of a running stream."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        print(json.dumps({"path": path, "width": width, "height": height}), file=self._process.stdin, flush=True)
+        self._tell({"path": path, "width": width, "height": height})
+
+    def cut(self) -> None:
+        """End every connection."""
+        self._tell("cut")
 
     def made_ns(self, number: int, rate: int = 25) -> int:
         """When the picture with this number was made, on ``time.monotonic_ns``."""
         return self.epoch_ns + number * 1_000_000_000 // rate
+
+    def _tell(self, what: object) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        print(json.dumps(what), file=self._process.stdin, flush=True)
 
     def _signal(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -125,11 +130,6 @@ def rtsp_server(
         yield server
     finally:
         server.kill()
-
-
-def number_of(frame: Any) -> int | None:
-    """The number burnt into a frame of a source."""
-    return number_in(frame.picture.planes[0])
 
 
 @functools.cache

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 import ssl
@@ -21,7 +22,7 @@ class Site:
 
     cuts: the connection of the n-th request ends after so many bytes of the body (None: not at all). stall: after
     those bytes it stays open and silent instead. headers: sent besides, or instead of its own. login: user and
-    password that every request has to bring (HTTP's Basic scheme).
+    password that every request has to bring (digest: by that scheme, else by Basic).
     """
 
     body: bytes = b""
@@ -34,6 +35,7 @@ class Site:
     redirect: str | None = None
     headers: dict[str, str | None] = field(default_factory=dict)
     login: tuple[str, str] | None = None
+    digest: bool = False
     requests: list[Mapping[str, str]] = field(default_factory=list)
     url: str = ""
     ended: threading.Event = field(default_factory=threading.Event)
@@ -57,19 +59,39 @@ def site(body: bytes = b"", *, tls: ssl.SSLContext | None = None, **options: obj
             served.ended.set()
 
 
-def let_in(handler: BaseHTTPRequestHandler, login: tuple[str, str] | None) -> bool:
+def let_in(handler: BaseHTTPRequestHandler, login: tuple[str, str] | None, *, digest: bool = False) -> bool:
     """Whether a request brings this login; else it has been answered with 401."""
-    if login is None or handler.headers.get("Authorization") == f"Basic {b64encode(':'.join(login).encode()).decode()}":
+    proof = handler.headers.get("Authorization", "")
+    if login is None or (_digest_is_right(handler, proof, login) if digest else proof == basic(*login)):
         return True
     handler.send_response(401)
-    handler.send_header("WWW-Authenticate", 'Basic realm="a test"')
+    asked = 'Digest realm="a test", nonce="n0nce", qop="auth", algorithm=MD5' if digest else 'Basic realm="a test"'
+    handler.send_header("WWW-Authenticate", asked)
     handler.send_header("Content-Length", "0")
     handler.end_headers()
     return False
 
 
+def basic(user: str, password: str) -> str:
+    """A login as HTTP's Basic scheme sends it."""
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def _digest_is_right(handler: BaseHTTPRequestHandler, proof: str, login: tuple[str, str]) -> bool:
+    """RFC 7616, 3.4.1, with quality of protection "auth"."""
+    said = dict(re.findall(r'(\w+)="?([^",]*)"?', proof))
+    secret = _md5(f"{login[0]}:a test:{login[1]}")
+    asked = _md5(f"{handler.command}:{handler.path}")
+    answer = _md5(f"{secret}:n0nce:{said.get('nc')}:{said.get('cnonce')}:auth:{asked}")
+    return proof.startswith("Digest ") and said.get("response") == answer
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
 def _answer(handler: BaseHTTPRequestHandler, site: Site) -> None:
-    if not let_in(handler, site.login):
+    if not let_in(handler, site.login, digest=site.digest):
         return
     if site.redirect is not None:
         handler.send_response(302)
