@@ -7,8 +7,10 @@ import io
 from sources.live.connection import Fault
 from sources.network.web import Body, WebClient
 
-_STEP = 1 << 20
+_STEP = 1 << 18
 """Bytes ahead up to which reading on is cheaper than asking anew."""
+
+_HEAD_BYTES = 8
 
 
 class LiveBody:
@@ -48,6 +50,7 @@ class WebFile:
         self._url, self._size = body.url, body.size
         self._at = self._wanted = body.start  # where the body is, and where the next read shall be
         self._can_seek = body.ranges
+        self.is_mp4 = body.peek(_HEAD_BYTES)[4:8] == b"ftyp"
         self.fault: Fault | None = None
 
     @property
