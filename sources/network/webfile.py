@@ -1,4 +1,8 @@
-"""WebFile and LiveBody: a web client's bodies as the files PyAV reads from."""
+"""WebFile and LiveBody: a web client's bodies as the files PyAV reads from.
+
+Their faults are raised once, so that nobody takes half a packet for a whole one; demuxers that try again anyway find
+the end, because PyAV prints a second exception.
+"""
 
 from __future__ import annotations
 
@@ -24,6 +28,8 @@ class LiveBody:
 
     def read(self, most: int) -> bytes:
         """What has come; none: the end. Raises Fault."""
+        if self.fault is not None:
+            return b""
         try:
             found = self._body.read(most)
         except Fault as fault:
@@ -73,7 +79,7 @@ class WebFile:
 
     def read(self, most: int) -> bytes:
         """The next bytes; none: the end. Raises Fault."""
-        if self._wanted >= self._size:
+        if self._wanted >= self._size or self.fault is not None:
             return b""
         try:
             self._go()
