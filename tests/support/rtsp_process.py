@@ -69,7 +69,7 @@ class Mount(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]  # no stubs
                 size = self.size
                 source.set_property("caps", self._caps(size))
             clock, base = source.get_clock(), source.get_base_time()
-            if clock is None:
+            if clock is None or not base:  # it does not play yet, and nobody knows what time it is
                 time.sleep(0.005)
                 continue
             number = max(number + 1, self._due())
