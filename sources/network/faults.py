@@ -38,8 +38,6 @@ def status_fault(name: str, status: int) -> Fault:
 
 def web_fault(name: str, fault: Exception, limit_s: float) -> Fault:
     """What the web client's exceptions mean. limit_s: how long it waited."""
-    if isinstance(fault, Fault):
-        return fault
     if isinstance(fault, HTTPError):
         return status_fault(name, fault.code)
     if isinstance(fault, IncompleteRead):
