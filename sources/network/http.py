@@ -18,6 +18,7 @@ from sources.live.source import Identity, LiveSource
 from sources.network.address import NetworkAddress
 from sources.network.faults import check_start
 from sources.network.hls import PartClocks, open_hls
+from sources.network.pace import Pace
 from sources.network.playlist import MARK
 from sources.network.web import Body, WebClient
 from sources.network.webfile import LiveBody, WebFile
@@ -28,8 +29,6 @@ _SPARE = 0.9
 """Share of the time to open that one request may take, so that it can say what it waited for before time is up."""
 _BUFFER_BYTES = 1 << 18
 _HEAD_BYTES = 512
-_ENOUGH = 10
-"""Intervals between pictures that tell how fast they come."""
 _MJPEG = "multipart/x-mixed-replace"
 _NO_FILES = {"protocol_whitelist": "data"}
 """So that what comes from a stranger opens nothing else."""
@@ -71,27 +70,6 @@ class WebOpener:
             _refuse_start(client.name, attempt)
             return _StreamConnection(LiveBody(body), client.name)
         return _FileConnection(WebFile(client, body), client.name, attempt)
-
-
-class Pace:
-    """How fast pictures came by the connections so far, so that those an outage took can be counted."""
-
-    def __init__(self) -> None:
-        self.rate: Fraction | None = None
-        """Pictures per second; None: too few came yet."""
-        self.begin()
-
-    def begin(self) -> None:
-        """Another connection."""
-        self._first_ns, self._count = 0, -1
-
-    def note(self, arrival: int) -> None:
-        """A picture. arrival: monotonic ns."""
-        self._count += 1
-        if not self._count:
-            self._first_ns = arrival
-        elif self._count >= _ENOUGH and arrival > self._first_ns:
-            self.rate = Fraction(round(self._count * 1e10 / (arrival - self._first_ns)), 10)
 
 
 class _StreamConnection(ContainerConnection):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import socket
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
 import av
+from av.container import InputContainer
 
 from contracts.live import Patience
 from sources.live.connection import Attempt, Connection, Fault, Received
@@ -17,6 +18,7 @@ from sources.live.container import ContainerConnection
 from sources.live.source import Identity, LiveSource
 from sources.network.address import INSECURE, NetworkAddress
 from sources.network.faults import rtsp_fault, socket_fault
+from sources.network.pace import Pace
 
 _SPARE = 0.9
 """Share of the time to open that FFmpeg may take, so that it can say where it waited before time is up."""
@@ -31,14 +33,15 @@ _CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bu
 
 def open_rtsp(address: NetworkAddress, patience: Patience) -> LiveSource:
     """Opens a stream that is tried again for ever once it has been live. Raises SourceError."""
+    pace = Pace()
 
     def connect(attempt: Attempt) -> Connection:
-        return _connect(address, attempt.patience)
+        return _connect(address, attempt.patience, pace)
 
     return LiveSource(Identity(address.id, address.shown, address.name), connect, patience)
 
 
-def _connect(address: NetworkAddress, patience: Patience) -> Connection:
+def _connect(address: NetworkAddress, patience: Patience, pace: Pace) -> Connection:
     limit_s = patience.open_s * _SPARE
     _find(address, limit_s)
 
@@ -51,7 +54,7 @@ def _connect(address: NetworkAddress, patience: Patience) -> Connection:
         )
     except (av.FFmpegError, OSError, ValueError) as fault:
         raise rtsp_fault(address, fault, limit_s, patience.transport) from fault
-    return _RtspConnection(container, address.name, live=True, broken=broken)
+    return _RtspConnection(container, address.name, broken, pace)
 
 
 class _RtspConnection(ContainerConnection):
@@ -60,12 +63,21 @@ class _RtspConnection(ContainerConnection):
     So they are read until one had to be waited for: that is new, and the stream begins with it.
     """
 
-    _settled = False
+    def __init__(self, container: InputContainer, name: str, broken: Callable[[Exception], Fault], pace: Pace) -> None:
+        super().__init__(container, name, live=True, broken=broken)
+        self._settled, self._pace = False, pace
+        self.rate = self.rate or pace.rate
+        pace.begin()
 
     def receive(self) -> Sequence[Received] | None:
         """The next pictures."""
-        if self._settled:
-            return super().receive()
+        received = super().receive() if self._settled else self._newest()
+        for each in received or ():
+            self._pace.note(each.arrival)
+        return received
+
+    def _newest(self) -> list[Received]:
+        """The first picture that is new, or the newest that could be had in time."""
         self._settled = True
         newest: list[Received] = []
         wait_ns, end_ns = int(_WAITED / (self.rate or _USUAL_RATE) * 10**9), time.monotonic_ns() + _LONGEST_NS

@@ -9,13 +9,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import av
 import pytest
 
 from contracts.errors import SourceError, UsageError
 from contracts.live import Patience
 from sources.live.connection import Fault
 from sources.network.address import NetworkAddress
-from sources.network.faults import socket_fault
+from sources.network.faults import rtsp_fault, socket_fault
 from sources.open import is_live, open_source, places_read
 from tests.support.numbered_video import mp4
 from tests.support.peers import peer, rubbish, unused_port
@@ -132,6 +133,11 @@ def test_what_no_test_can_bring_about(fault: OSError, words: str) -> None:
     found = socket_fault("rtsp://cam/1", fault, 5)
     assert words in str(found)
     assert found.again == "always"
+
+
+def test_what_udp_may_suffer_from() -> None:
+    fault = rtsp_fault(NetworkAddress.parse("rtsp://cam/1"), av.ExitError(1, "Immediate exit requested"), 5, "udp")
+    assert str(fault) == "rtsp://cam/1 has said nothing for 5 s → a firewall may stop UDP: try --transport tcp"
 
 
 @pytest.mark.parametrize(

@@ -109,11 +109,13 @@ def test_what_cannot_be_watched_is_asked_for_once(
     assert not said(caplog.records, "trying again")
 
 
-def test_a_server_that_is_killed_and_started_again(caplog: pytest.LogCaptureFixture) -> None:
-    with rtsp_server() as server, opened(server.url()) as source:
+@pytest.mark.parametrize("mount", [Mount(), Mount(codec="mjpeg", states_rate=False)])
+def test_a_server_that_is_killed_and_started_again(mount: Mount, caplog: pytest.LogCaptureFixture) -> None:
+    with rtsp_server(mount) as server, opened(server.url()) as source:
+        assert (source.info.rate == 25) is mount.states_rate
 
         def restart(count: int) -> None:
-            if count == 10:
+            if count == 15:
                 server.kill()
                 time.sleep(1)
                 server.start()

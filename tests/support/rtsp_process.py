@@ -1,9 +1,9 @@
 """An RTSP server in a process of its own, run by the system's Python: GStreamer's bindings are packages of the system.
 
 Its only argument is JSON: {"port", "cert", "key", "mounts": [{"path", "width", "height", "rate", "codec",
-"keyframe_s", "audio_only"}], "users": [[name, password]], "scheme": "basic" | "digest", "epoch_ns"}. It prints the
-port it listens at, takes {"path", "width", "height"} a line to change a running mount or "cut" to end every connection,
-and ends with its input.
+"keyframe_s", "audio_only", "states_rate"}], "users": [[name, password]], "scheme": "basic" | "digest", "epoch_ns"}. It
+prints the port it listens at, takes {"path", "width", "height"} a line to change a running mount or "cut" to end every
+connection, and ends with its input.
 
 Picture n is the one due at epoch_ns + n / rate on the monotonic clock of the machine, which every process shares: the
 number in it says how old it is, and goes on counting while nobody watches or the process stands still.
@@ -44,6 +44,7 @@ class Mount(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]  # no stubs
         super().__init__()
         self.size = (wanted["width"], wanted["height"])
         self._rate, self._epoch_ns = wanted["rate"], epoch_ns
+        self._states_rate = wanted["states_rate"]
         gop = max(1, round(wanted["keyframe_s"] * self._rate))
         encoder = _ENCODERS[wanted["codec"]].format(gop=gop)
         source = "appsrc name=source is-live=true format=time block=false max-buffers=4 leaky-type=downstream"
@@ -87,9 +88,9 @@ class Mount(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]  # no stubs
         return int((time.monotonic_ns() - self._epoch_ns) * self._rate // 1_000_000_000)
 
     def _caps(self, size: tuple[int, int]) -> Any:
-        width, height = size
+        (width, height), rate = size, self._rate if self._states_rate else 0
         return Gst.Caps.from_string(
-            f"video/x-raw,format=I420,width={width},height={height},framerate={self._rate}/1,"
+            f"video/x-raw,format=I420,width={width},height={height},framerate={rate}/1,"
             "pixel-aspect-ratio=1/1,interlace-mode=progressive"
         )
 

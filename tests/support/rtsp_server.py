@@ -27,7 +27,10 @@ Codec = Literal["h264", "h265", "mjpeg"]
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """One stream. rate: frames per second. keyframe_s: seconds between keyframes. audio_only: it has no video."""
+    """One stream. rate: frames per second. keyframe_s: seconds between keyframes. audio_only: it has no video.
+
+    states_rate: whether it says how fast it is.
+    """
 
     path: str = "/cam"
     width: int = 320
@@ -36,6 +39,7 @@ class Mount:
     codec: Codec = "h264"
     keyframe_s: float = 0.5
     audio_only: bool = False
+    states_rate: bool = True
 
 
 @dataclass(frozen=True, slots=True)
