@@ -63,8 +63,8 @@ def open_source(
     That is a video file, pictures (a file, a folder, a pattern), ``-``, ``0`` (a camera), or one of ``_KINDS``.
     start: seconds of a recorded source to skip. loop: begin a recorded source again when it ends. maker: what
     ``generator:`` opens its network with. patience: how long a live source is waited for. ``${NAME}`` is filled in from
-    the environment. Raises SourceError when it
-    cannot be read, UsageError when it is no source or cannot do what is asked.
+    the environment. Raises SourceError when it cannot be read, UsageError when it is no source or cannot do what is
+    asked.
     """
     uri = _filled_in(uri)
     kind, asked = _kind_of(uri), _Asked(uri, start, loop, maker, patience or Patience())
@@ -201,6 +201,22 @@ def _web(asked: _Asked) -> Source:
     return open_web(NetworkAddress.parse(asked.uri), asked.patience, Fraction(asked.start).limit_denominator(1_000_000))
 
 
+def _hl2ss(asked: _Asked) -> Source:
+    from sources.hololens.address import Hl2ssAddress
+    from sources.hololens.research import open_research
+
+    asked.refuse_parts("a HoloLens", "leave the option out")
+    return open_research(Hl2ssAddress.parse(asked.uri), asked.uri, asked.patience)
+
+
+def _hololens(asked: _Asked) -> Source:
+    from sources.hololens.address import PortalAddress
+    from sources.hololens.portal import open_portal
+
+    asked.refuse_parts("a HoloLens", "leave the option out")
+    return open_portal(PortalAddress.parse(asked.uri), asked.uri, asked.patience)
+
+
 def _synthetic(asked: _Asked) -> Source:
     from sources.synthetic import SyntheticSource
 
@@ -212,6 +228,8 @@ _KINDS = {
     "camera": _Kind(_camera, is_live=True),
     "dataset": _Kind(_dataset, _places_of_dataset, has_truth=True),
     "generator": _Kind(_generator, _place_of_generator),
+    "hl2ss": _Kind(_hl2ss, is_live=True),
+    "hololens": _Kind(_hololens, is_live=True),
     "http": _Kind(_web),
     "https": _Kind(_web),
     "rtsp": _Kind(_rtsp, is_live=True),
