@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
+from functools import partial
+from pathlib import Path
 
 from contracts.live import Patience
-from sources.camera_device import CameraAddress, Device, lost_fault, open_device
-from sources.live.connection import Attempt, Connection
+from sources.camera_device import CameraAddress, Device, choices_of, lost_fault, open_device
+from sources.cameras import lasting_names
+from sources.live.connection import Attempt, Connection, Fault
 from sources.live.container import ContainerConnection
 from sources.live.source import Identity, LiveSource
 
@@ -16,15 +21,37 @@ log = logging.getLogger(__name__)
 
 def open_camera(device: Device, address: CameraAddress, uri: str, patience: Patience) -> LiveSource:
     """Opens a device. Raises SourceError where it cannot be opened or stays silent."""
-
-    def connect(_: Attempt) -> Connection:
-        return ContainerConnection(
-            open_device(device), device.name, live=True, broken=lambda fault: lost_fault(device, fault)
-        )
-
-    source = LiveSource(Identity(address.id, uri, device.name), connect, patience)
+    source = LiveSource(Identity(address.id, uri, device.name), CameraOpener(device, address), patience)
     _say_what_it_chose(source, device, address)
     return source
+
+
+class CameraOpener:
+    """Opens a camera, also where it has become another device file since it was plugged in again."""
+
+    def __init__(self, device: Device, address: CameraAddress, root: Path = Path("/")) -> None:
+        self._device, self._address, self._root = device, address, root
+        self._links: list[Path] = []
+
+    def __call__(self, _: Attempt) -> Connection:
+        """Raises Fault."""
+        device = self._found()
+        *others, last = choices_of(device, self._address)
+        container = None
+        for choice in others:
+            with suppress(Fault):
+                container = open_device(choice)
+                break
+        container = container or open_device(last)
+        self._links = lasting_names(device.address, self._root) or self._links
+        return ContainerConnection(container, device.name, live=True, broken=partial(lost_fault, device))
+
+    def _found(self) -> Device:
+        """The device where it is now: by its number, else by what it is called for good."""
+        if (self._root / self._device.address.lstrip("/")).exists():
+            return self._device
+        there = [link for link in self._links if link.exists()]
+        return replace(self._device, address=str(there[0].resolve())) if there else self._device
 
 
 def _say_what_it_chose(source: LiveSource, device: Device, address: CameraAddress) -> None:

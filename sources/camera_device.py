@@ -11,7 +11,7 @@ import re
 import stat
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -41,6 +41,8 @@ _FORMATS = {  # what people write → FFmpeg's name
     "bgr24": "bgr24",
     "gray": "gray",
 }
+_RAW_FITS = 640 * 480
+"""Pixels that come raw over USB 2 thirty times a second."""
 _COMPRESSED = ("mjpeg", "h264", "hevc")
 _ASK_FOR_LESS = "leave size, fps or format out; the system's own camera tool (v4l2-ctl --list-formats-ext) lists them"
 
@@ -114,6 +116,19 @@ def device_of(address: CameraAddress, platform: str = sys.platform) -> Device:
         options["input_format"] = address.format
     path = f"/dev/video{address.device}" if address.device.isdecimal() else address.device
     return Device("video4linux2", path, f"camera {path}", options)
+
+
+def choices_of(device: Device, address: CameraAddress) -> list[Device]:
+    """The device in the forms to be tried, best first.
+
+    Raw pictures of more than 640x480 are too much for USB 2, and cameras then give a few per second: where nobody asked
+    for a form, MJPEG comes first.
+    """
+    wide = address.size is not None and address.size[0] * address.size[1] > _RAW_FITS
+    key = {"video4linux2": "input_format", "dshow": "vcodec"}.get(device.format)
+    if not wide or key is None or address.format is not None:
+        return [device]
+    return [replace(device, options={**device.options, key: "mjpeg"}), device]
 
 
 def open_device(device: Device) -> InputContainer:

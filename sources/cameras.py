@@ -37,6 +37,15 @@ def kernel_cameras(root: Path = Path("/")) -> list[str]:
     return sorted(path.name for path in (root / "sys/class/video4linux").glob("video*"))
 
 
+def lasting_names(device: str, root: Path = Path("/")) -> list[Path]:
+    """Links that lead to a device file and will again when the camera is plugged in anew, perhaps as another number."""
+    try:
+        meant = (root / device.lstrip("/")).resolve(strict=True)
+        return [link for link in sorted((root / "dev/v4l/by-id").iterdir()) if link.resolve() == meant]
+    except OSError:
+        return []
+
+
 def _camera_file(path: Path, root: Path) -> CameraFile:
     try:
         text = (root / "sys/class/video4linux" / path.name / "name").read_text(errors="replace")

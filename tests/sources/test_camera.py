@@ -18,9 +18,10 @@ import pytest
 
 from contracts.errors import RoadStreamError, SourceError, UsageError
 from contracts.live import Patience
-from sources.camera import open_camera
-from sources.camera_device import CameraAddress, Device, device_of, lost_fault, open_device
-from sources.cameras import camera_files
+from sources import camera
+from sources.camera import CameraOpener, open_camera
+from sources.camera_device import CameraAddress, Device, choices_of, device_of, lost_fault, open_device
+from sources.cameras import camera_files, lasting_names
 from sources.live.connection import Attempt, Fault
 from sources.live.container import ContainerConnection
 from sources.live.reader import ConnectionReader
@@ -397,6 +398,53 @@ def test_what_was_asked_for_and_given_is_not_talked_about(caplog: pytest.LogCapt
 def test_a_device_without_video() -> None:
     with pytest.raises(SourceError, match="gives no video"):
         lavfi("sine,arealtime")
+
+
+@pytest.mark.parametrize(
+    ("uri", "platform", "expected"),
+    [
+        ("camera:1?size=1280x720", "linux", [{"input_format": "mjpeg"}, {}]),
+        ("camera:Cam?size=1280x720", "win32", [{"vcodec": "mjpeg"}, {}]),
+        ("camera:1?size=1280x720", "darwin", [{}]),
+        ("camera:1?size=640x480", "linux", [{}]),
+        ("camera:1", "linux", [{}]),
+        ("camera:1?size=1280x720&format=yuyv", "linux", [{"input_format": "yuyv422"}]),
+    ],
+)
+def test_large_pictures_are_asked_for_as_mjpeg_first(uri: str, platform: str, expected: list[dict[str, str]]) -> None:
+    address = CameraAddress.parse(uri)
+    found = choices_of(device_of(address, platform), address)
+    wanted = ("input_format", "vcodec")
+    assert [{key: each.options[key] for key in wanted if key in each.options} for each in found] == expected
+
+
+def test_a_camera_without_mjpeg_is_opened_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second form is tried where the first is refused; here by a format FFmpeg's test device does not know."""
+    graph = "testsrc=size=1280x720:rate=25,realtime"
+    monkeypatch.setattr(camera, "choices_of", lambda device, _: [Device("no such format", graph, "camera"), device])
+    source = lavfi(graph)
+    assert source.info.width == 1280
+    source.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Linux's links")
+def test_a_camera_that_comes_back_as_another_number_is_found(tmp_path: Path) -> None:
+    links = tmp_path / "dev/v4l/by-id"
+    links.mkdir(parents=True)
+    for number in (0, 1):
+        (tmp_path / f"dev/video{number}").touch()
+        (links / f"usb-cam-{number}").symlink_to(f"../../video{number}")
+    opener = CameraOpener(Device("lavfi", "/dev/video0", "camera 0"), ADDRESS, tmp_path)
+    opener._links = lasting_names("/dev/video0", tmp_path)
+    assert [link.name for link in opener._links] == ["usb-cam-0"]
+    assert opener._found().address == "/dev/video0"
+    (tmp_path / "dev/video0").unlink()
+    (links / "usb-cam-0").unlink()
+    assert opener._found().address == "/dev/video0"  # not there: the error names what was asked for
+    (tmp_path / "dev/video4").touch()
+    (links / "usb-cam-0").symlink_to("../../video4")
+    assert opener._found().address == str((tmp_path / "dev/video4").resolve())
+    assert lasting_names("/dev/video9", tmp_path) == []
 
 
 def test_cameras_are_listed_with_their_names(tmp_path: Path) -> None:
