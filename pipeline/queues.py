@@ -23,14 +23,20 @@ class Aborted(Exception):  # noqa: N818  # a signal between threads, not an erro
 class BoundedQueue(Generic[Item]):
     """At most ``capacity`` items; when full, ``put`` waits or, with ``drop_oldest``, the oldest item goes.
 
-    release: called with every item that is let go instead of taken.
+    release: called with every item that is let go instead of taken. ready: asked before an item is chosen to be taken,
+    until it says yes; it waits a moment itself, so that what is taken then is the newest.
     """
 
     def __init__(
-        self, capacity: int, *, drop_oldest: bool = False, release: Callable[[Item], None] = lambda _: None
+        self,
+        capacity: int,
+        *,
+        drop_oldest: bool = False,
+        release: Callable[[Item], None] = lambda _: None,
+        ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self._items: deque[Item] = deque()
-        self._release = release
+        self._release, self._ready = release, ready
         self._capacity = capacity
         self._drop_oldest = drop_oldest
         self._changed = threading.Condition()
@@ -61,6 +67,11 @@ class BoundedQueue(Generic[Item]):
     def __iter__(self) -> Iterator[Item]:
         """Items until the queue is finished and empty. Raises Aborted."""
         while True:
+            while not self._ready():
+                if self._aborted:
+                    raise Aborted
+                if self._finished and not self._items:
+                    return
             with self._changed:
                 while not self._items and not (self._finished or self._aborted):
                     self._changed.wait(_WAKE_S)

@@ -38,7 +38,7 @@ from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
 from pipeline.stage import Stage
 from pipeline.tracking import Tracking
 
-_FRAMES_WAITING = 3  # decoded pictures between reader and prepare
+_FRAMES_WAITING = 3  # decoded pictures between reader and prepare; of a live source the newest alone
 _RESULTS_WAITING = 3  # results between stages behind the network
 _HUNG_S = INFERENCE_TIMEOUT_S + 30  # no stage finished anything for so long: every wait inside one is shorter
 _HUNG_FINISHING_S = 900.0  # the same when only outputs are left: finishing a day's recording copies it once
@@ -50,11 +50,13 @@ class _InFlight:
     frame: Frame
     timings: Timings
     pending: tuple[Pending, ...]
+    closed: Callable[[], None]
 
     def close(self) -> None:
         """Give the engines' places back."""
         for pending in self.pending:
             pending.ticket.close()
+        self.closed()
 
 
 class Run:
@@ -89,17 +91,24 @@ class Run:
         self._max_age_ms = config.max_age_ms
         self._offered = 0  # frames that came as far as the networks; counts in the thread of "prepare"
         self._last = (0, Prediction())  # Frame.index and what was seen there; of the thread of "heads"
-        self._frames: BoundedQueue[Frame] = BoundedQueue(_FRAMES_WAITING, drop_oldest=self.live)
+        self._depth = min((session.engine.depth for session in self._sessions), default=2)
+        self._places = threading.Semaphore(self._depth)
+        self._frames: BoundedQueue[Frame] = self._frame_queue()
         self._caller: BoundedQueue[Result] = BoundedQueue(_RESULTS_WAITING, drop_oldest=self.live)
         self._stages: list[Stage[Any, Any]] = []
         self._output_stages: list[Stage[Result, None]] = []
         self._build(Reading(config, source, self._sessions, figures, self._control))
 
+    def _frame_queue(self) -> BoundedQueue[Frame]:
+        """Between reader and prepare. A live frame is taken when the engines have a place for it: it ages here."""
+        if not self.live:
+            return BoundedQueue(_FRAMES_WAITING)
+        return BoundedQueue(1, drop_oldest=True, ready=lambda: self._places.acquire(timeout=_LOOK_S))
+
     def _build(self, reading: Reading) -> None:
         # One inference less than the engine holds: the last one waits in the preparing thread's hand. Tickets in the
         # hand of "heads" are closed before it waits for anybody, so a slow output never holds one.
-        depth = min((session.engine.depth for session in self._sessions), default=2)
-        inflight: BoundedQueue[_InFlight] = BoundedQueue(max(depth - 1, 1), release=_InFlight.close)
+        inflight: BoundedQueue[_InFlight] = BoundedQueue(max(self._depth - 1, 1), release=_InFlight.close)
         boxes = [BoundedQueue[Result](_RESULTS_WAITING, drop_oldest=self.live) for _ in self._outputs]
         self.figures.watch(self._source, self._frames, boxes, self._caller)
         behind: list[BoundedQueue[Result]] = [*boxes, self._caller]
@@ -203,6 +212,7 @@ class Run:
             self.figures.backlog.add(int(age * 1e6))
             if self._max_age_ms is not None and age + (time.monotonic_ns() - frame.arrival) / 1e6 > self._max_age_ms:
                 self.figures.too_old += 1
+                self._places.release()
                 return None
         looking = [session for session in self._sessions if self._offered % session.config.every == 0]
         self._offered += 1
@@ -216,7 +226,7 @@ class Run:
                 pending.append(session.submit(tensors))
                 undo.callback(pending[-1].ticket.close)
             undo.pop_all()
-        return _InFlight(frame, Timings(frame.arrival, (watch.span,), age), tuple(pending))
+        return _InFlight(frame, Timings(frame.arrival, (watch.span,), age), tuple(pending), self._places.release)
 
     def _decode(self, item: _InFlight) -> Result:
         seen: dict[str, Part] = {}

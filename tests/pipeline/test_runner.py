@@ -250,8 +250,8 @@ def test_a_live_source_drops_before_the_network_and_says_so() -> None:
 
 
 def test_a_slow_output_of_a_live_run_drops_only_its_own_frames() -> None:
-    quick, slow = ListOutput("quick"), ListOutput("slow", pause_s=0.02)
-    run = make_run(CountingSource(100, live=True, pause_s=0.002), [quick, slow])
+    quick, slow = ListOutput("quick"), ListOutput("slow", pause_s=0.1)
+    run = make_run(CountingSource(60, live=True, pause_s=0.02), [quick, slow])
     for _ in run.results():
         pass
     run.close()
