@@ -32,16 +32,17 @@ def test_age_stays_flat_and_drops_are_counted_exactly(minutes: float) -> None:
     at = np.array([each.at_s for each in seen]) - seen[0].at_s
     share = min(60.0, at[-1] / 3)
     first, last = np.median(ages[at < share]), np.median(ages[at > at[-1] - share])
-    print(
-        f"\nage ms p50 {1e3 * np.median(ages):.0f}, p99 {1e3 * np.quantile(ages, 0.99):.0f}, most {1e3 * ages.max():.0f};"
-        f" first {1e3 * first:.0f}, last {1e3 * last:.0f}; {len(seen)} of {figures.read + figures.losses.dropped} frames"
-    )
+    p50, p99, most = 1e3 * np.quantile(ages, (0.5, 0.99, 1))
+    print(f"\nage p50 {p50:.0f}, p99 {p99:.0f}, most {most:.0f} ms; first {1e3 * first:.0f}, last {1e3 * last:.0f} ms")
+    print(f"{len(seen)} of {figures.read + figures.losses.dropped} frames seen, {figures.dropped} dropped")
     numbers = np.array([each.number for each in seen])
     indices = np.array([each.index for each in seen])
-    assert np.array_equal(numbers - numbers[0], indices - indices[0])  # a gap in the count is as many pictures
+    late = np.diff(numbers) - np.diff(indices)  # pictures the busy server left out itself: it says so by their number
+    assert late.min() >= 0
+    assert late.sum() <= 0.01 * len(numbers) * RATE * ENGINE_S
     assert figures.losses.lost == 0
-    waiting = figures.read + figures.losses.dropped - figures.dropped - len(seen)
-    assert 0 <= waiting <= 5  # on their way when the run was ended
-    assert figures.read + figures.losses.dropped >= indices[-1] + 1
+    came, left_out = figures.read + figures.losses.dropped, int(indices[-1]) + 1 - len(seen)
+    assert 0 <= came - (int(indices[-1]) + 1) <= 6  # those behind the last result, when the run was ended
+    assert 0 <= figures.dropped - left_out <= 6
     assert np.quantile(ages, 0.99) <= 2 * ENGINE_S + 0.3
     assert abs(last - first) <= 0.1 * first
