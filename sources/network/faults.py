@@ -6,7 +6,7 @@ import errno
 import socket
 import ssl
 from fractions import Fraction
-from http.client import HTTPException, IncompleteRead
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from urllib.error import HTTPError, URLError
 
 import av
@@ -38,12 +38,12 @@ def status_fault(name: str, status: int) -> Fault:
 
 def web_fault(name: str, fault: Exception, limit_s: float) -> Fault:
     """What the web client's exceptions mean. limit_s: how long it waited."""
-    if isinstance(fault, Fault):
-        return fault
     if isinstance(fault, HTTPError):
         return status_fault(name, fault.code)
     if isinstance(fault, IncompleteRead):
         return cut(name)
+    if isinstance(fault, RemoteDisconnected):
+        return _closed(name)
     if isinstance(fault, HTTPException):
         return Fault(
             f"{name} does not answer as a web server does", "look at the scheme and the port", again="once live"
@@ -65,12 +65,18 @@ def socket_fault(name: str, fault: OSError, limit_s: float) -> Fault:
     if fault.errno == errno.ECONNREFUSED:
         return Fault(f"{name} refuses connections", "look whether it is on and the port is right")
     if fault.errno in _GONE:
-        return Fault(f"{name} has closed the connection", "look whether it is on and reachable")
+        return _closed(name)
     reason = fault.strerror or type(fault).__name__
     return Fault(f"{name} cannot be reached: {reason}", "look at the cable, the network and the address")
 
 
+def _closed(name: str) -> Fault:
+    return Fault(f"{name} has closed the connection", "look whether it is on and reachable")
+
+
 def _tls_fault(name: str, fault: ssl.SSLError) -> Fault:
+    if isinstance(fault, ssl.SSLEOFError):
+        return _closed(name)
     if isinstance(fault, ssl.SSLCertVerificationError):
         message = f"{name} shows a certificate that cannot be trusted: {fault.verify_message}"
         cure = f"if this is your own device, put #{INSECURE} behind the address; else do not go on"

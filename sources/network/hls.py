@@ -25,6 +25,7 @@ caught up with at once."""
 _NAP_S = 0.1
 _GRACE_S = 1.0
 """Seconds we wait for data longer than our reader waits for pictures: then its thread ends by itself."""
+_USUAL_RATE = Fraction(25)
 _BACK_S = 1
 """Seconds before the wanted position at which a finite list is begun: its durations are rounded."""
 _ENCRYPTED = "record it with a program that may decrypt it, and name the file"
@@ -89,7 +90,8 @@ class HlsConnection:
         self._stopped = attempt.stopped
         self._feed = _Feed(loader, name, attempt.patience)
         self._start = attempt.start if attempt.position is None else Fraction(0)
-        self._lost = 0
+        self._lost, self._skipped = 0, Fraction(0)
+        self._last: Fraction | None = None  # seconds of the last picture
         self._due: Fraction | None = None  # what makes a picture's seconds the monotonic seconds it is due at
         self.live = not listed.ended
         self.time_base, self.borrowed = _TIME_BASE, False
@@ -101,7 +103,7 @@ class HlsConnection:
     @property
     def lost(self) -> int:
         """Pictures that could not be decoded, or were skipped to keep up with the live end."""
-        return self._lost + self._part.lost + round(self._feed.skipped * (self.rate or 0))
+        return self._lost + self._part.lost
 
     def receive(self) -> Sequence[Received] | None:
         """The next pictures, of a live stream when they are due; None: the list is at its end. Raises Fault."""
@@ -143,9 +145,19 @@ class HlsConnection:
         if frame.pts is None:
             return True
         seconds = frame.pts * self._part.time_base
-        offset = self._clocks.offsets.setdefault(self._number, self._begin - seconds)
-        frame.pts, frame.time_base = round((seconds + offset) / _TIME_BASE), _TIME_BASE
+        begin = self._begin if self._last is None or not self.live else self._last + 1 / (self.rate or _USUAL_RATE)
+        seconds += self._clocks.offsets.setdefault(self._number, begin - seconds)
+        frame.pts, frame.time_base = round(seconds / _TIME_BASE), _TIME_BASE
+        self._count_skipped(seconds)
+        self._last = seconds
         return frame.pts * _TIME_BASE >= self._start
+
+    def _count_skipped(self, seconds: Fraction) -> None:
+        """Segments that were left out are noticed when they are loaded, and count where the pictures jump."""
+        skipped = self._feed.skipped - self._skipped
+        if skipped and self._last is not None and seconds - self._last > skipped / 2:
+            self._lost += round(skipped * (self.rate or 0))
+            self._skipped = self._feed.skipped
 
     def _paced(self, received: Received) -> Received:
         """Waits until the picture is due, as players do: segments come at once."""
@@ -190,7 +202,9 @@ class _Feed:
         return loaded
 
     def read(self, most: int) -> bytes:
-        """The next bytes; none: the part is at its end. Raises Fault."""
+        """The next bytes; none: the part is at its end. Raises Fault, once."""
+        if self.fault is not None:
+            return b""
         if self._at >= len(self._data):
             loaded = self._pending or self._take()
             if loaded is None:

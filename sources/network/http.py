@@ -180,6 +180,9 @@ def _opened(
 def _broken(file: LiveBody | WebFile, name: str, fault: Exception) -> Fault:
     if file.fault is not None:
         return file.fault
+    if isinstance(file, WebFile) and file.is_mp4 and not file.seekable():
+        what = f"{name} gives no parts of files, and this one may have its index at its end"
+        return Fault(what, "download it, and name the file", again="once live")
     reason = getattr(fault, "strerror", None) or type(fault).__name__
     return Fault(
         f"{name} is not a video that can be read: {reason}", "look at the address in a browser", again="once live"

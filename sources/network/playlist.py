@@ -11,6 +11,8 @@ MARK = b"#EXTM3U"
 MOST_BYTES = 16 << 20
 _MOST_HEIGHT = 1080
 """Rows of pixels above which a variant is taken only where there is no smaller one."""
+_LEAST_TARGET = Fraction(1, 10)
+"""Seconds; some round the target duration of short segments down to nothing."""
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
 
 
@@ -83,9 +85,10 @@ def read_media_list(text: str, base: str) -> MediaList:
     reader = _Reader(base)
     for line in text.splitlines():
         reader.take(line.strip())
-    if not reader.target:
+    if reader.target is None:
         raise ValueError("no target duration")
-    return MediaList(tuple(reader.segments), reader.target, reader.ended, reader.encrypted)
+    longest = max((each.duration for each in reader.segments), default=Fraction(0))
+    return MediaList(tuple(reader.segments), max(reader.target, longest, _LEAST_TARGET), reader.ended, reader.encrypted)
 
 
 class _Reader:
@@ -94,7 +97,8 @@ class _Reader:
     def __init__(self, base: str) -> None:
         self._base = base
         self.segments: list[Segment] = []
-        self.target, self.ended, self.encrypted = Fraction(0), False, False
+        self.target: Fraction | None = None
+        self.ended = self.encrypted = False
         self._first = self._part = 0
         self._begin = self._duration = Fraction(0)
         self._range: tuple[int, int] | None = None

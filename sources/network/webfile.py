@@ -1,4 +1,8 @@
-"""WebFile and LiveBody: a web client's bodies as the files PyAV reads from."""
+"""WebFile and LiveBody: a web client's bodies as the files PyAV reads from.
+
+Their faults are raised once, so that nobody takes half a packet for a whole one; demuxers that try again anyway find
+the end, because PyAV prints a second exception.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ import io
 from sources.live.connection import Fault
 from sources.network.web import Body, WebClient
 
-_STEP = 1 << 20
+_STEP = 1 << 18
 """Bytes ahead up to which reading on is cheaper than asking anew."""
+
+_HEAD_BYTES = 8
 
 
 class LiveBody:
@@ -22,6 +28,8 @@ class LiveBody:
 
     def read(self, most: int) -> bytes:
         """What has come; none: the end. Raises Fault."""
+        if self.fault is not None:
+            return b""
         try:
             found = self._body.read(most)
         except Fault as fault:
@@ -48,6 +56,7 @@ class WebFile:
         self._url, self._size = body.url, body.size
         self._at = self._wanted = body.start  # where the body is, and where the next read shall be
         self._can_seek = body.ranges
+        self.is_mp4 = body.peek(_HEAD_BYTES)[4:8] == b"ftyp"
         self.fault: Fault | None = None
 
     @property
@@ -70,7 +79,7 @@ class WebFile:
 
     def read(self, most: int) -> bytes:
         """The next bytes; none: the end. Raises Fault."""
-        if self._wanted >= self._size:
+        if self._wanted >= self._size or self.fault is not None:
             return b""
         try:
             self._go()

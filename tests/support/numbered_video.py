@@ -31,9 +31,11 @@ class NumberedVideo:
         gop: int = RATE // 2,
         codec: str = "libx264",
         options: Mapping[str, str] | None = None,
+        noisy: bool = False,
     ) -> None:
         self._container = av.open(file, "w", format=container, options=dict(options or {}))
         self._size, self._rate = size, rate
+        self._noise = np.random.default_rng(7) if noisy else None
         encoder = {"preset": "ultrafast", "tune": "zerolatency", "g": str(gop), "keyint_min": str(gop)}
         stream: Any = self._container.add_stream(codec, rate=rate, options=encoder if codec == "libx264" else {})
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p" if codec == "libx264" else "yuvj420p"
@@ -44,6 +46,9 @@ class NumberedVideo:
         for number in numbers:
             width, height = self._size
             planes = np.frombuffer(i420(number, width, height), np.uint8).reshape(height * 3 // 2, width)
+            if self._noise is not None:
+                planes = planes.copy()
+                planes[height // 2 : height] = self._noise.integers(0, 256, (height - height // 2, width), np.uint8)
             frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
             frame.pts, frame.time_base = number, Fraction(1, self._rate)
             self._container.mux(self._stream.encode(frame))
@@ -54,12 +59,12 @@ class NumberedVideo:
         self._container.close()
 
 
-def mp4(count: int, *, size: tuple[int, int] = SIZE, gop: int = RATE // 2, fast_start: bool = True) -> bytes:
-    """An MP4 of pictures 0 to count - 1; its index first, or last. With gop=1 it is large."""
+def mp4(count: int, *, gop: int = RATE // 2, fast_start: bool = True, noisy: bool = False) -> bytes:
+    """An MP4 of pictures 0 to count - 1; its index first, or last. noisy: it is large."""
     options = {"movflags": "faststart"} if fast_start else {}
     with tempfile.TemporaryDirectory() as folder:  # a real file: moving the index forward reads it again
         path = Path(folder, "clip.mp4")
-        video = NumberedVideo(str(path), "mp4", size=size, gop=gop, options=options)
+        video = NumberedVideo(str(path), "mp4", gop=gop, options=options, noisy=noisy)
         video.add(range(count))
         video.close()
         return path.read_bytes()

@@ -63,20 +63,19 @@ class Mount(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]  # no stubs
 
     def _push(self, source: Any, ended: threading.Event) -> None:
         """Gives each picture when it is due; what became due while the process stood still is left out."""
-        size, number, first, begun = self.size, self._due(), 0, 0
+        size, number, first = self.size, self._due(), None
         while not ended.is_set():
             if size != self.size:
                 size = self.size
                 source.set_property("caps", self._caps(size))
             clock, base = source.get_clock(), source.get_base_time()
-            if clock is None or not base:  # it does not play yet, and what is stamped now would be due in years
+            if clock is None or not base:  # it does not play yet, and nobody knows what time it is
                 time.sleep(0.005)
                 continue
             number = max(number + 1, self._due())
             time.sleep(max(0.0, (self._epoch_ns + number * 1e9 / self._rate - time.monotonic_ns()) / 1e9))
             stamp = clock.get_time() - base
-            if begun != base:
-                begun = base
+            if first is None:
                 first = stamp - number * Gst.SECOND // self._rate  # from here on exactly the rate
             buffer = Gst.Buffer.new_wrapped(i420(number, *size))
             buffer.pts = max(0, first + number * Gst.SECOND // self._rate)
