@@ -60,7 +60,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         metavar="SOURCE",
         help="a video file; pictures: a file, a folder or 'shots/*.jpg', ?fps=5 behind it sets their rate; "
         "- (standard input); a camera: 0, or camera:/dev/video2?size=1280x720&fps=30&format=mjpeg; labelled pictures: "
-        "dataset:DIR[?layout=yolo&split=val]; pictures of a network: generator:NET.onnx[?count=16&seed=1]; "
+        "dataset:DIR[?layout=yolo&split=val]; a HoloLens 2: hl2ss://HOST[?size=1280x720&fps=30&format=hevc&bitrate=4M"
+        "&depth=none] (the app hl2ss; with pose and depth) or 'hololens://${USER}:${PASSWORD}@HOST[?quality=med]' (its "
+        "Device Portal); pictures of a network: generator:NET.onnx[?count=16&seed=1]; "
         "synthetic:[LOOK][?seed=1&seconds=20]",
     )
     _source_options(parser.add_argument_group("source"))
@@ -160,6 +162,21 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--save", metavar="OUT.mp4", help="annotated video; plays everywhere, survives a kill")
     group.add_argument(
         "-o", dest="out", action="append", metavar="OUT", help="--save, --events, --stats or --report by its ending"
+    )
+    group.add_argument(
+        "--segment",
+        metavar="TIME|SIZE",
+        help="record for days: begin a new file whenever one has so much: 10m, 1h30m, or 2GB (GiB: 1024³ bytes)."
+        " OUT.mp4 becomes OUT-000001-20261127T190501Z.mp4 and so on (UTC of its first frame; only the number where a"
+        " recorded source names no time), each whole and playable by itself, nothing lost between two; a run started"
+        " again goes on behind the highest number, and finishes what a killed one left",
+    )
+    group.add_argument(
+        "--keep",
+        metavar="SIZE",
+        help="with --segment: the most disk that all segments of OUT take, those of earlier runs too, such as 50GB; the"
+        " oldest go first, also where the disk is full before. Only files that RoadStream recorded under exactly such"
+        " a name go: to keep one for good, rename or move it",
     )
     group.add_argument("--codec", metavar="NAME", help="h264, hevc or av1 (h264)")
     group.add_argument("--crf", type=int, metavar="N", help="quality, less is better and larger (23)")

@@ -7,7 +7,7 @@ from typing import Any, TextIO
 
 from commands.status import StatusLine
 from contracts.frame import SourceInfo
-from contracts.text import clock
+from contracts.text import clock, counted
 from pipeline.figures import Progress
 
 
@@ -66,6 +66,23 @@ def summary_text(statistics: dict[str, Any]) -> str:
     heading = "stage         p50     p95     p99   own CPU   (ms per frame; CPU of the stage's own thread)"
     rows = [_stage_row(name, stage) for name, stage in stages.items()]
     return "\n".join([*lines, heading, *rows, f"memory      {statistics['peak_rss_mb']} MiB at most"])
+
+
+def segment_text(statistics: dict[str, Any]) -> list[str]:
+    """``out-000001-….mp4 … out-000042-….mp4 (42 segments, 3.2 GB)``: what a segmented recording wrote, if it did."""
+    lines = []
+    for output in statistics["outputs"].values():
+        if output.get("segments"):
+            names = [output["first"]] if output["segments"] == 1 else [output["first"], output["last"]]
+            facts = f"{counted(output['segments'], 'segment')}, {_size(output['bytes'])}"
+            gone = f"; {counted(output['deleted'], 'oldest one', 'oldest ones')} deleted" if output["deleted"] else ""
+            lines.append(f"{' … '.join(names)} ({facts}{gone})")
+    return lines
+
+
+def _size(size: int) -> str:
+    """``3.2 GB``, ``740 MB``."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB" if size >= 1e6 else f"{size / 1e3:.0f} kB"
 
 
 def _stage_row(name: str, stage: dict[str, float | None]) -> str:

@@ -88,7 +88,7 @@ def _graph(config: RunConfig) -> str:
 
 
 def _run(config: RunConfig, *, quiet: bool) -> int:
-    from commands.progress import ProgressLine, summary_text
+    from commands.progress import ProgressLine, segment_text, summary_text
     from contracts.errors import EXIT_INTERRUPTED, SourceError
     from contracts.text import counted, one_line
     from outputs.open import files_of, folders_of
@@ -107,6 +107,8 @@ def _run(config: RunConfig, *, quiet: bool) -> int:
     figures = run.statistics()
     if not quiet and figures:
         say(summary_text(figures))
+        for segments in segment_text(figures):
+            say(f"written     {one_line(segments)}")
         for path in (*files_of(config), *folders_of(config)):
             if path.exists():
                 say(f"written     {one_line(str(path))}")

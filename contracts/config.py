@@ -15,6 +15,7 @@ from contracts.output_size import OutputSize
 from contracts.polygon import Polygons, Regions
 from contracts.protocols import Thresholds
 from contracts.secrets import learn
+from contracts.segments import DiskBudget, Segment, check_segments
 from contracts.text import did_you_mean
 from contracts.validation import read_file, read_yaml, validated
 
@@ -170,6 +171,12 @@ class RunConfig(_Frozen):
     regions: Regions = Field({}, description="areas in which boxes are counted, by their foot: name → polygon")
     # what goes out
     save: Place | None = Field(None, description="annotated MP4")
+    segment: Segment | None = Field(
+        None, description="begin a new file (out-000001-….mp4) after this time or size: 10m, 1h, 2GB"
+    )
+    keep: DiskBudget | None = Field(
+        None, description="most disk that the segments take, 50GB; the oldest go, only those of this output"
+    )
     codec: Literal["h264", "hevc", "av1"] = Field("h264", description="video codec")
     crf: Annotated[int, Field(ge=0, le=63)] = Field(23, description="quality, less is better and larger")
     preset: str = Field("veryfast", description="encoder's speed against size")
@@ -201,6 +208,7 @@ class RunConfig(_Frozen):
             raise ValueError("realtime and live exclude one another → choose: live drops frames, realtime never does")
         if self.classes is not None and not self.classes:
             raise ValueError("classes is empty, nothing would be kept → leave it out for all classes")
+        check_segments(self.segment, self.keep, saving=self.save is not None)
         if self.card is not None and len(self.engines) > 1:
             raise ValueError("card belongs to one engine → with several write FILE?card=CARD")
         for uri in self.sources:

@@ -175,6 +175,14 @@ class Output(Protocol):
         """Finishes; ``error`` is why the run ended early, None when it did not. Raises OutputError."""
 
 
+@runtime_checkable
+class Accountant(Output, Protocol):
+    """An output with figures of its own for its entry in the statistics."""
+
+    def counts(self) -> Mapping[str, Any]:
+        """What JSON holds, by name; from any thread, also while the run lasts."""
+
+
 @dataclass(frozen=True, slots=True)
 class Ending:
     """How a run went, once everything is closed.

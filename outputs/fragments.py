@@ -12,21 +12,31 @@ _LONG = struct.Struct(">Q")
 
 
 def cut_to_whole_fragments(path: Path) -> int:
-    """Truncates ``path`` behind the last ``mdat`` box that is all there; returns its new length, 0 without one.
+    """Truncates ``path`` behind its last whole fragment; returns its new length, 0 without one. Raises OSError."""
+    length = length_of_whole_fragments(path)
+    os.truncate(path, length)
+    return length
 
-    Top-level boxes only, so the time does not depend on the file's length in seconds. Raises OSError.
+
+def length_of_whole_fragments(path: Path) -> int:
+    """Bytes up to the end of the last ``mdat`` box that is all there, 0 without one. Raises OSError.
+
+    A recording that was closed already is one ``mdat`` with its only ``moov`` behind it, which counts. Top-level boxes
+    only, so the time does not depend on the file's length in seconds.
     """
-    with path.open("r+b") as file:
+    with path.open("rb") as file:
         length = file.seek(0, os.SEEK_END)
         whole = position = 0
+        indexed = False
         while True:
             kind, size = _box(file, position)
             if size == 0 or position + size > length:
                 break
             position += size
-            if kind == b"mdat":
+            if kind == b"mdat" or (kind == b"moov" and whole and not indexed):
                 whole = position
-        return file.truncate(whole)
+            indexed = indexed or kind == b"moov"
+        return whole
 
 
 def _box(file: BinaryIO, position: int) -> tuple[bytes, int]:

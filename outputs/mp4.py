@@ -7,41 +7,20 @@ front and what travels with the drive (sound, GPS tracks, when and where), which
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
-from contextlib import suppress
 from fractions import Fraction
-from io import FileIO
 from pathlib import Path
-
-import av
-from av.container import OutputContainer
-from av.video.codeccontext import VideoCodecContext
-from av.video.stream import VideoStream
 
 from contracts.errors import OutputError
 from contracts.frame import SourceInfo
-from contracts.picture import Picture
 from contracts.result import Result
-from outputs.encoder import KEYFRAME_SECONDS, TICKS, Encoder, VideoSettings, choose, usual_rate
-from outputs.fragments import cut_to_whole_fragments
-from outputs.i420 import encodable, even_size
-from outputs.paths import Target, cure, reason
-from outputs.remux import Belongings, remux
+from outputs.encoder import Encoder, VideoSettings, choose, usual_rate
+from outputs.i420 import even_size
+from outputs.mp4_file import Mp4File
+from outputs.paths import Target
+from outputs.recording import FAULTS
+from outputs.remux import Belongings
 from outputs.tags import kept_tags
-
-log = logging.getLogger(__name__)
-
-_RECORDING = {
-    "movflags": "hybrid_fragmented+negative_cts_offsets",  # fragments until closed, a plain MP4 afterwards
-    "frag_duration": "250000",  # µs
-    "flush_packets": "1",  # else up to 256 KiB wait in FFmpeg's buffer, and a kill cuts a fragment in half
-}
-_FAULTS = (OSError, av.FFmpegError)
-_KEY, _ANY = 1, 0  # FFmpeg's AV_PICTURE_TYPE_I and AV_PICTURE_TYPE_NONE
-# FFmpeg's numbers (libavutil/pixfmt.h) for primaries, transfer, matrix, as ITU-T H.273 counts them.
-_COLOUR = {"bt601": (6, 6, 6), "bt709": (1, 1, 1), "bt2020": (9, 14, 9)}
-_LIMITED_RANGE = 1
 
 
 class Mp4Output:
@@ -63,27 +42,28 @@ class Mp4Output:
         self._audio = audio
         self._source: SourceInfo | None = None
         self._encoder: Encoder | None = None
-        self._claim: FileIO | None = None  # held from open to the end, whatever that is
-        self._recording: _Recording | None = None
+        self._file: Mp4File | None = None
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Chooses the encoder and clears the way; one source. Raises OutputError."""
         (self._source,) = sources
         size = self._size or even_size(self._source.width, self._source.height)
         self._encoder = choose(self._settings, size, usual_rate(self._source.rate))
-        self._claim = self._target.claim()
+        self._file = Mp4File(self._target)
 
     def write(self, result: Result) -> None:
         """Encodes and writes one picture; what is whole is on the disk when this returns. Raises OutputError."""
         assert self._source is not None
         assert self._encoder is not None
+        assert self._file is not None
         picture = result.drawn()
         try:
-            if self._recording is None:
-                self._recording = _Recording(self._target.part, self._encoder, usual_rate(self._source.rate), picture)
-            self._recording.write(picture, result.frame.pts)
-        except _FAULTS as fault:
-            raise self._give_up(fault) from fault
+            recording = self._file.recording
+            if recording is None:
+                recording = self._file.begin(self._encoder, usual_rate(self._source.rate), picture)
+            recording.write(picture, result.frame.pts)
+        except FAULTS as fault:
+            raise self._give_up(self._file, fault) from fault
 
     def close(self, error: BaseException | None) -> None:  # noqa: ARG002 (whatever ended the run, the file is finished)
         """Finishes the file under its own name, also when the run ended early; no frames, no file.
@@ -91,133 +71,29 @@ class Mp4Output:
         After a fault of this output itself, and when finishing fails, the recording stays as ``out.part.mp4``.
         Raises OutputError.
         """
-        if self._claim is None:
+        file = self._file
+        if file is None:
             return
-        with self._claim:
-            try:
-                if self._recording is None:
-                    self._target.part.unlink()
-                    return
-                self._recording.finish()
-            except _FAULTS as fault:
-                raise self._give_up(fault) from fault
-            self._publish(self._recording.first)
+        try:
+            if not file.complete():
+                file.release()
+                return
+        except FAULTS as fault:
+            raise self._give_up(file, fault) from fault
+        assert file.recording is not None
+        try:
+            file.publish_copy(file.recording.first, self._belongings(file.recording.first))
+        except FAULTS as fault:
+            raise file.fault(fault) from fault
+        finally:
+            file.release()
 
-    def _publish(self, first: Fraction) -> None:
+    def _belongings(self, first: Fraction) -> Belongings:
         assert self._source is not None
         source = self._source
         sound = source.audio if self._audio else None
-        belongings = Belongings(sound, source.telemetry, kept_tags(source.tags, source.skipped + first), source.start)
-        try:
-            remux(self._target.part, self._target.finishing, first, belongings)
-            self._target.publish(self._target.finishing)
-            self._target.part.unlink()
-        except _FAULTS as fault:
-            raise self._fault(fault) from fault
-        finally:
-            with suppress(OSError):  # it is not there any more, or the fault above is the one to tell
-                self._target.finishing.unlink()
+        return Belongings(sound, source.telemetry, kept_tags(source.tags, source.skipped + first), source.start)
 
-    def _give_up(self, fault: Exception) -> OutputError:
-        """Closes the recording so that what is whole of it plays, and says where it is."""
-        with suppress(*_FAULTS):  # the first fault is the one to tell
-            if self._recording is not None:
-                self._recording.abandon()
-            if not cut_to_whole_fragments(self._target.part):
-                self._target.part.unlink()
-        if self._claim is not None:
-            self._claim.close()
-        self._claim = self._recording = self._encoder = None
-        return self._fault(fault)
-
-    def _fault(self, fault: Exception) -> OutputError:
-        part = self._target.part
-        kept = f"; what was recorded is kept as {part}" if part.exists() else ""
-        return OutputError(f"cannot write {self._target.path}: {reason(fault)}{kept}", cure(fault))
-
-
-class _Recording:
-    """The growing file: an encoder and FFmpeg's MP4 writer, kill-safe. Everything raises OSError or av.FFmpegError."""
-
-    def __init__(self, path: Path, encoder: Encoder, rate: Fraction, picture: Picture) -> None:
-        self._size = even_size(picture.width, picture.height)
-        self._step = max(1, round(TICKS / rate))
-        self._container: OutputContainer = av.open(f"file:{path}", "w", format="mp4", container_options=_RECORDING)
-        stream = self._container.add_stream(encoder.name, rate=rate, options=dict(encoder.options))
-        assert isinstance(stream, VideoStream)
-        self._stream = stream
-        encoder.set_up(self._stream.codec_context, self._size, rate)
-        _tag_colour(self._stream.codec_context, picture)
-        self._clock = _Clock(self._step)
-        self._scaled = False
-
-    @property
-    def first(self) -> Fraction:
-        """Seconds of the first frame."""
-        return Fraction(self._clock.first or 0, TICKS)
-
-    def write(self, picture: Picture, pts: Fraction) -> None:
-        """One picture at ``pts`` seconds."""
-        if not self._scaled and even_size(picture.width, picture.height) != self._size:
-            log.warning(
-                "the picture's size changed to %d×%d; scaled to %d×%d", picture.width, picture.height, *self._size
-            )
-            self._scaled = True
-        frame = encodable(picture, self._size)
-        frame.time_base = Fraction(1, TICKS)
-        frame.pts, key = self._clock.tick(pts)
-        frame.pict_type = _KEY if key else _ANY
-        self._mux(frame)
-
-    def finish(self) -> None:
-        """Writes what is left; then the part is a plain MP4."""
-        self._mux(None)
-        self._container.close()
-
-    def abandon(self) -> None:
-        """Closes after a fault, whatever state the file is in."""
-        with suppress(*_FAULTS):  # the trailer cannot be written either
-            self._container.close()
-
-    def _mux(self, frame: av.VideoFrame | None) -> None:
-        for packet in self._stream.encode(frame):
-            packet.duration = self._step  # only the last one's shows; the others last until the next
-            self._container.mux(packet)
-
-
-class _Clock:
-    """Ticks of frames, and which of them must be keyframes.
-
-    A pts that repeats or runs backward becomes one tick after the frame before it: MP4 cannot say it otherwise.
-    """
-
-    def __init__(self, step: int) -> None:
-        self._step = step
-        self._last: int | None = None
-        self._key: int | None = None
-        self.first: int | None = None
-
-    def tick(self, pts: Fraction) -> tuple[int, bool]:
-        """Ticks of the frame at ``pts`` seconds, and whether it must be a keyframe.
-
-        It must where the next frame would come more than half a second after the last one; the next frame is
-        expected after the nominal step or after the last one, whichever is longer.
-        """
-        ticks = round(pts * TICKS)
-        if self._last is not None and ticks <= self._last:
-            ticks = self._last + 1
-        if self.first is None:
-            self.first = ticks
-        step = self._step if self._last is None else max(self._step, ticks - self._last)
-        key = self._key is None or ticks + step - self._key > KEYFRAME_SECONDS * TICKS
-        self._last, self._key = ticks, ticks if key else self._key
-        return ticks, key
-
-
-def _tag_colour(context: VideoCodecContext, picture: Picture) -> None:
-    """Says what the colours mean where the source did, and where we made them from BGR; untagged stays untagged."""
-    if not picture.tagged and picture.format != "bgr24":
-        return
-    matrix = "bt709" if picture.format == "bgr24" else picture.matrix
-    context.color_primaries, context.color_trc, context.colorspace = _COLOUR[matrix]
-    context.color_range = _LIMITED_RANGE
+    def _give_up(self, file: Mp4File, fault: Exception) -> OutputError:
+        self._file = None
+        return file.give_up(fault)

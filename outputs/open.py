@@ -18,9 +18,11 @@ from outputs.labels import LabelsOutput, YoloLabels
 from outputs.labels_coco import CocoLabels
 from outputs.masks import MasksOutput
 from outputs.mp4 import Mp4Output
-from outputs.paths import check_folders, check_targets
+from outputs.paths import check_folders, check_series, check_targets
 from outputs.pictures import PicturesOutput
 from outputs.report.output import ReportOutput
+from outputs.segment_names import SegmentNames
+from outputs.segments import SegmentedMp4Output
 from outputs.window import WindowOutput, check_window
 
 _VIDEOS = (".mp4",)
@@ -38,8 +40,7 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     outputs: list[Output] = []
     if config.save is not None:
         _check_ending(config.save, _VIDEOS, "save")
-        settings = VideoSettings(config.codec, config.crf, config.preset)
-        outputs.append(Mp4Output(config.save, settings, config.audio, config.output_size))
+        outputs.append(_video(config, config.save))
     if config.events is not None:
         _check_ending(config.events, _EVENTS, "events")
         outputs.append(_EVENTS[config.events.suffix.lower()](config.events))
@@ -59,9 +60,19 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     return outputs
 
 
+def _video(config: RunConfig, path: Path) -> Output:
+    settings = VideoSettings(config.codec, config.crf, config.preset)
+    if config.segment is None:
+        return Mp4Output(path, settings, config.audio, config.output_size)
+    return SegmentedMp4Output(
+        path, settings, config.segment, keep=config.keep, audio=config.audio, size=config.output_size
+    )
+
+
 def files_of(config: RunConfig) -> list[Path]:
-    """The files that a run was asked to write."""
-    return [path for path in (config.save, config.events, config.stats, config.report) if path is not None]
+    """The files that a run was asked to write; segments, which get their names while it runs, are not among them."""
+    save = config.save if config.segment is None else None
+    return [path for path in (save, config.events, config.stats, config.report) if path is not None]
 
 
 def folders_of(config: RunConfig) -> list[Path]:
@@ -78,6 +89,9 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     """
     outputs_of(config)
     check_targets(files_of(config), inputs, config.overwrite)
+    if config.save is not None and config.segment is not None:
+        names = SegmentNames(config.save)
+        check_series(config.save, names.longest, names.includes, inputs)
     check_folders(folders_of(config), inputs)
     _check_apart(files_of(config), folders_of(config))
     if config.stats is not None:

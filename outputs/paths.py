@@ -8,7 +8,7 @@ import os
 import secrets
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from glob import glob, has_magic
 from io import FileIO
@@ -68,12 +68,14 @@ class Target:
             if os.fstat(left.fileno()).st_size == 0:
                 self.part.unlink()
                 return
-            kept = next(name for name in self._spare_names() if not os.path.lexists(name))
-            self.part.rename(kept)
-            log.warning("%s of an earlier run is now %s", self.part, kept)
+            self.set_part_aside()
 
-    def _spare_names(self) -> Iterator[Path]:
-        return (self.path.with_name(f"{self.path.stem}.part-{number}{self.path.suffix}") for number in count(1))
+    def set_part_aside(self) -> None:
+        """Gives the part the first free name of ``out.part-1.mp4``, ``-2`` …, with a warning. Raises OSError."""
+        names = (self.path.with_name(f"{self.path.stem}.part-{number}{self.path.suffix}") for number in count(1))
+        kept = next(name for name in names if not os.path.lexists(name))
+        self.part.rename(kept)
+        log.warning("%s of an earlier run is now %s", self.part, kept)
 
     def _taken(self) -> OutputError:
         return OutputError(f"another run is writing {self.path}", "wait for its end or choose another name")
@@ -177,6 +179,23 @@ def check_targets(outputs: Sequence[Path], inputs: Sequence[str], overwrite: boo
             _probe(path)
         except OSError as fault:
             raise _cannot_write(path, fault) from fault
+
+
+def check_series(path: Path, longest: Path, includes: Callable[[Path], bool], inputs: Sequence[str]) -> None:
+    """Fails where the files of a series could not be written, or would destroy an input; old ones are no reason.
+
+    path: what the series is named after; longest: its longest name; includes: whether it has such a name. ``inputs``:
+    as for ``check_targets``. Raises UsageError and OutputError.
+    """
+    files = list(_local_files(inputs))
+    _refuse_inputs(path, _Files(files))
+    segment = next((file for file in files if includes(file)), None)
+    if segment is not None:
+        raise UsageError(f"the input {segment} is a segment of the output {path}", "choose another output name")
+    try:
+        _probe(longest)
+    except OSError as fault:
+        raise _cannot_write(path, fault) from fault
 
 
 def _local_files(inputs: Sequence[str]) -> Iterator[Path]:

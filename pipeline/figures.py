@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from contracts.live import HasStatus, LiveStatus
-from contracts.protocols import Chronicler, Losses, Output, Source
+from contracts.protocols import Accountant, Chronicler, Losses, Output, Source
 from contracts.result import Result, Span
 from outputs.draw.panel import PanelFigures
 from outputs.mp4 import Mp4Output
+from outputs.segments import SegmentedMp4Output
 from pipeline.measure import Histogram, Meters
 
 _PANEL_EVERY_NS = 500_000_000  # a figure that changes faster cannot be read
@@ -47,8 +48,9 @@ def _stage_names(outputs: Sequence[Output]) -> dict[int, str]:
     """
     names: dict[int, str] = {}
     for output in outputs:
-        wanted = "encode" if isinstance(output, Mp4Output) else output.name
-        taken = {*names.values(), *(() if wanted == "encode" and isinstance(output, Mp4Output) else _STAGES), "caller"}
+        encodes = isinstance(output, Mp4Output | SegmentedMp4Output)
+        wanted = "encode" if encodes else output.name
+        taken = {*names.values(), *(() if encodes else _STAGES), "caller"}
         number, name = 1, wanted
         while name in taken:
             number += 1
@@ -81,6 +83,7 @@ class Figures:
         """Frames each engine has looked at: fewer than ``inferred`` where it skips some."""
         self._names = _stage_names(outputs)
         self.writes: dict[str, int] = dict.fromkeys(self._names.values(), 0)
+        self._accountants = {self._names[id(each)]: each for each in outputs if isinstance(each, Accountant)}
         self._chroniclers = [output for output in outputs if isinstance(output, Chronicler)]
         self._source: Source | None = None
         self._caller: _Counting | None = None
@@ -170,6 +173,10 @@ class Figures:
     def output_drops(self) -> dict[str, int]:
         """Results each output of a live run was too slow for."""
         return {stage: box.dropped for stage, box in zip(self.writes, self._boxes, strict=True)}
+
+    def output_counts(self, stage: str) -> Mapping[str, Any]:
+        """What an output counts itself, by its stage."""
+        return self._accountants[stage].counts() if stage in self._accountants else {}
 
     @property
     def finished(self) -> int:

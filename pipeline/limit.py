@@ -35,7 +35,9 @@ from pipeline.session import INFERENCE_TIMEOUT_S, Session, open_sessions
 from pipeline.stream import Stream
 from sources.open import open_source
 
-_NO_OUTPUTS: dict[str, Any] = dict.fromkeys(("events", "stats", "report", "pictures", "masks", "labels"))
+_NO_OUTPUTS: dict[str, Any] = dict.fromkeys(
+    ("events", "stats", "report", "pictures", "masks", "labels", "segment", "keep")
+)
 _BURN_S = 0.6
 _BURN_BLOCK = b"\0" * (1 << 20)
 _ENCODE_FRAMES = 96  # drawn pictures held for encoding alone: 130 MiB at 1280×720

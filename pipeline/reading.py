@@ -37,7 +37,8 @@ class Reading:
         """Frames of the source until it ends, the limits of the run are reached, or it stops; the source is closed."""
         seconds = self.config.seconds
         limit = None if seconds is None else Fraction(seconds).limit_denominator(1_000_000)
-        pacer = Pacer(self.control) if self.config.realtime or self.config.live else None
+        paced = (self.config.realtime or self.config.live) and not self.source.info.live  # a live one paces itself
+        pacer = Pacer(self.control) if paced else None
         for count, frame in enumerate(self._gated(self._decoded()), 1):
             if limit is not None and frame.pts >= limit:
                 break

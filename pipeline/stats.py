@@ -61,7 +61,11 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts],
         ],
         "frames": frames,
         "outputs": {
-            stage: {"written": count, "dropped": figures.output_drops().get(stage, 0)}
+            stage: {
+                "written": count,
+                "dropped": figures.output_drops().get(stage, 0),
+                **figures.output_counts(stage),
+            }
             for stage, count in figures.writes.items()
         },
         "caller": {"dropped": figures.caller_drops},

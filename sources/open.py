@@ -201,6 +201,22 @@ def _web(asked: _Asked) -> Source:
     return open_web(NetworkAddress.parse(asked.uri), asked.patience, Fraction(asked.start).limit_denominator(1_000_000))
 
 
+def _hl2ss(asked: _Asked) -> Source:
+    from sources.hololens.address import Hl2ssAddress
+    from sources.hololens.research import open_research
+
+    asked.refuse_parts("a HoloLens", "leave the option out")
+    return open_research(Hl2ssAddress.parse(asked.uri), asked.uri, asked.patience)
+
+
+def _hololens(asked: _Asked) -> Source:
+    from sources.hololens.address import PortalAddress
+    from sources.hololens.portal import open_portal
+
+    asked.refuse_parts("a HoloLens", "leave the option out")
+    return open_portal(PortalAddress.parse(asked.uri), asked.uri, asked.patience)
+
+
 def _synthetic(asked: _Asked) -> Source:
     from sources.synthetic import SyntheticSource
 
@@ -216,6 +232,8 @@ _KINDS = {
     "https": _Kind(_web),
     "rtsp": _Kind(_rtsp, is_live=True),
     "rtsps": _Kind(_rtsp, is_live=True),
+    "hl2ss": _Kind(_hl2ss, is_live=True),
+    "hololens": _Kind(_hololens, is_live=True),
     "synthetic": _Kind(_synthetic, has_truth=True),
 }
 """Name before the colon → what it means."""

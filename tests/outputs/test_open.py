@@ -20,6 +20,7 @@ from outputs.mp4 import Mp4Output
 from outputs.open import check_paths, outputs_of
 from outputs.pictures import PicturesOutput
 from outputs.report.output import ReportOutput
+from outputs.segments import SegmentedMp4Output
 from outputs.window import WindowOutput
 
 
@@ -29,6 +30,7 @@ from outputs.window import WindowOutput
         ({}, []),
         ({"save": "out.mp4"}, [Mp4Output]),
         ({"save": "OUT.MP4"}, [Mp4Output]),
+        ({"save": "out.mp4", "segment": "10m", "keep": "50GB"}, [SegmentedMp4Output]),
         ({"events": "out.jsonl"}, [JsonlEvents]),
         ({"events": "a.b.CSV"}, [CsvEvents]),
         ({"events": "out.parquet", "report": "out.html"}, [ParquetEvents, ReportOutput]),
@@ -46,6 +48,7 @@ def test_outputs_of_a_run(options: dict[str, Any], kinds: list[type[Output]]) ->
     ("options", "says"),
     [
         ({"save": "out.mkv"}, "write out.mp4"),
+        ({"save": "out.mkv", "segment": "10m"}, "write out.mp4"),
         ({"save": "mp4"}, "write mp4.mp4"),
         ({"events": "out.json"}, ".jsonl or .csv"),
         ({"save": "out.mp4", "preset": "veryfats"}, "veryfast"),

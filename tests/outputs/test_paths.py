@@ -131,6 +131,48 @@ def test_the_unfinished_recording_as_input(tmp_path: Path) -> None:
     check(tmp_path, {"save": "other.mp4"}, ("out.part.mp4",))
 
 
+SEGMENTS = {"segment": "10m", "keep": "1GB"}
+
+
+def test_earlier_segments_are_no_reason_to_refuse(tmp_path: Path) -> None:
+    for name in ("out.mp4", "out-000001-20261127T190501Z.mp4", "out-000002.part.mp4"):
+        (tmp_path / name).touch()
+    before = sorted(tmp_path.iterdir())
+    config = RunConfig.build({"save": str(tmp_path / "out.mp4"), **SEGMENTS})
+    check_paths(config, ["rtsp://camera/1"])
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("out-000001-20261127T190501Z.mp4", "is a segment of the output"),
+        ("out-*.mp4", "is a segment of the output"),
+        ("../{folder}/out-000002.part.mp4", "is a segment of the output"),
+        ("link.mp4", "is a segment of the output"),
+        ("out.mp4", "is the input"),
+    ],
+)
+def test_a_segment_as_input(tmp_path: Path, given: str, says: str) -> None:
+    """It could be deleted while it is read."""
+    for name in ("out.mp4", "out-000001-20261127T190501Z.mp4", "out-000002.part.mp4"):
+        (tmp_path / name).write_text("film")
+    (tmp_path / "link.mp4").symlink_to(tmp_path / "out-000002.part.mp4")
+    config = RunConfig.build({"save": str(tmp_path / "out.mp4"), **SEGMENTS, "overwrite": True})
+    with pytest.raises(UsageError, match=says):
+        check_paths(config, [str(tmp_path / given.format(folder=tmp_path.name))])
+
+
+@pytest.mark.parametrize(
+    ("name", "says"), [("no/out.mp4", "mkdir -p"), ("x" * 225 + ".mp4", "too long")], ids=["no parent", "long name"]
+)
+def test_places_where_no_segment_can_be_written(tmp_path: Path, name: str, says: str) -> None:
+    config = RunConfig.build({"save": str(tmp_path / name), **SEGMENTS})
+    with pytest.raises(OutputError, match=says):
+        check_paths(config, [])
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_a_read_only_disk(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 100_000) as disk:
         make_read_only(disk)

@@ -27,6 +27,16 @@ def make_read_only(disk: Path) -> None:
     _run("mount", "-o", "remount,ro", str(disk))
 
 
+@contextmanager
+def undeletable(file: Path) -> Iterator[None]:
+    """A file that nobody can delete or rename: a mount point."""
+    _run("mount", "--bind", str(file), str(file))
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", "-l", str(file)], check=True, timeout=30)
+
+
 def _run(*command: str) -> None:
     if shutil.which(command[0]) is None:
         pytest.skip(f"needs the program {command[0]}")
