@@ -64,6 +64,7 @@ class Line:
         self.status = LiveStatus(LiveState.CONNECTING, self._begun_ns)
         self.position: Fraction | None = None
         """Seconds on a recorded stream's own clock of the last picture given out; kept by whoever gives it out."""
+        self._position_before = self.position  # of this connection: every picture more is a success
         self.connection = -1
         """Which connection the last picture came by, from 0."""
         self.why_lost = ""
@@ -144,6 +145,7 @@ class Line:
             raise Fault(f"{counted(len(self._hanging), 'earlier connection')} of {self._name} hang", "restart it")
         attempt = Attempt(self._patience, self._start, self.position, self._stopping.is_set)
         reader = ConnectionReader(self._name, self._opener, attempt, self._shaper)
+        self._position_before = self.position
         with self._lock:
             self._reader = reader
             self.status = replace(self.status, attempt=self.status.attempt + 1)
@@ -198,7 +200,7 @@ class Line:
             return
         was_live = self.status.state in (LiveState.LIVE, LiveState.STALLED)
         now = time.monotonic_ns()
-        if was_live and (now - self._live_ns) / 1e9 >= _STEADY_S:
+        if was_live and ((now - self._live_ns) / 1e9 >= _STEADY_S or self.position != self._position_before):
             self._backoff.reset()
         if was_live:
             self._live_ns = now  # from here on it is without pictures

@@ -212,6 +212,14 @@ def test_a_recorded_stream_gives_every_picture_once_to_a_slow_taker_and_goes_on_
     assert not live.info.live
 
 
+def test_a_recorded_stream_may_be_cut_as_often_as_it_likes_while_it_gets_on() -> None:
+    cut = Fault("cut")
+    getting_on: list[list[Step] | Exception] = [[*range(3 * n, 3 * n + 3), cut] for n in range(9)]
+    frames, error = taken(source(Script([*getting_on, [*range(28), cut]], live=False), Patience(0.5, 0.4, 2)))
+    assert len(frames) == 28
+    assert error is not None
+
+
 def test_what_cannot_be_decoded_is_counted_and_leaves_a_gap() -> None:
     live = source(Script([[*paced(1), "lost", "lost", *paced(4), "end"]]))
     frames, _ = taken(live)
