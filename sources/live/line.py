@@ -64,7 +64,7 @@ class Line:
         self.status = LiveStatus(LiveState.CONNECTING, self._begun_ns)
         self.position: Fraction | None = None
         """Seconds on a recorded stream's own clock of the last picture given out; kept by whoever gives it out."""
-        self._position_before = self.position  # of this connection: every picture more is a success
+        self._position_before: Fraction | None = None  # of this connection: every picture more is a success
         self.connection = -1
         """Which connection the last picture came by, from 0."""
         self.why_lost = ""
