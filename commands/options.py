@@ -59,10 +59,12 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         metavar="SOURCE",
         help="a video file; pictures: a file, a folder or 'shots/*.jpg', ?fps=5 behind it sets their rate; "
-        "- (standard input); a camera: 0, or camera:/dev/video2?size=1280x720&fps=30&format=mjpeg; labelled pictures: "
-        "dataset:DIR[?layout=yolo&split=val]; a HoloLens 2: hl2ss://HOST[?size=1280x720&fps=30&format=hevc&bitrate=4M"
-        "&depth=none] (the app hl2ss; with pose and depth) or 'hololens://${USER}:${PASSWORD}@HOST[?quality=med]' (its "
-        "Device Portal); pictures of a network: generator:NET.onnx[?count=16&seed=1]; "
+        "- (standard input); a camera: 0, or camera:/dev/video2?size=1280x720&fps=30&format=mjpeg; "
+        "a network stream: rtsp://USER:${PASSWORD}@HOST/PATH or rtsps://…, http(s)://… (MP4, MJPEG or HLS, known by "
+        "what comes; ${NAME} is read from the environment; #insecure behind it accepts a device's own certificate); "
+        "a HoloLens 2: hl2ss://HOST[?size=1280x720&fps=30&format=hevc&bitrate=4M&depth=none] (the app hl2ss; with pose "
+        "and depth) or 'hololens://${USER}:${PASSWORD}@HOST[?quality=med]' (its Device Portal); labelled pictures: "
+        "dataset:DIR[?layout=yolo&split=val]; pictures of a network: generator:NET.onnx[?count=16&seed=1]; "
         "synthetic:[LOOK][?seed=1&seconds=20]. Several run at once, networks are shared: --save out.mp4 writes"
         " out-NAME.mp4 of each, --labels DIR fills DIR/NAME, --grid puts them into one picture; one that is lost ends"
         " alone (exit code 3 at the end)",

@@ -5,41 +5,68 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TextIO
+from dataclasses import replace
+from typing import Any, TextIO
 
-from commands.status import StatusLine
+from commands.live_words import RecentRate, source_text, state_text
+from commands.status import TickingLine
 from contracts.frame import SourceInfo
 from contracts.live import LiveState
 from contracts.text import clock, counted
-
-if TYPE_CHECKING:
-    from pipeline.figures import Progress
-    from pipeline.source_state import SourceState
-    from pipeline.stream import Stream
+from pipeline.figures import Progress
+from pipeline.source_state import SourceState
+from pipeline.stream import Stream
+from sources.open import is_live
 
 _NAMED = 4  # more sources would not stand in one line
 
 
-class ProgressLine(StatusLine):
-    """The progress of a run."""
+class ProgressLine(TickingLine):
+    """The progress of a run, from before its source is open."""
 
-    def __init__(self, *, quiet: bool, stream: TextIO | None = None) -> None:
+    def __init__(self, run: Stream, *, quiet: bool, stream: TextIO | None = None) -> None:
         super().__init__(quiet=quiet, stream=stream)
-        self._next = time.monotonic() + (0 if self._terminal else self._every)
+        self._run = run
+        self._begun_s = time.monotonic()
+        self._rate = RecentRate()
 
-    def update(self, run: Stream) -> None:
-        """Print when it is time."""
-        if self._quiet or time.monotonic() < self._next:
-            return
-        progress, source = run.progress(), run.source
+    def text(self) -> str:
+        """Where the run is."""
+        progress, source = self._run.progress(), self._run.source
+        if self._run.sources and progress is not None:
+            return progress_of_several(progress, self._run.sources)
+        if source is None:
+            return self._opening()
         if progress is None:
-            return
-        self._next = time.monotonic() + self._every
-        self._write(progress_text(progress, source.info) if source else progress_of_several(progress, run.sources))
+            return "loading networks"
+        if source.info.live:
+            progress = self._lately(progress)
+        return progress_text(progress, source.info)
+
+    def _lately(self, progress: Progress) -> Progress:
+        """The same with the frames per second of the last moments."""
+        if progress.status is not None and progress.status.state is not LiveState.LIVE:
+            self._rate.forget()
+            return progress
+        fps = self._rate.per_second(time.monotonic(), progress.finished)
+        return progress if fps is None else replace(progress, fps=fps)
+
+    def early_text(self) -> str:
+        """What a live source is waited for; of several that does not hold up the others."""
+        if self._run.sources:
+            return ""
+        return self._opening() if self._run.source is None and is_live(self._run.config.sources[0]) else ""
+
+    def _opening(self) -> str:
+        uri, seconds = self._run.config.sources[0], time.monotonic() - self._begun_s
+        doing = f"connecting to {uri}" if is_live(uri) else f"opening {uri}"
+        return f"{doing} for {clock(seconds)}" if seconds >= 1 else doing
 
 
 def progress_text(progress: Progress, source: SourceInfo) -> str:
-    """``120/300 frames · 31.2 FPS · 1.25× real time · 6 s left``."""
+    """``120/300 frames · 31.2 FPS · 1.25× real time · 6 s left``; of a live source that is not there: where it is."""
+    if progress.status is not None and progress.status.state is not LiveState.LIVE:
+        return f"{progress.finished} frames · {state_text(progress.status)}"
     total = source.frames
     words = [f"{progress.finished}/{total} frames" if total else f"{progress.finished} frames"]
     words.append(f"{progress.fps:.1f} FPS")
@@ -90,11 +117,15 @@ def summary_text(statistics: dict[str, Any]) -> str:
     lines = [
         *(_source_line(source, written=written) for source in _several(statistics)),
         f"frames      {_counts(frames, written=written)}",
+        *(f"source      {source_text(source)}" for source in statistics["sources"] if "state" in source),
         f"throughput  {statistics['throughput_fps']:.1f} FPS in {clock(statistics['seconds'])}"
         f" · latency p50 {_ms(statistics['latency_ms']['p50'])}, p95 {_ms(statistics['latency_ms']['p95'])}",
     ]
     if statistics["age_ms"]["p50"] is not None:
-        lines.append(f"age         p50 {_ms(statistics['age_ms']['p50'])}, p95 {_ms(statistics['age_ms']['p95'])}")
+        lines.append(
+            f"age         p50 {_ms(statistics['age_ms']['p50'])}, p95 {_ms(statistics['age_ms']['p95'])}"
+            f" · backlog p50 {_ms(statistics['backlog_ms']['p50'])}, p95 {_ms(statistics['backlog_ms']['p95'])}"
+        )
     lines += [
         f"engine      {engine['name']}: {engine['backend']}, {engine['device']}, {engine['precision']}"
         + (f", looked at {engine['inferred']} frames" if engine["inferred"] < frames["inferred"] else "")
@@ -119,7 +150,7 @@ def _source_line(source: dict[str, Any], *, written: bool) -> str:
 def _counts(frames: dict[str, int], *, written: bool) -> str:
     """``300 read, 300 through the networks, 300 written``, and what else there is to say."""
     wanted = [("read", "read"), ("inferred", "through the networks"), *([("written", "written")] if written else [])]
-    odd = [f"{frames[key]} {key}" for key in ("dropped", "lost", "reconnects") if frames[key]]
+    odd = [f"{frames[key]} {key}" for key in ("dropped", "lost") if frames[key]]
     return ", ".join([*(f"{frames[key]} {word}" for key, word in wanted), *odd])
 
 

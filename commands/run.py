@@ -11,6 +11,7 @@ from commands.terminal import answer, say
 
 if TYPE_CHECKING:
     from contracts.config import RunConfig
+    from pipeline.stream import Stream
 
 _EPILOG = """examples:
   run_stream.py drive.mp4 --save out.mp4                      the network in the box: road users, road, lane lines
@@ -91,47 +92,67 @@ def _graph(config: RunConfig) -> str:
 
 
 def _run(config: RunConfig, *, quiet: bool) -> int:
-    from commands.progress import ProgressLine, segment_text, summary_text
+    from commands.progress import ProgressLine
     from contracts.errors import EXIT_INTERRUPTED, SourceError
-    from contracts.text import one_line
-    from outputs.open import places_of
     from pipeline.stream import Stream
 
-    line = ProgressLine(quiet=quiet)
+    run = Stream(config)
     interrupted = False
-    with Stream(config) as run:
-        try:
-            for _ in run:
-                line.update(run)
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            line.end()
+    try:
+        with run:
+            line = ProgressLine(run, quiet=quiet)
+            line.start()
+            try:
+                for _ in run:
+                    pass
+            except KeyboardInterrupt:
+                interrupted = True
+            finally:
+                line.end()
+    except SourceError:
+        if any("state" in source for source in run.statistics().get("sources", ())):
+            _tell(run, quiet=quiet)  # given up after days perhaps, with everything finished
+        raise
+    lost = _tell(run, quiet=quiet)
+    if interrupted:
+        say("roadstream: interrupted; outputs are finished" if run.statistics() else "roadstream: interrupted")
+        return EXIT_INTERRUPTED
+    return SourceError.exit_code if run.failures or (lost and config.strict) else 0
+
+
+def _tell(run: Stream, *, quiet: bool) -> int:
+    """The summary of a run that is over; gives how many frames its sources lost."""
+    from commands.progress import segment_text, summary_text
+    from contracts.text import one_line
+    from outputs.open import places_of
+
     figures = run.statistics()
     if not quiet and figures:
         say(summary_text(figures))
         for segments in segment_text(figures):
             say(f"written     {one_line(segments)}")
-        for path in places_of(config, [source.name for source in run.sources]):
+        for path in places_of(run.config, [source.name for source in run.sources]):
             if path.exists():
                 say(f"written     {one_line(str(path))}")
-    lost = _say_what_is_missing(figures, config.sources)
+    lost = [_say_what_is_missing(source, uri) for source, uri in _sources_of(run)]
     for name, failure in run.failures.items():
         say(f"roadstream: {name} was lost: {failure}")
-    if interrupted:
-        say("roadstream: interrupted; outputs are finished" if figures else "roadstream: interrupted")
-        return EXIT_INTERRUPTED
-    return SourceError.exit_code if run.failures or (lost and config.strict) else 0
+    return sum(lost)
 
 
-def _say_what_is_missing(figures: dict[str, Any], uris: Sequence[str]) -> int:
-    """How many frames are, in all."""
-    from contracts.secrets import printable
+def _sources_of(run: Stream) -> list[tuple[dict[str, Any], str]]:
+    """The facts and the URI of every source; none where nothing was opened."""
+    return list(zip(run.statistics().get("sources", ()), run.config.sources, strict=False))
+
+
+def _say_what_is_missing(source: dict[str, Any], uri: str) -> int:
+    """How many frames of a source are."""
     from contracts.text import counted, one_line
 
-    missing = [source["frames"]["lost"] for source in figures.get("sources", ())]
-    for uri, lost in zip(uris, missing, strict=False):  # none where nothing was opened
-        if lost:
-            verbs = "was unreadable and is" if lost == 1 else "were unreadable and are"
-            say(f"roadstream: {counted(lost, 'frame')} of {one_line(printable(uri))} {verbs} missing")
-    return sum(missing)
+    lost: int = source["frames"]["lost"]
+    if lost:
+        verbs = "was unreadable and is" if lost == 1 else "were unreadable and are"
+        if "state" in source:
+            verbs = f"came damaged or while it was away, and {'is' if lost == 1 else 'are'}"
+        say(f"roadstream: {counted(lost, 'frame')} of {one_line(uri)} {verbs} missing")
+    return lost

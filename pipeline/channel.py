@@ -82,6 +82,7 @@ class Channel:
         try:
             if self._among is not None:
                 source = renamed(source, self._among.name)
+            self.source = source
             check_areas(config, source.info)
             networks = sessions(source.info.live or config.live)
             outputs = [*outputs_of(config, self.control), *self._extra]
@@ -99,7 +100,6 @@ class Channel:
                 steps.step(session.engine.close)
             raise
         self.chroniclers = [output for output in outputs if isinstance(output, Chronicler)]
-        self.source = source
         self.engines = tuple(session.engine.facts for session in networks)
         size = config.output_size if self._painted_size is None else self._painted_size(source.info)
         figures = Figures(outputs, [_shown(session) for session in networks], self.control.clock_ns)

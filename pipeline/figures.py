@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from contracts.live import HasStatus, LiveStatus
 from contracts.protocols import Accountant, Chronicler, Losses, Output, Selective, Source
 from contracts.result import Result, Span
-from outputs.draw.panel import PanelFigures
+from outputs.draw.panel import LiveFigures, PanelFigures
 from outputs.mp4 import Mp4Output
 from outputs.segments import SegmentedMp4Output
 from pipeline.measure import Histogram, Meters, StageMeter
@@ -29,7 +29,7 @@ class _Counting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a progress line shows; ``pts`` is None before the first result."""
+    """What a progress line shows; ``pts`` is None before the first result, ``status`` without a live source."""
 
     read: int
     finished: int
@@ -39,6 +39,7 @@ class Progress:
     fps: float
     pts: float | None
     age_ms: float | None
+    status: LiveStatus | None = None
 
 
 def _stage_names(outputs: Sequence[Output]) -> dict[int, str]:
@@ -167,8 +168,13 @@ class Figures:
     @property
     def dropped(self) -> int:
         """Frames of a live source that were dropped before the network: by the source, by the queue, for their age."""
+        return sum(self.drops.values())
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """The same by who dropped them: the source (nobody took them in time), the queue, for their age."""
         queued = self._input.dropped if self._input is not None else 0
-        return self.losses.dropped + queued + self.too_old
+        return {"source": self.losses.dropped, "queue": queued, "age": self.too_old}
 
     @property
     def losses(self) -> Losses:
@@ -223,9 +229,15 @@ class Figures:
                 latency_ms=latency if latency is not None else last_latency,
                 age_ms=self._last_age_ms,
                 engines=self._engines,
+                live=self._live_figures(),
             )
             self._panel_at = (now, self.inferred)
         return self._panel
+
+    def _live_figures(self) -> LiveFigures | None:
+        """What the panel says of a live source; its backlog since the last figures."""
+        status, backlog_ms = self.status, self.backlog.recent_ms()
+        return None if status is None else LiveFigures(status.state.value, status.reconnects, backlog_ms)
 
     def progress(self) -> Progress:
         """A snapshot, from any thread."""
@@ -239,6 +251,7 @@ class Figures:
             fps=self.finished / seconds if seconds else 0.0,
             pts=self._last_pts,
             age_ms=self._last_age_ms,
+            status=self.status,
         )
 
     def stages(self) -> dict[str, dict[str, float | None]]:

@@ -32,6 +32,7 @@ from pipeline.gating import Gate
 from pipeline.ignoring import Ignoring
 from pipeline.lanes import LaneTracer
 from pipeline.measure import timed
+from pipeline.outages import UntoldOutages
 from pipeline.queues import BoundedQueue
 from pipeline.reading import Reading
 from pipeline.regions import Regions
@@ -108,6 +109,7 @@ class Run:
         self._age = AgeEstimate() if self.live else None
         self._max_age_ms = config.max_age_ms
         self._offered = 0  # frames that came as far as the networks; counts in the thread of "prepare"
+        self._outages = UntoldOutages()
         self._last = (0, Prediction())  # Frame.index and what was seen there; of the thread of "heads"
         self._depth = min((session.engine.depth for session in self._sessions), default=2)
         self._places = threading.Semaphore(self._depth)
@@ -242,6 +244,7 @@ class Run:
 
     def _admit(self, frame: Frame) -> Frame:
         self.figures.read += 1
+        self._outages.heard(frame)
         return frame
 
     def _prepare(self, frame: Frame) -> _InFlight | None:
@@ -253,6 +256,7 @@ class Run:
                 self.figures.too_old += 1
                 self._places.release()
                 return None
+        frame = self._outages.told(frame)
         looking = [session for session in self._sessions if self._offered % session.config.every == 0]
         self._offered += 1
         with timed("prepare") as watch:

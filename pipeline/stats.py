@@ -14,7 +14,6 @@ from typing import Any
 
 from contracts.errors import OutputError
 from contracts.frame import SourceInfo
-from contracts.live import LiveStatus
 from contracts.protocols import EngineFacts, Source
 from contracts.text import installed_version
 from outputs.paths import Target, reason
@@ -43,7 +42,7 @@ def source_facts(info: SourceInfo, figures: Figures, *, live: bool) -> dict[str,
         "reconnects": figures.losses.reconnects,
     }
     size = {"width": info.width, "height": info.height}
-    return {"id": info.id, "uri": info.uri, **size, "live": live, "frames": frames, **_state(figures.status)}
+    return {"id": info.id, "uri": info.uri, **size, "live": live, "frames": frames, **_state(figures)}
 
 
 def statistics_of(
@@ -91,12 +90,20 @@ def statistics_of(
     }
 
 
-def _state(status: LiveStatus | None) -> dict[str, Any]:
-    """What is said of a source that comes and goes: where it is, why, and how long its first picture took."""
+def _state(figures: Figures) -> dict[str, Any]:
+    """What is said of a source that comes and goes: where it is and why, how it went, and who dropped its frames."""
+    status = figures.status
     if status is None:
         return {}
-    first = None if status.first_frame_s is None else round(status.first_frame_s * 1e3)
-    return {"state": status.state.value, "reason": status.reason, "first_frame_ms": first}
+    return {
+        "state": status.state.value,
+        "reason": status.reason,
+        "first_frame_ms": None if status.first_frame_s is None else round(status.first_frame_s * 1e3),
+        "reconnects": status.reconnects,
+        "outages_s": round(status.outages_s, 3),
+        "last_outage": status.why_lost,
+        "dropped_by": figures.drops,
+    }
 
 
 def _short(summary: dict[str, float | None]) -> dict[str, float | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from contracts.errors import UsageError
@@ -35,6 +36,12 @@ class _Asked:
         if self.start or self.loop:
             raise UsageError(f"{what} cannot {'start later' if self.start else 'loop'}", cure)
 
+    def begin_on_the_web(self) -> Fraction:
+        """Seconds to skip. Raises UsageError where a loop is asked for."""
+        if self.loop:
+            raise UsageError("what comes from the web cannot loop", "download it, and name the file")
+        return Fraction(self.start).limit_denominator(1_000_000)
+
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
@@ -61,9 +68,11 @@ def open_source(
 
     That is a video file, pictures (a file, a folder, a pattern), ``-``, ``0`` (a camera), or one of ``_KINDS``.
     start: seconds of a recorded source to skip. loop: begin a recorded source again when it ends. maker: what
-    ``generator:`` opens its network with. patience: how long a live source is waited for. Raises SourceError when it
-    cannot be read, UsageError when it is no source or cannot do what is asked.
+    ``generator:`` opens its network with. patience: how long a live source is waited for. ``${NAME}`` is filled in from
+    the environment. Raises SourceError when it cannot be read, UsageError when it is no source or cannot do what is
+    asked.
     """
+    uri = _filled_in(uri)
     kind, asked = _kind_of(uri), _Asked(uri, start, loop, maker, patience or Patience())
     if kind is not None:
         return kind.open(asked)
@@ -85,6 +94,7 @@ def places_read(uri: str) -> list[Path]:
 
     Raises UsageError as ``open_source`` does for what stands behind the ``?``.
     """
+    uri = _filled_in(uri)
     kind = _kind_of(uri)
     if kind is not None:
         return kind.reads(uri)
@@ -95,14 +105,19 @@ def places_read(uri: str) -> list[Path]:
 
 def has_truth(uri: str) -> bool:
     """Whether the frames of ``uri`` come with labels."""
-    kind = _kind_of(uri)
+    kind = _kind_of(_filled_in(uri))
     return kind is not None and kind.has_truth
 
 
 def is_live(uri: str) -> bool:
-    """Whether ``uri`` gives frames when they come, and others each time."""
-    kind = _kind_of(uri)
+    """Whether ``uri`` gives frames when they come, and others each time; of the web only opening it can tell."""
+    kind = _kind_of(_filled_in(uri))
     return kind is not None and kind.is_live
+
+
+def _filled_in(uri: str) -> str:
+    """With each ``${NAME}`` from the environment, unless it is a file's name as it stands. Raises UsageError."""
+    return expand(uri) if "${" in uri and not Path(uri).exists() else uri
 
 
 def _kind_of(uri: str) -> _Kind | None:
@@ -175,13 +190,36 @@ def _place_of_generator(uri: str) -> list[Path]:
     return [GeneratorAddress.parse(uri).file]
 
 
+def _rtsp(asked: _Asked) -> Source:
+    from sources.network.address import NetworkAddress
+    from sources.network.rtsp import open_rtsp
+
+    asked.refuse_parts("a live stream", "leave the option out")
+    return open_rtsp(NetworkAddress.parse(asked.uri), asked.patience)
+
+
+def _web(asked: _Asked) -> Source:
+    from sources.network.address import NetworkAddress
+    from sources.pages import is_page, open_page, open_web_or_page
+
+    address = NetworkAddress.parse(asked.uri)
+    if is_page(asked.uri):
+        return open_page(asked.uri, asked.uri, asked.patience, asked.begin_on_the_web())
+    return open_web_or_page(address, asked.patience, asked.begin_on_the_web())
+
+
+def _youtube(asked: _Asked) -> Source:
+    from sources.pages import open_page, page_of
+
+    return open_page(page_of(asked.uri), asked.uri, asked.patience, asked.begin_on_the_web())
+
+
 def _hl2ss(asked: _Asked) -> Source:
     from sources.hololens.address import Hl2ssAddress
     from sources.hololens.research import open_research
 
     asked.refuse_parts("a HoloLens", "leave the option out")
-    uri = expand(asked.uri)
-    return open_research(Hl2ssAddress.parse(uri), uri, asked.patience)
+    return open_research(Hl2ssAddress.parse(asked.uri), asked.uri, asked.patience)
 
 
 def _hololens(asked: _Asked) -> Source:
@@ -189,8 +227,7 @@ def _hololens(asked: _Asked) -> Source:
     from sources.hololens.portal import open_portal
 
     asked.refuse_parts("a HoloLens", "leave the option out")
-    uri = expand(asked.uri)
-    return open_portal(PortalAddress.parse(uri), uri, asked.patience)
+    return open_portal(PortalAddress.parse(asked.uri), asked.uri, asked.patience)
 
 
 def _synthetic(asked: _Asked) -> Source:
@@ -206,6 +243,11 @@ _KINDS = {
     "generator": _Kind(_generator, _place_of_generator),
     "hl2ss": _Kind(_hl2ss, is_live=True),
     "hololens": _Kind(_hololens, is_live=True),
+    "http": _Kind(_web),
+    "https": _Kind(_web),
+    "rtsp": _Kind(_rtsp, is_live=True),
+    "rtsps": _Kind(_rtsp, is_live=True),
     "synthetic": _Kind(_synthetic, has_truth=True),
+    "youtube": _Kind(_youtube),
 }
 """Name before the colon → what it means."""

@@ -22,6 +22,7 @@ from contracts.palette import palette_of
 from contracts.picture import Picture, Pixels
 from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, MaskRole, Part, Prediction
 from contracts.sizes import Sizes
+from outputs.draw.panel import LiveFigures
 from tests.outputs.scenes import FIGURES, painter, result_of
 
 FOLDER = Path(__file__).parent / "goldens"
@@ -127,7 +128,10 @@ WASTE = Classification(
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is predicted, which layers are drawn, and how. areas: with regions and an ignored area."""
+    """What is predicted, which layers are drawn, and how. areas: with regions and an ignored area.
+
+    live: what the panel says of a live source.
+    """
 
     parts: dict[str, Part]
     layers: tuple[Layer, ...]
@@ -136,6 +140,7 @@ class Look:
     carried: dict[str, int] = field(default_factory=dict)
     truth: dict[str, Part] | None = None
     areas: bool = False
+    live: LiveFigures | None = None
 
     def drawn(self) -> Pixels:
         """BGR (360, 640, 3)."""
@@ -143,7 +148,7 @@ class Look:
         truth = None if self.truth is None else Prediction(self.truth)
         brush = painter(*self.layers, alpha=self.alpha, palette=self.palette, areas=self.areas, truth=truth is not None)
         result = result_of(street(), prediction, truth)
-        return brush.paint(result, FIGURES if "panel" in self.layers else None).bgr()
+        return brush.paint(result, replace(FIGURES, live=self.live) if "panel" in self.layers else None).bgr()
 
 
 def _everything() -> dict[str, Part]:
@@ -171,6 +176,7 @@ GOLDENS: dict[str, Callable[[], Look]] = {
         truth={"boxes": boxes(), "drivable": area(), "lane": area("lane")},
     ),
     "panel": lambda: Look({}, ("panel",)),
+    "panel_live": lambda: Look({}, ("panel",), live=LiveFigures("live", 2, 41.3)),
     "bright": lambda: Look(
         {"road": area(), "lane": area("lane"), "boxes": boxes()}, ("boxes", "drivable", "lanes"), "bright", 0.7
     ),

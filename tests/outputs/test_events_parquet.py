@@ -194,11 +194,11 @@ def test_another_run_takes_nothing_away_while_the_table_is_made(
     """Of a day's events that takes minutes."""
     write = events_parquet._write
 
-    def meanwhile(lines: Path, table: Path, sizes: Sequence[str]) -> None:
+    def meanwhile(lines: Path, table: Path, sizes: Sequence[str], *, live: bool) -> None:
         other = ParquetEvents(tmp_path / "out.parquet")
         with pytest.raises(OutputError, match="another run is writing"):
             other.open([INFO])
-        write(lines, table, sizes)
+        write(lines, table, sizes, live=live)
 
     monkeypatch.setattr(events_parquet, "_write", meanwhile)
     lines, table = both(tmp_path, results(6))

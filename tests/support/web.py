@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import socket
 import ssl
 import threading
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,7 +21,8 @@ class Site:
     """What the file host serves and how it fails; changed by tests between requests.
 
     cuts: the connection of the n-th request ends after so many bytes of the body (None: not at all). stall: after
-    those bytes it stays open and silent instead. headers: sent besides, or instead of its own.
+    those bytes it stays open and silent instead. headers: sent besides, or instead of its own. login: user and
+    password that every request has to bring (digest: by that scheme, else by Basic).
     """
 
     body: bytes = b""
@@ -31,6 +34,8 @@ class Site:
     stall: bool = False
     redirect: str | None = None
     headers: dict[str, str | None] = field(default_factory=dict)
+    login: tuple[str, str] | None = None
+    digest: bool = False
     requests: list[Mapping[str, str]] = field(default_factory=list)
     url: str = ""
     ended: threading.Event = field(default_factory=threading.Event)
@@ -41,12 +46,12 @@ def site(body: bytes = b"", *, tls: ssl.SSLContext | None = None, **options: obj
     """A file host; ``site.url`` is the address of its file. It answers any path."""
     served = Site(body, **options)  # type: ignore[arg-type]
 
-    class Handler(_Quiet):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             served.requests.append(dict(self.headers))
             _answer(self, served)
 
-    with _serving(Handler, tls) as address:
+    with serving(Handler, tls) as address:
         served.url = f"http{'s' if tls else ''}://{address}/files/net.onnx"
         try:
             yield served
@@ -54,7 +59,40 @@ def site(body: bytes = b"", *, tls: ssl.SSLContext | None = None, **options: obj
             served.ended.set()
 
 
+def let_in(handler: BaseHTTPRequestHandler, login: tuple[str, str] | None, *, digest: bool = False) -> bool:
+    """Whether a request brings this login; else it has been answered with 401."""
+    proof = handler.headers.get("Authorization", "")
+    if login is None or (_digest_is_right(handler, proof, login) if digest else proof == basic(*login)):
+        return True
+    handler.send_response(401)
+    asked = 'Digest realm="a test", nonce="n0nce", qop="auth", algorithm=MD5' if digest else 'Basic realm="a test"'
+    handler.send_header("WWW-Authenticate", asked)
+    handler.send_header("Content-Length", "0")
+    handler.end_headers()
+    return False
+
+
+def basic(user: str, password: str) -> str:
+    """A login as HTTP's Basic scheme sends it."""
+    return f"Basic {b64encode(f'{user}:{password}'.encode()).decode()}"
+
+
+def _digest_is_right(handler: BaseHTTPRequestHandler, proof: str, login: tuple[str, str]) -> bool:
+    """RFC 7616, 3.4.1, with quality of protection "auth"."""
+    said = dict(re.findall(r'(\w+)="?([^",]*)"?', proof))
+    secret = _md5(f"{login[0]}:a test:{login[1]}")
+    asked = _md5(f"{handler.command}:{handler.path}")
+    answer = _md5(f"{secret}:n0nce:{said.get('nc')}:{said.get('cnonce')}:auth:{asked}")
+    return proof.startswith("Digest ") and said.get("response") == answer
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode()).hexdigest()
+
+
 def _answer(handler: BaseHTTPRequestHandler, site: Site) -> None:
+    if not let_in(handler, site.login, digest=site.digest):
+        return
     if site.redirect is not None:
         handler.send_response(302)
         handler.send_header("Location", site.redirect)
@@ -115,7 +153,7 @@ def proxy(**options: object) -> Iterator[Proxy]:
     """A forwarding proxy: plain requests, and CONNECT to wherever ``tunnel_to`` says."""
     state = Proxy(**options)  # type: ignore[arg-type]
 
-    class Handler(_Quiet):
+    class Handler(Quiet):
         def do_GET(self) -> None:
             if _let_in(self, state):
                 _forward(self)
@@ -124,7 +162,7 @@ def proxy(**options: object) -> Iterator[Proxy]:
             if _let_in(self, state):
                 _tunnel(self, state)
 
-    with _serving(Handler) as address:
+    with serving(Handler) as address:
         state.address = address
         yield state
 
@@ -173,7 +211,9 @@ def _pump(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-class _Quiet(BaseHTTPRequestHandler):
+class Quiet(BaseHTTPRequestHandler):
+    """A handler that says nothing on stderr and takes a client that leaves for granted."""
+
     protocol_version = "HTTP/1.1"
 
     def log_message(self, *_: object) -> None:
@@ -186,7 +226,8 @@ class _Quiet(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+def serving(handler: type[BaseHTTPRequestHandler], tls: ssl.SSLContext | None = None) -> Iterator[str]:
+    """A server on a free port for as long as the block lasts; gives its HOST:PORT."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     if tls is not None:
         server.socket = tls.wrap_socket(server.socket, server_side=True)

@@ -1,0 +1,96 @@
+"""NetworkAddress: what a ``rtsp://``, ``rtsps://``, ``http://`` or ``https://`` URI says, and what may be shown."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from contracts.errors import UsageError
+from contracts.secrets import printable
+from contracts.text import did_you_mean
+
+_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+_LONGEST_ID = 80  # letters
+_ENCODE = "write what is special in a user name or password as %XX (# is %23, / is %2F, ? is %3F), or put it in ${NAME}"
+INSECURE = "insecure"
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkAddress:
+    """uri: with its secrets, without the fragment. insecure: its TLS certificate is not looked at.
+
+    label: what messages call it instead of its own name.
+    """
+
+    uri: str
+    insecure: bool = False
+    label: str = ""
+
+    @classmethod
+    def parse(cls, uri: str) -> NetworkAddress:
+        """Raises UsageError; it names no secret."""
+        uri, _, fragment = uri.partition("#")
+        if "@" in fragment:
+            raise UsageError(f"{printable(f'{uri}#{fragment}')!r}: a # ends the address", _ENCODE)
+        address = cls(uri, fragment == INSECURE)
+        try:
+            host, _ = address._parts.hostname, address._parts.port
+        except ValueError as fault:
+            raise UsageError(f"{printable(uri)!r} is no address: its port is no number", _ENCODE) from fault
+        if not host:
+            raise UsageError(f"{printable(uri)!r} names no host", f"write {address.scheme}://HOST/PATH")
+        if fragment and not address.insecure:
+            raise UsageError(f"#{fragment} behind {printable(uri)!r} says nothing", did_you_mean(fragment, [INSECURE]))
+        if address.insecure and address.scheme not in ("https", "rtsps"):
+            raise UsageError(f"#{INSECURE} is for https:// and rtsps://", "leave it out")
+        return address
+
+    @property
+    def _parts(self) -> SplitResult:
+        return urlsplit(self.uri)
+
+    @property
+    def scheme(self) -> str:
+        """In small letters."""
+        return self._parts.scheme.lower()
+
+    @property
+    def host(self) -> str:
+        """Its name or number."""
+        return self._parts.hostname or ""
+
+    @property
+    def port(self) -> int:
+        """As written, or the scheme's own."""
+        return self._parts.port or _PORTS[self.scheme]
+
+    @property
+    def login(self) -> tuple[str, str] | None:
+        """User and password, decoded."""
+        user, password = self._parts.username, self._parts.password
+        return (unquote(user or ""), unquote(password or "")) if user or password else None
+
+    @property
+    def bare(self) -> str:
+        """The URI without user and password."""
+        host = self._parts.netloc.rpartition("@")[2]
+        return self._parts._replace(netloc=host).geturl()
+
+    @property
+    def shown(self) -> str:
+        """The URI for people: no login, no values of parameters that are named like secrets."""
+        return printable(self.uri)
+
+    @property
+    def name(self) -> str:
+        """What messages call it: its label, else the URI without the query."""
+        return self.label or self.shown.partition("?")[0]
+
+    @property
+    def id(self) -> str:
+        """``host-path``, with the port where it is not the scheme's own: for the names of files."""
+        parts = urlsplit(self.shown)
+        port = "" if parts.port in (None, _PORTS[self.scheme]) else str(parts.port)
+        words = re.findall(r"[\w.-]+", f"{parts.hostname} {port} {parts.path} {parts.query}", flags=re.ASCII)
+        return "-".join(words)[:_LONGEST_ID].strip("-.")

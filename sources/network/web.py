@@ -1,0 +1,201 @@
+"""WebClient and Body: what HTTP gives, with its length kept, so that a body that was cut is told from one that ended.
+
+It asks through the standard library and not through FFmpeg, which takes a cut chunked body and a frozen HLS list for
+finished, trusts any certificate, and would open whatever a list from a stranger names.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import ssl
+from base64 import b64encode
+from collections.abc import Mapping
+from email.message import Message
+from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from typing import IO, Any
+from urllib.parse import urlsplit
+from urllib.request import (
+    BaseHandler,
+    HTTPDefaultErrorHandler,
+    HTTPDigestAuthHandler,
+    HTTPErrorProcessor,
+    HTTPHandler,
+    HTTPPasswordMgrWithDefaultRealm,
+    HTTPRedirectHandler,
+    HTTPSHandler,
+    OpenerDirector,
+    ProxyHandler,
+    Request,
+    UnknownHandler,
+    parse_http_list,
+    parse_keqv_list,
+)
+
+from sources.live.connection import Fault
+from sources.network.address import NetworkAddress
+from sources.network.faults import cut, web_fault
+
+_AGENT = "RoadStream"
+_SPAN = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+
+
+class WebClient:
+    """Asks one host and whatever it leads to, with its login for that host alone. headers: sent besides."""
+
+    def __init__(self, address: NetworkAddress, limit_s: float, headers: Mapping[str, str] | None = None) -> None:
+        self.name, self._limit_s = address.name, limit_s
+        self._headers = {"User-Agent": _AGENT, **(headers or {})}
+        self._director = OpenerDirector()  # without the handlers for file: and ftp: that urlopen would bring
+        for handler in (
+            ProxyHandler(),
+            HTTPHandler(),
+            _TlsHandler(address.insecure),
+            HTTPRedirectHandler(),
+            HTTPDefaultErrorHandler(),
+            HTTPErrorProcessor(),
+            UnknownHandler(),
+            _Login(address),
+        ):
+            self._director.add_handler(handler)
+
+    def get(self, url: str, start: int | None = None, end: int | None = None) -> Body:
+        """The body at ``url`` from byte ``start`` to before ``end``; with neither, nothing is said of parts.
+
+        Raises Fault.
+        """
+        request = Request(url, headers=self._headers)  # noqa: S310  # only http and https have handlers
+        if start is not None or end is not None:
+            request.add_header("Range", f"bytes={start or 0}-{'' if end is None else end - 1}")
+        try:
+            response = self._director.open(request, timeout=self._limit_s)
+        except (OSError, HTTPException, ValueError) as fault:
+            raise web_fault(self.name, fault, self._limit_s) from fault
+        body = Body(response, self.name, self._limit_s)
+        ahead = (start or 0) - body.start
+        if ahead < 0:
+            body.close()
+            raise Fault(
+                f"{self.name} gives another part than it was asked for", "look at the server", again="once live"
+            )
+        body.skip(ahead)  # a server that knows no ranges begins at the beginning
+        return body
+
+
+class Body:
+    """An answer's body. url: where it was found after all. start: which byte comes first.
+
+    size: of the whole, None where nobody says. ranges: whether parts of it can be asked for.
+    """
+
+    def __init__(self, response: HTTPResponse, name: str, limit_s: float) -> None:
+        self._response, self._name, self._limit_s = response, name, limit_s
+        self.url: str = response.geturl()
+        self.type = response.headers.get_content_type()
+        span = _SPAN.match(response.headers.get("Content-Range", "")) if response.status == 206 else None
+        self.start = int(span[1]) if span else 0
+        whole = span[3] if span else response.headers.get("Content-Length")
+        self.size = int(whole) if whole and whole.isdecimal() else None
+        self.ranges = span is not None or response.headers.get("Accept-Ranges", "").lower() == "bytes"
+        self._states_end = response.chunked or response.length is not None
+        self._peeked = b""
+
+    def read(self, most: int) -> bytes:
+        """Some bytes as soon as there are any; none: the body is complete. Raises Fault where it was cut or stalls."""
+        if self._peeked:
+            found, self._peeked = self._peeked[:most], self._peeked[most:]
+            return found
+        try:
+            found = self._response.read1(most)
+        except (OSError, HTTPException, ValueError) as fault:
+            raise web_fault(self._name, fault, self._limit_s) from fault
+        if not found and (self._response.length or not self._states_end):
+            raise cut(self._name)
+        return found
+
+    def peek(self, count: int) -> bytes:
+        """The first bytes, which are read again afterwards; fewer where the body is shorter. Raises Fault."""
+        while len(self._peeked) < count:
+            kept, self._peeked = self._peeked, b""
+            found = self.read(count - len(kept))
+            self._peeked = kept + found
+            if not found:
+                break
+        return self._peeked
+
+    def skip(self, count: int) -> None:
+        """Reads past so many bytes. Raises Fault."""
+        while count > 0 and (found := self.read(min(count, 1 << 16))):
+            count -= len(found)
+
+    def whole(self, most: int) -> bytes:
+        """All of it. Raises Fault, also where it is longer than ``most`` bytes."""
+        pieces, size = [], 0
+        while found := self.read(1 << 16):
+            pieces.append(found)
+            size += len(found)
+            if size > most:
+                raise Fault(
+                    f"{self._name} sends more than {most >> 20} MB at once", "look at the server", again="never"
+                )
+        return b"".join(pieces)
+
+    def close(self) -> None:
+        """Lets go of the connection."""
+        self._response.close()
+
+
+class _TlsHandler(HTTPSHandler):
+    def __init__(self, insecure: bool) -> None:
+        super().__init__()
+        self._insecure = insecure
+
+    def https_open(self, request: Request) -> HTTPResponse:
+        """Answers with what the other side says; its certificate is looked at before."""
+        return self.do_open(HTTPSConnection, request, context=_tls(self._insecure))
+
+
+@functools.cache  # reading the machine's certificates takes a tenth of a second
+def _tls(insecure: bool) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if insecure:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
+
+
+class _Login(BaseHandler):
+    """Answers one challenge (RFC 7617, RFC 7616) of the address's own host, once: tries may be counted there."""
+
+    handler_order = 490  # before the handler that makes an error of it
+
+    def __init__(self, address: NetworkAddress) -> None:
+        self._host = urlsplit(address.bare).netloc
+        self._login = address.login
+
+    def http_error_401(self, request: Request, body: IO[bytes], _: int, __: str, headers: Message) -> Any:
+        """The answer to the request with the login; None: there is nothing to try."""
+        challenge = " ".join(headers.get_all("WWW-Authenticate") or ())
+        if (
+            self._login is None
+            or request.has_header("Authorization")
+            or urlsplit(request.full_url).netloc != self._host
+        ):
+            return None
+        proof = self._proof(request, challenge)
+        if proof is None:
+            return None
+        body.close()
+        again = Request(request.full_url, headers=dict(request.headers))  # noqa: S310  # as the request before
+        again.add_unredirected_header("Authorization", proof)
+        return self.parent.open(again, timeout=request.timeout or 0)
+
+    def _proof(self, request: Request, challenge: str) -> str | None:
+        assert self._login is not None
+        known = HTTPPasswordMgrWithDefaultRealm()
+        known.add_password(None, self._host, *self._login)
+        digest = re.search(r"(?i)digest\s+(.+)", challenge)
+        if digest:
+            fields = parse_keqv_list([part for part in parse_http_list(digest[1]) if "=" in part])
+            proof = HTTPDigestAuthHandler(known).get_authorization(request, fields)
+            return f"Digest {proof}" if proof else None
+        return f"Basic {b64encode(':'.join(self._login).encode()).decode()}"
