@@ -14,10 +14,10 @@ import yt_dlp.extractor.generic
 from yt_dlp.networking.exceptions import TransportError
 from yt_dlp.utils import ExtractorError, GeoRestrictedError
 
+from contracts import backoff
 from contracts.errors import SourceError, UsageError
 from contracts.live import Patience
 from sources import pages
-from sources.live import backoff
 from sources.network.address import NetworkAddress
 from sources.open import open_source
 from sources.pages import is_page, open_page, page_of
