@@ -132,7 +132,7 @@ def test_it_begins_where_one_likes() -> None:
 
 
 def test_an_address_that_has_run_out_is_asked_for_again_and_goes_on_at_the_same_picture() -> None:
-    body = mp4(200, gop=1, size=(640, 480))
+    body = mp4(200, gop=1, noisy=True)
     with page_site(body, holds=2, cut=len(body) // 3, cuts=3) as site:
         source = open_page(site.url, site.url, Patience(10, 5, 5))  # bodies that begin at 0 are cut at the same place
         assert numbers(source) == list(range(200))
