@@ -28,7 +28,7 @@ test: env
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy $(if $(TRAIN),,$(WITHOUT_TORCH))
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest $(PYTEST)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(PYTEST)
 
 demo: env
 	$(BIN)/roadstream synthetic:city --save demo.mp4 --overwrite

@@ -2,6 +2,7 @@
 
 from contracts.card import Card
 from contracts.config import EngineConfig, RunConfig
+from contracts.depth_view import DepthView
 from contracts.errors import EngineError, OutputError, RoadStreamError, SourceError, UsageError
 from contracts.fit import Fit, Letterbox, Stretch
 from contracts.frame import Frame, SourceInfo
@@ -9,6 +10,8 @@ from contracts.picture import Picture
 from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, Prediction
 from contracts.protocols import Chronicler, Ending, Engine, Head, Output, Source, Ticket
 from contracts.result import Result, Timings
+from contracts.sizes import Sizes
+from contracts.space import Depth, Intrinsics
 from contracts.tensor import TensorSpec
 from pipeline.stream import Stream, stream
 
@@ -17,6 +20,8 @@ __all__ = [
     "Chronicler",
     "ClassMap",
     "Classification",
+    "Depth",
+    "DepthView",
     "Detections",
     "Ending",
     "Engine",
@@ -26,6 +31,7 @@ __all__ = [
     "Frame",
     "Head",
     "InstanceMasks",
+    "Intrinsics",
     "Letterbox",
     "Mask",
     "Output",
@@ -35,6 +41,7 @@ __all__ = [
     "Result",
     "RoadStreamError",
     "RunConfig",
+    "Sizes",
     "Source",
     "SourceError",
     "SourceInfo",

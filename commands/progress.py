@@ -3,31 +3,61 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any, TextIO
 
-from commands.status import StatusLine
+from commands.live_words import RecentRate, source_text, state_text
+from commands.status import TickingLine
 from contracts.frame import SourceInfo
+from contracts.live import LiveState
 from contracts.text import clock, counted
 from pipeline.figures import Progress
+from pipeline.stream import Stream
+from sources.open import is_live
 
 
-class ProgressLine(StatusLine):
-    """The progress of a run."""
+class ProgressLine(TickingLine):
+    """The progress of a run, from before its source is open."""
 
-    def __init__(self, *, quiet: bool, stream: TextIO | None = None) -> None:
+    def __init__(self, run: Stream, *, quiet: bool, stream: TextIO | None = None) -> None:
         super().__init__(quiet=quiet, stream=stream)
-        self._next = time.monotonic() + (0 if self._terminal else self._every)
+        self._run = run
+        self._begun_s = time.monotonic()
+        self._rate = RecentRate()
 
-    def update(self, progress: Progress | None, source: SourceInfo | None) -> None:
-        """Print when it is time."""
-        if self._quiet or progress is None or source is None or time.monotonic() < self._next:
-            return
-        self._next = time.monotonic() + self._every
-        self._write(progress_text(progress, source))
+    def text(self) -> str:
+        """Where the run is."""
+        progress, source = self._run.progress(), self._run.source
+        if source is None:
+            return self._opening()
+        if progress is None:
+            return "loading networks"
+        if source.info.live:
+            progress = self._lately(progress)
+        return progress_text(progress, source.info)
+
+    def _lately(self, progress: Progress) -> Progress:
+        """The same with the frames per second of the last moments."""
+        if progress.status is not None and progress.status.state is not LiveState.LIVE:
+            self._rate.forget()
+            return progress
+        fps = self._rate.per_second(time.monotonic(), progress.finished)
+        return progress if fps is None else replace(progress, fps=fps)
+
+    def early_text(self) -> str:
+        """What a live source is waited for."""
+        return self._opening() if self._run.source is None and is_live(self._run.config.sources[0]) else ""
+
+    def _opening(self) -> str:
+        uri, seconds = self._run.config.sources[0], time.monotonic() - self._begun_s
+        doing = f"connecting to {uri}" if is_live(uri) else f"opening {uri}"
+        return f"{doing} for {clock(seconds)}" if seconds >= 1 else doing
 
 
 def progress_text(progress: Progress, source: SourceInfo) -> str:
-    """``120/300 frames · 31.2 FPS · 1.25× real time · 6 s left``."""
+    """``120/300 frames · 31.2 FPS · 1.25× real time · 6 s left``; of a live source that is not there: where it is."""
+    if progress.status is not None and progress.status.state is not LiveState.LIVE:
+        return f"{progress.finished} frames · {state_text(progress.status)}"
     total = source.frames
     words = [f"{progress.finished}/{total} frames" if total else f"{progress.finished} frames"]
     words.append(f"{progress.fps:.1f} FPS")
@@ -50,14 +80,18 @@ def summary_text(statistics: dict[str, Any]) -> str:
     counts = [f"{frames[key]} {word}" for key, word in (("read", "read"), ("inferred", "through the networks"))]
     if statistics["outputs"]:
         counts.append(f"{frames['written']} written")
-    counts += [f"{frames[key]} {key}" for key in ("dropped", "lost", "reconnects") if frames[key]]
+    counts += [f"{frames[key]} {key}" for key in ("dropped", "lost") if frames[key]]
     lines = [
         f"frames      {', '.join(counts)}",
+        *(f"source      {source_text(source)}" for source in statistics["sources"] if "state" in source),
         f"throughput  {statistics['throughput_fps']:.1f} FPS in {clock(statistics['seconds'])}"
         f" · latency p50 {_ms(statistics['latency_ms']['p50'])}, p95 {_ms(statistics['latency_ms']['p95'])}",
     ]
     if statistics["age_ms"]["p50"] is not None:
-        lines.append(f"age         p50 {_ms(statistics['age_ms']['p50'])}, p95 {_ms(statistics['age_ms']['p95'])}")
+        lines.append(
+            f"age         p50 {_ms(statistics['age_ms']['p50'])}, p95 {_ms(statistics['age_ms']['p95'])}"
+            f" · backlog p50 {_ms(statistics['backlog_ms']['p50'])}, p95 {_ms(statistics['backlog_ms']['p95'])}"
+        )
     lines += [
         f"engine      {engine['name']}: {engine['backend']}, {engine['device']}, {engine['precision']}"
         + (f", looked at {engine['inferred']} frames" if engine["inferred"] < frames["inferred"] else "")

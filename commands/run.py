@@ -11,6 +11,7 @@ from commands.terminal import answer, say
 
 if TYPE_CHECKING:
     from contracts.config import RunConfig
+    from pipeline.stream import Stream
 
 _EPILOG = """examples:
   run_stream.py drive.mp4 --save out.mp4                      the network in the box: road users, road, lane lines
@@ -88,35 +89,52 @@ def _graph(config: RunConfig) -> str:
 
 
 def _run(config: RunConfig, *, quiet: bool) -> int:
-    from commands.progress import ProgressLine, segment_text, summary_text
+    from commands.progress import ProgressLine
     from contracts.errors import EXIT_INTERRUPTED, SourceError
-    from contracts.text import counted, one_line
-    from outputs.open import files_of, folders_of
     from pipeline.stream import Stream
 
-    line = ProgressLine(quiet=quiet)
+    run = Stream(config)
     interrupted = False
-    with Stream(config) as run:
-        try:
-            for _ in run:
-                line.update(run.progress(), run.source.info if run.source else None)
-        except KeyboardInterrupt:
-            interrupted = True
-        finally:
-            line.end()
+    try:
+        with run:
+            line = ProgressLine(run, quiet=quiet)
+            line.start()
+            try:
+                for _ in run:
+                    pass
+            except KeyboardInterrupt:
+                interrupted = True
+            finally:
+                line.end()
+    except SourceError:
+        if any("state" in source for source in run.statistics().get("sources", ())):
+            _tell(run, quiet=quiet)  # given up after days perhaps, with everything finished
+        raise
+    lost = _tell(run, quiet=quiet)
+    if interrupted:
+        say("roadstream: interrupted; outputs are finished" if run.statistics() else "roadstream: interrupted")
+        return EXIT_INTERRUPTED
+    return SourceError.exit_code if lost and config.strict else 0
+
+
+def _tell(run: Stream, *, quiet: bool) -> int:
+    """The summary of a run that is over; gives how many frames its source lost."""
+    from commands.progress import segment_text, summary_text
+    from contracts.text import counted, one_line
+    from outputs.open import files_of, folders_of
+
     figures = run.statistics()
     if not quiet and figures:
         say(summary_text(figures))
         for segments in segment_text(figures):
             say(f"written     {one_line(segments)}")
-        for path in (*files_of(config), *folders_of(config)):
+        for path in (*files_of(run.config), *folders_of(run.config)):
             if path.exists():
                 say(f"written     {one_line(str(path))}")
-    lost = figures.get("frames", {}).get("lost", 0)
+    lost: int = figures.get("frames", {}).get("lost", 0)
     if lost:
         verbs = "was unreadable and is" if lost == 1 else "were unreadable and are"
-        say(f"roadstream: {counted(lost, 'frame')} of {one_line(config.sources[0])} {verbs} missing")
-    if interrupted:
-        say("roadstream: interrupted; outputs are finished" if figures else "roadstream: interrupted")
-        return EXIT_INTERRUPTED
-    return SourceError.exit_code if lost and config.strict else 0
+        if "state" in figures["sources"][0]:
+            verbs = f"came damaged or while it was away, and {'is' if lost == 1 else 'are'}"
+        say(f"roadstream: {counted(lost, 'frame')} of {one_line(run.config.sources[0])} {verbs} missing")
+    return lost

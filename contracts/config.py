@@ -187,6 +187,9 @@ class RunConfig(_Frozen):
     report: Place | None = Field(None, description="page about the run: .html")
     show: bool = Field(False, description="window with the annotated pictures: q quits, space pauses, s saves one")
     pictures: Place | None = Field(None, description="folder for annotated pictures, a JPEG per frame")
+    push: str | None = Field(
+        None, description="media server for the annotated stream: rtsp(s)://… or rtmp(s)://…; paced as with realtime"
+    )
     masks: Place | None = Field(None, description="folder for masks, a PNG per frame and head")
     labels: Place | None = Field(
         None, description="folder for what was found, as labelled pictures; goes on behind old"
@@ -211,7 +214,7 @@ class RunConfig(_Frozen):
         check_segments(self.segment, self.keep, saving=self.save is not None)
         if self.card is not None and len(self.engines) > 1:
             raise ValueError("card belongs to one engine → with several write FILE?card=CARD")
-        for uri in self.sources:
+        for uri in (*self.sources, *([self.push] if self.push is not None else [])):
             learn(uri)
         return self
 

@@ -41,7 +41,9 @@ class LiveStatus:
 
     since_ns: monotonic, when it came into this state. reason: why it is lost or has ended, one line without secrets.
     attempt: tries since pictures came last, 0 before the first try. next_try_ns: monotonic, when it is lost.
-    reconnects: how often pictures came again. first_frame_s: from the first try to the first picture.
+    reconnects: how often pictures came again. first_frame_s: from the first try to the first picture. last_ns:
+    monotonic, when the last frame given out had arrived, None before the first. outages_s: seconds without pictures in
+    all outages, one that lasts included. why_lost: what began the last outage, one line without secrets.
     """
 
     state: LiveState
@@ -51,6 +53,9 @@ class LiveStatus:
     next_try_ns: int | None = None
     reconnects: int = 0
     first_frame_s: float | None = None
+    last_ns: int | None = None
+    outages_s: float = 0.0
+    why_lost: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +63,7 @@ class Outage:
     """Time without pictures.
 
     seconds: between the pictures before and after it. lost: frames that fell into it, by the nominal rate (0 where
-    there is none). reason: one line without secrets.
+    there is none), and that nobody counted as dropped or undecodable. reason: one line without secrets.
     """
 
     seconds: Fraction

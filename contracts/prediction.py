@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.fit import Fit, Window, box_window
+from contracts.sizes import Sizes
 
 if TYPE_CHECKING:
     import supervision
@@ -34,6 +35,7 @@ class Detections:
     names: class id → name, as the card has them. track_ids: int64 (N,) where a tracker ran,
     from 1 on; -1 where it is not sure yet. attributes: N mappings where the head answers more questions about each
     box (``{"location": ("own lane",), "actions": ("brake", "left")}``): question → its answers, none or several.
+    sizes: in millimetres, where the frame's depth was known.
     """
 
     boxes: NDArray[np.float32]
@@ -42,6 +44,7 @@ class Detections:
     names: tuple[str, ...]
     track_ids: NDArray[np.int64] | None = None
     attributes: tuple[Attributes, ...] | None = None
+    sizes: Sizes | None = None
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -55,6 +58,7 @@ class Detections:
             class_ids=self.class_ids[indices],
             track_ids=None if self.track_ids is None else self.track_ids[indices],
             attributes=None if self.attributes is None else tuple(self.attributes[index] for index in indices),
+            sizes=None if self.sizes is None else self.sizes.chosen(indices),
         )
 
     def name(self, index: int) -> str:
@@ -78,12 +82,14 @@ class Detections:
         """The same boxes as ``supervision.Detections`` (needs that library)."""
         import supervision
 
+        names = np.array([self.name(i) for i in range(len(self))], dtype=str)
+        sizes = {} if self.sizes is None else self.sizes.columns()
         return supervision.Detections(
             xyxy=self.boxes,
             confidence=self.scores,
             class_id=self.class_ids.astype(int),
             tracker_id=self.track_ids,
-            data={"class_name": np.array([self.name(i) for i in range(len(self))], dtype=str), **self._answers()},
+            data={"class_name": names, **self._answers(), **sizes},
         )
 
     def _answers(self) -> dict[str, NDArray[np.object_]]:

@@ -176,6 +176,15 @@ class Output(Protocol):
 
 
 @runtime_checkable
+class Selective(Output, Protocol):
+    """An output that does not wait for where it writes to: it may leave frames out that it was given."""
+
+    @property
+    def dropped(self) -> int:
+        """How many so far; exact once it is closed. Safe to read from any thread."""
+
+
+@runtime_checkable
 class Accountant(Output, Protocol):
     """An output with figures of its own for its entry in the statistics."""
 

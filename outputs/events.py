@@ -13,21 +13,24 @@ import json
 import logging
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from contracts.errors import OutputError
 from contracts.frame import SourceInfo
+from contracts.live import Outage
 from contracts.prediction import Attributes, Classification, ClassMap, Detections, InstanceMasks, Prediction
 from contracts.result import Polyline, Result
+from contracts.sizes import SIZE_COLUMNS
 from outputs.paths import Target, cure, reason
 from outputs.whole_lines import WholeLines, csv_lines
 
 log = logging.getLogger(__name__)
 
 _PTS_DIGITS, _BOX_DIGITS, _SCORE_DIGITS, _SHARE_DIGITS, _LANE_DIGITS = 6, 2, 4, 6, 1  # µs, 1/100 pixel, …
+_OUTAGE_DIGITS = 3
 CSV_COLUMNS = (
     "index",
     "pts",
@@ -47,7 +50,9 @@ CSV_COLUMNS = (
 )
 """Columns of the CSV: one row per detection; ``track`` is empty where no tracker ran or is not sure yet, ``area``
 without a mask, ``attributes`` (JSON: question → answers) where the head asks for no more than the class, ``carried``
-where the head looked at this very frame (else: how many frames before, see Prediction)."""
+where the head looked at this very frame (else: how many frames before, see Prediction). Of a source whose first frame
+knows its camera's intrinsics the columns ``SIZE_COLUMNS`` follow, empty where a size is not known. The last one of a
+live source is ``connection``: how often it had been connected again."""
 
 
 class _LinesOutput(ABC):
@@ -62,15 +67,13 @@ class _LinesOutput(ABC):
         self._target = Target(lines or path)
         self._lines: WholeLines | None = None
         self._frames = 0
-        self._warned = False
+        self._live = self._warned = False
+        self._sized = False  # whether a size was written so far
 
-    def open(self, sources: Sequence[SourceInfo]) -> None:  # noqa: ARG002 (every frame names its source)
+    def open(self, sources: Sequence[SourceInfo]) -> None:
         """Makes the file. Raises OutputError."""
+        self._live = any(source.live for source in sources)
         self._lines = WholeLines(self._target.claim())
-        try:
-            self._lines.append(self._heading())
-        except OSError as fault:
-            raise self._give_up(fault) from fault
 
     def write(self, result: Result) -> None:
         """Writes the lines of one result. Raises OutputError."""
@@ -112,10 +115,6 @@ class _LinesOutput(ABC):
             self._lines.close()
             self._lines = None
 
-    def _heading(self) -> str:
-        """What comes before the first frame."""
-        return ""
-
     @abstractmethod
     def _text(self, result: Result) -> str:
         """The lines of one result."""
@@ -133,7 +132,10 @@ class _LinesOutput(ABC):
         instances = prediction.instances()
         for head, found in prediction.detections().items():
             seen = _of_head(head, found, instances.get(head))
-            yield from (one for one in seen if self._finite(one.score, *one.box))
+            for one in seen:
+                if self._finite(one.score, *one.box):
+                    self._sized = self._sized or bool(one.sizes)
+                    yield one
 
 
 class JsonlEvents(_LinesOutput):
@@ -144,9 +146,11 @@ class JsonlEvents(_LinesOutput):
     pixels of the frame, as ``Result.lanes()`` has them: left to right, each from its end nearest to the bottom.
     ``track`` is there only where a tracker ran and is sure, ``area`` (pixels of its mask) only where a detection has a
     mask, ``attributes`` (``{"location": ["Jun"], "actions": []}``: question → answers) only where its head asks for
-    more than the class. ``carried`` is there only where a network did not look at this frame: head → how many frames
-    before this one what is said of it was seen. ``regions`` is there only where the run has some: region → class → how
-    many boxes stand in it.
+    more than the class, ``box_width_mm`` … ``max_width_mm`` (``SIZE_COLUMNS``) only those that are known. ``carried``
+    is there only where a network did not look at this frame: head → how many frames before this one what is said of it
+    was seen. ``regions`` is there only where the run has some: region → class → how many boxes stand in it. Of live
+    sources there is ``connection``, how often it had been connected again, and in the first frame after it was away
+    ``outage``: ``seconds`` without pictures, frames ``lost``, and the ``reason``.
     """
 
     def _text(self, result: Result) -> str:
@@ -165,6 +169,10 @@ class JsonlEvents(_LinesOutput):
             record["carried"] = dict(prediction.carried)
         if prediction.regions:
             record["regions"] = {region: dict(counts) for region, counts in prediction.regions.items()}
+        if frame.source.live:
+            record["connection"] = frame.connection
+        if frame.outage is not None:
+            record["outage"] = _outage(frame.outage)
         return json.dumps(record, allow_nan=False) + "\n"
 
     def _classified(self, prediction: Prediction) -> Iterator[dict[str, Any]]:
@@ -175,14 +183,29 @@ class JsonlEvents(_LinesOutput):
 class CsvEvents(_LinesOutput):
     """One row per detection, columns as in ``CSV_COLUMNS``; a frame without detections has no row."""
 
-    def _heading(self) -> str:
-        return csv_lines([CSV_COLUMNS])
+    _columns: tuple[str, ...] = ()  # those of sizes, once the first frame has told whether there are any
+    _headed = False
 
     def _text(self, result: Result) -> str:
+        if self._headed:
+            return self._rows(result)
+        self._headed = True
+        self._columns = SIZE_COLUMNS if result.frame.intrinsics is not None else ()
+        live = ("connection",) if self._live else ()
+        return csv_lines([CSV_COLUMNS + self._columns + live]) + self._rows(result)
+
+    def _rows(self, result: Result) -> str:
         frame = result.frame
         where = (frame.index, round(float(frame.pts), _PTS_DIGITS), frame.source.id)
-        carried = result.prediction.carried
-        return csv_lines((*where, *one.as_row(), carried.get(one.head, "")) for one in self._seen(result.prediction))
+        carried, behind = result.prediction.carried, (frame.connection,) if self._live else ()
+        return csv_lines(
+            (
+                *(*where, *one.as_row(), carried.get(one.head, "")),
+                *(one.sizes.get(name, "") for name in self._columns),
+                *behind,
+            )
+            for one in self._seen(result.prediction)
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +220,7 @@ class _Seen:
     track: int | None
     area: int | None
     attributes: Attributes | None
+    sizes: Mapping[str, float]
 
     def as_json(self) -> dict[str, Any]:
         record: dict[str, Any] = {
@@ -212,7 +236,7 @@ class _Seen:
             record["area"] = self.area
         if self.attributes:
             record["attributes"] = dict(self.attributes)
-        return record
+        return record | dict(self.sizes)
 
     def as_row(self) -> tuple[object, ...]:
         told = json.dumps(dict(self.attributes), ensure_ascii=False) if self.attributes else None
@@ -229,7 +253,12 @@ def _of_head(head: str, found: Detections, instances: InstanceMasks | None) -> I
         sure = track if track >= 0 else None
         area = None if instances is None else instances.area(index)
         told = None if found.attributes is None else found.attributes[index]
-        yield _Seen(head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, sure, area, told)
+        sizes = {} if found.sizes is None else found.sizes.known(index)
+        yield _Seen(head, found.name(index), class_id, round(score, _SCORE_DIGITS), corners, sure, area, told, sizes)
+
+
+def _outage(outage: Outage) -> dict[str, Any]:
+    return {"seconds": round(float(outage.seconds), _OUTAGE_DIGITS), "lost": outage.lost, "reason": outage.reason}
 
 
 def _points(line: Polyline) -> list[list[float]]:

@@ -8,12 +8,13 @@ run ends, a group of rows at a time, and takes its name when it is whole.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from contracts.errors import OutputError, UsageError
+from contracts.sizes import SIZE_COLUMNS
 from outputs.events import JsonlEvents
 from outputs.paths import Target
 
@@ -27,7 +28,9 @@ class ParquetEvents(JsonlEvents):
 
     ``row``: number of the row in its frame, from 0. Columns of the detection (``head`` … ``attributes``) are null in
     a frame without one. Columns of the frame (``masks`` … ``carried_heads``) are given where ``row`` is 0 and null
-    elsewhere, so means and sums over rows count every frame once. All numbers are those of the JSON lines.
+    elsewhere, so means and sums over rows count every frame once. All numbers are those of the JSON lines. Columns of
+    sizes (``SIZE_COLUMNS``) come last, in a table that has any; behind them, of a live source, ``connection`` (in every
+    row) and ``outage`` (of the frame).
     """
 
     def __init__(self, path: Path) -> None:
@@ -38,7 +41,7 @@ class ParquetEvents(JsonlEvents):
     def _publish(self) -> None:
         table = Target(self.path)
         try:
-            _write(self._target.part, table.finishing)
+            _write(self._target.part, table.finishing, SIZE_COLUMNS if self._sized else (), live=self._live)
             table.publish(table.finishing)
         except ValueError as fault:  # pyarrow's own errors
             raise OutputError(
@@ -63,10 +66,10 @@ def _library() -> tuple[Any, Any]:
     return pa, parquet
 
 
-def _write(lines: Path, table: Path) -> None:
+def _write(lines: Path, table: Path, sizes: Sequence[str], *, live: bool) -> None:
     """Makes the table of the lines. Raises OSError, and ValueError for what no table can hold."""
     pa, parquet = _library()
-    schema = _schema(pa)
+    schema = _schema(pa, sizes, live=live)
     with parquet.ParquetWriter(table, schema, compression="zstd") as writer:
         for rows in _groups(lines):
             writer.write_table(pa.Table.from_pylist(rows, schema=schema))
@@ -87,7 +90,7 @@ def _groups(lines: Path) -> Iterator[list[dict[str, Any]]]:
 
 def _rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     """The rows of one frame."""
-    where = {key: record[key] for key in ("index", "pts", "source")}
+    where = {key: record.get(key) for key in ("index", "pts", "source", "connection")}
     carried = record.get("carried", {})
     frame = {
         "masks": [{"head": head, "share": mask["share"]} for head, mask in record["masks"].items()],
@@ -96,6 +99,7 @@ def _rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         "classification": record["classification"],
         "regions": _pairs(record.get("regions", {}), "region", "class", "count"),
         "carried_heads": [{"head": head, "frames": frames} for head, frames in carried.items()],
+        "outage": record.get("outage"),
     }
     for row, found in enumerate(record["detections"] or [None]):
         yield {**where, "row": row, **(_detection(found, carried) if found else {}), **(frame if row == 0 else {})}
@@ -104,7 +108,7 @@ def _rows(record: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 def _detection(found: Mapping[str, Any], carried: Mapping[str, int]) -> dict[str, Any]:
     told = found.get("attributes")
     return {
-        **{key: found.get(key) for key in ("head", "class", "class_id", "score", "track", "area")},
+        **{key: found.get(key) for key in ("head", "class", "class_id", "score", "track", "area", *SIZE_COLUMNS)},
         **dict(zip(("x1", "y1", "x2", "y2"), found["box"], strict=True)),
         "carried": carried.get(found["head"]),
         "attributes": None if told is None else [{"question": key, "answers": told[key]} for key in told],
@@ -124,7 +128,7 @@ def _printable(value: Any) -> Any:
     return [_printable(each) for each in value] if isinstance(value, list) else value
 
 
-def _schema(pa: Any) -> Any:
+def _schema(pa: Any, sizes: Sequence[str], *, live: bool) -> Any:
     """The columns and the version of the table."""
     text, whole, small, number = pa.string(), pa.int64(), pa.int32(), pa.float64()
     name = pa.dictionary(small, text)
@@ -150,5 +154,11 @@ def _schema(pa: Any) -> Any:
         ),
         ("regions", several(("region", text), ("class", text), ("count", whole))),
         ("carried_heads", several(("head", text), ("frames", small))),
+        *((name, number) for name in sizes),
     ]
+    if live:
+        columns += [
+            ("connection", small),
+            ("outage", pa.struct([("seconds", number), ("lost", whole), ("reason", text)])),
+        ]
     return pa.schema(columns, metadata={"roadstream.events": VERSION})

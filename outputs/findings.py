@@ -9,7 +9,8 @@ In the folder:
 - ``summary.json``: see ``findings_summary``; made of the two tables whenever a run ends.
 
 A run started again into the folder goes on behind the frames that are there, also after a kill; other sources may
-follow, other networks may not. Lengths are those of a mask's centre lines; a box without a mask has none.
+follow, other networks may not. Lengths are those of a mask's centre lines; a box without a mask has none. Where depth
+was known, sizes in millimetres stand behind them (see ``contracts.sizes``).
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,7 @@ class _Finding:
     track: int | None
     box: tuple[float, float, float, float]
     mask: Pixels | None
+    sizes: Mapping[str, float]
 
 
 class FindingsOutput:
@@ -80,7 +82,7 @@ class FindingsOutput:
         """
         heads = result.prediction.detections()
         if not self._tables.opened:
-            self._begin(heads)
+            self._begin(heads, sized=result.frame.intrinsics is not None)
         looked = [head for head in heads if head not in result.prediction.carried]
         if not looked or not self._tables.wants(result.frame):
             return
@@ -102,11 +104,11 @@ class FindingsOutput:
             self._tables.close()
             self._folder.close()
 
-    def _begin(self, heads: dict[str, Detections]) -> None:
+    def _begin(self, heads: dict[str, Detections], *, sized: bool) -> None:
         if not heads:
             raise OutputError("no network of this run gives boxes, so nothing is found", "leave --findings out")
         self._folder.agree(heads={head: list(found.names) for head, found in heads.items()})
-        self._tables.open(self._sources)
+        self._tables.open(self._sources, sized=sized)
 
     def _findings(self, prediction: Prediction, heads: Sequence[str]) -> Iterator[_Finding]:
         for head in heads:
@@ -128,6 +130,7 @@ class FindingsOutput:
                     track=track if track >= 0 else None,
                     box=box,
                     mask=mask,
+                    sizes={} if found.sizes is None else found.sizes.known(index),
                 )
 
     def _row(self, frame: Frame, number: int, finding: _Finding) -> dict[str, object]:
@@ -147,6 +150,7 @@ class FindingsOutput:
             "length_px": round(length, 1) if length else None,
             "width_px": round(area / length, 1) if length else None,
             "crop": self._crop(frame, number, finding),
+            **finding.sizes,
         }
 
     def _crop(self, frame: Frame, number: int, finding: _Finding) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 VERSION = 1
 """Version of ``summary.json``; keys are only ever added."""
 _MEASURES = ("area_px", "length_px", "width_px")
+_IN_MM = ("length_mm", "width_mm", "max_width_mm")
 _Row = Mapping[str, str]
 
 
@@ -22,7 +23,9 @@ class _Class:
 
     findings: int = 0
     frames: int = 0
-    measured: dict[str, array[float]] = field(default_factory=lambda: {name: array("d") for name in _MEASURES})
+    measured: dict[str, array[float]] = field(
+        default_factory=lambda: {name: array("d") for name in (*_MEASURES, *_IN_MM)}
+    )
     tracks: dict[tuple[str, str], tuple[float, dict[str, float]]] = field(default_factory=dict)
     best: tuple[float, str] = (-1.0, "")
     _last: tuple[str, str] | None = None
@@ -32,7 +35,7 @@ class _Class:
         self.findings += 1
         self.frames += frame != self._last
         self._last = frame
-        measures = {name: float(row[name]) for name in _MEASURES if row[name]}
+        measures = {name: float(row[name]) for name in (*_MEASURES, *_IN_MM) if row.get(name)}
         for name, value in measures.items():
             self.measured[name].append(value)
         score = float(row["score"])
@@ -50,7 +53,8 @@ def summary_of(frames: Iterable[_Row], findings: Iterable[_Row]) -> dict[str, An
     class: findings, frames, share_of_frames (of those its head looked at), tracks (different track numbers; null
     without any), best_score with its best_crop, and sum, mean, p95 and max of area_px, length_px and width_px (null
     where nothing has one; no sum of widths). of_tracks: area_px and length_px again with every track counted once, as
-    it was at its best score: what sums over frames count again and again, these count once.
+    it was at its best score: what sums over frames count again and again, these count once. Where sizes are known,
+    length_mm, width_mm and max_width_mm are there, too, and length_mm in of_tracks.
     """
     seen, with_findings, looked = Counter[str](), Counter[str](), Counter[str]()
     for row in frames:
@@ -78,9 +82,10 @@ def _shares(frames: int, with_findings: int) -> dict[str, float]:
 
 
 def _told(found: _Class, looked: int) -> dict[str, Any]:
-    measures = {name: _spread(values) for name, values in found.measured.items()}
-    if measures["width_px"] is not None:
-        del measures["width_px"]["sum"]
+    measures = {name: _spread(values) for name, values in found.measured.items() if name in _MEASURES or values}
+    for name, spread in measures.items():
+        if "width" in name and spread is not None:
+            del spread["sum"]
     return {
         "findings": found.findings,
         "frames": found.frames,
@@ -89,8 +94,13 @@ def _told(found: _Class, looked: int) -> dict[str, Any]:
         "best_score": found.best[0],
         "best_crop": found.best[1],
         **measures,
-        "of_tracks": {name: _spread(_once(found, name)) for name in _MEASURES[:2]} if found.tracks else None,
+        "of_tracks": _of_tracks(found) if found.tracks else None,
     }
+
+
+def _of_tracks(found: _Class) -> dict[str, dict[str, float] | None]:
+    lengths = ("length_mm",) if found.measured["length_mm"] else ()
+    return {name: _spread(_once(found, name)) for name in ("area_px", "length_px", *lengths)}
 
 
 def _once(found: _Class, name: str) -> list[float]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from contracts.errors import OutputError
 from contracts.frame import Frame, SourceInfo
+from contracts.sizes import SIZE_COLUMNS
 from outputs.frame_folder import FrameFolder
 from outputs.whole_lines import WholeLines, csv_lines
 
@@ -19,7 +20,8 @@ FINDING = (
     *("source", "index", "pts", "time", "head", "class", "class_id", "score", "track", "x1", "y1", "x2", "y2"),
     *("shape", "area_px", "length_px", "width_px", "crop"),
 )
-"""Columns of ``findings.csv``; new ones are added behind.
+"""Columns of ``findings.csv``; new ones are added behind. ``SIZE_COLUMNS`` follow once a run into the folder had a
+source that knows its camera's intrinsics; empty where a size is not known.
 
 index: of the frame. pts: seconds since the source's first frame; time: the same as h:mm:ss.mmm. track: empty where no
 tracker ran or is not sure yet. x1 … y2, and all that ends in _px: pixels of the frame. shape: "mask" or "box", what
@@ -28,8 +30,10 @@ empty for boxes. crop: the picture, a path in the folder.
 """
 FRAME = ("source", "index", "pts", "findings", "heads")
 """Columns of ``frames.csv``. findings: how many; heads: those that looked at the frame, with | between them."""
-_WHOLE, _MEASURED = ("index", "track"), ("score", "area_px", "length_px", "width_px")
+_WHOLE, _MEASURED = ("index", "track"), ("score", "area_px", "length_px", "width_px", *SIZE_COLUMNS)
 """Columns that a run reads again as numbers; all but index and score may be empty."""
+_SIZED = FINDING + SIZE_COLUMNS
+_HEADINGS = {"frames.csv": (FRAME,), "findings.csv": (FINDING, _SIZED)}
 _Row = dict[str, str]
 
 
@@ -42,10 +46,14 @@ class FindingsTables:
         self._lines: dict[str, WholeLines] = {}
         self._known: set[tuple[str, int]] = set()
         self._best: dict[tuple[str, str, int], float] = {}
+        self._finding: tuple[str, ...] = FINDING  # the columns
         self.opened = self.broken = False
 
-    def open(self, sources: Sequence[SourceInfo]) -> None:
-        """Reads what earlier runs left, takes back what a killed one did not finish. Raises OutputError."""
+    def open(self, sources: Sequence[SourceInfo], *, sized: bool = False) -> None:
+        """Reads what earlier runs left, takes back what a killed one did not finish. Raises OutputError.
+
+        sized: the table has, or gets, columns for sizes.
+        """
         ours = {cell(source.id) for source in sources}
         live = {cell(source.id): source.id for source in sources if source.live}
         dropped = ours if self._overwrite else set()
@@ -60,6 +68,7 @@ class FindingsTables:
         kept: set[str] = set()
         gone: set[str] = set()
         for row in self.findings():
+            sized = sized or SIZE_COLUMNS[0] in row
             if _frame_of(row) not in self._known:
                 gone.add(row["crop"])
                 continue
@@ -69,7 +78,8 @@ class FindingsTables:
                 self._best[key] = max(float(row["score"]), self._best.get(key, 0.0))
         self._remove_crops(gone - kept)
         self._begin("frames.csv", FRAME)
-        self._begin("findings.csv", FINDING)
+        self._finding = _SIZED if sized else FINDING
+        self._begin("findings.csv", self._finding)
         self.opened = True
 
     def wants(self, frame: Frame) -> bool:
@@ -93,7 +103,7 @@ class FindingsTables:
         pts = round(float(frame.pts), 6)
         where = {"source": cell(frame.source.id), "index": frame.index, "pts": pts}
         found = [{**where, "time": _time(pts), **row} for row in rows]
-        self._write("findings.csv", csv_lines([row[name] for name in FINDING] for row in found))
+        self._write("findings.csv", csv_lines([row.get(name) for name in self._finding] for row in found))
         looked = {"findings": len(rows), "heads": "|".join(cell(head) for head in heads)}
         self._write("frames.csv", csv_lines([[(where | looked)[name] for name in FRAME]]))
 
@@ -105,19 +115,19 @@ class FindingsTables:
 
     def frames(self) -> Iterator[_Row]:
         """The rows of ``frames.csv``, one after the other. Raises OutputError."""
-        return self._rows("frames.csv", FRAME)
+        return self._rows("frames.csv")
 
     def findings(self) -> Iterator[_Row]:
         """The rows of ``findings.csv``, one after the other: there may be millions. Raises OutputError."""
-        return self._rows("findings.csv", FINDING)
+        return self._rows("findings.csv")
 
-    def _rows(self, name: str, columns: Sequence[str]) -> Iterator[_Row]:
+    def _rows(self, name: str) -> Iterator[_Row]:
         """The whole lines of a table as rows; none where there is no table."""
         file = self._files[name]
         try:
             with file.open("rb") as lines:
                 rows = csv.DictReader(line.decode() for line in lines if line.endswith(b"\n"))
-                if rows.fieldnames is not None and tuple(rows.fieldnames) != tuple(columns):
+                if rows.fieldnames is not None and tuple(rows.fieldnames) not in _HEADINGS[name]:
                     raise _strange(file)
                 for row in rows:
                     if not _is_whole(row):
@@ -131,7 +141,7 @@ class FindingsTables:
     def _begin(self, name: str, columns: Sequence[str]) -> None:
         """Opens a table for appending, with exactly the rows of known frames in it. Raises OutputError."""
         file = self._files[name]
-        known = ([*row.values()] for row in self._rows(name, columns) if _frame_of(row) in self._known)
+        known = ([row.get(one) for one in columns] for row in self._rows(name) if _frame_of(row) in self._known)
         lines = (csv_lines([row]).encode("utf-8", "backslashreplace") for row in chain([columns], known))
         self._folder.put(file, lines, replace=True)
         try:

@@ -20,6 +20,7 @@ from outputs.masks import MasksOutput
 from outputs.mp4 import Mp4Output
 from outputs.paths import check_folders, check_series, check_targets
 from outputs.pictures import PicturesOutput
+from outputs.push import PushOutput
 from outputs.report.output import ReportOutput
 from outputs.segment_names import SegmentNames
 from outputs.segments import SegmentedMp4Output
@@ -55,13 +56,19 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     if config.report is not None:
         _check_ending(config.report, _REPORTS, "report")
         outputs.append(ReportOutput(config.report, config.palette))
+    if config.push is not None:
+        outputs.append(PushOutput(config.push, _settings(config), config.output_size))
     if config.show:
         outputs.append(WindowOutput(control or Control(), live=config.live, size=config.output_size))
     return outputs
 
 
+def _settings(config: RunConfig) -> VideoSettings:
+    return VideoSettings(config.codec, config.crf, config.preset)
+
+
 def _video(config: RunConfig, path: Path) -> Output:
-    settings = VideoSettings(config.codec, config.crf, config.preset)
+    settings = _settings(config)
     if config.segment is None:
         return Mp4Output(path, settings, config.audio, config.output_size)
     return SegmentedMp4Output(

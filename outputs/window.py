@@ -73,8 +73,8 @@ def display(environment: Mapping[str, str] = os.environ) -> str | None:
 class WindowOutput:
     """Shows the newest picture as soon as the window takes it; never waits for the window.
 
-    control: the run's. live: whether the run drops frames; a pause then stops the picture only. size: of annotated
-    pictures, where it is not the frame's.
+    control: the run's. live: whether the run drops frames; a pause then stops the picture only, and a picture that
+    stands still says so. size: of annotated pictures, where it is not the frame's.
     """
 
     name = "window"
@@ -100,7 +100,8 @@ class WindowOutput:
         try:
             self._memory = PictureMemory()
             memory = str(self._memory.descriptor)
-            command = [sys.executable, "-c", _BEGIN, json.dumps(sys.path), memory, *size, source.id]
+            live = "live" if self._live else ""
+            command = [sys.executable, "-c", _BEGIN, json.dumps(sys.path), memory, *size, source.id, live]
             self._process = subprocess.Popen(  # noqa: S603 (our own interpreter and code)
                 command,
                 stdin=subprocess.PIPE,

@@ -9,6 +9,7 @@ import io
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 
 from contracts.fit import inside
 from contracts.picture import Picture, Pixels
+from contracts.text import clock
 from outputs.paths import reason
 from outputs.window_wire import MappedPictures, Shown, Word
 
@@ -25,6 +27,8 @@ _SCREEN_SHARE = 0.9  # of the screen for the picture at most: the rest is for ba
 _LEAST_SIDE = 320  # pixels of a window's longer side: smaller ones can be neither read nor caught
 _MOST_FPS = 60  # pictures a second: screens show no more, and a fast run needs the CPU itself
 _TURN_MS = 500  # of the loop, when nothing happens
+_LINES, _LEAST_LETTERS = 12, 20  # of words over the picture: so many lines would fill it; pixels
+_BAND = 190  # how dark they lie, of 255
 _SAVING_S = 2.5  # for a picture that is being saved when the run ends, which waits a little longer for this process
 _SETTINGS = {
     "PYGAME_HIDE_SUPPORT_PROMPT": "1",
@@ -36,8 +40,11 @@ _SETTINGS = {
 }
 
 
-def main(descriptor: str, width: str, height: str, title: str) -> int:
-    """Show what comes, until nothing comes any more. Everything is told on standard output, nothing printed."""
+def main(descriptor: str, width: str, height: str, title: str, live: str) -> int:
+    """Show what comes, until nothing comes any more. Everything is told on standard output, nothing printed.
+
+    live: "live" where a picture that stands still says so.
+    """
     told = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no word of ours
 
@@ -49,7 +56,8 @@ def main(descriptor: str, width: str, height: str, title: str) -> int:
 
     try:
         pygame = open_display()
-        window = Window(pygame, MappedPictures(int(descriptor)), (int(width), int(height)), title, say)
+        size = (int(width), int(height))
+        window = Window(pygame, MappedPictures(int(descriptor)), size, title, say, live=live == "live")
     except (ImportError, RuntimeError) as fault:  # pygame.error is a RuntimeError
         say(Word("failed", " ".join(str(fault).split())[:300]))
         return 1
@@ -93,12 +101,17 @@ def first_size(picture: tuple[int, int], screen: tuple[int, int]) -> tuple[int, 
 class Window:
     """The window itself; all but ``offer`` belongs to the main thread."""
 
-    def __init__(self, pygame: Any, pictures: MappedPictures, size: tuple[int, int], title: str, say: Any) -> None:
+    def __init__(
+        self, pygame: Any, pictures: MappedPictures, size: tuple[int, int], title: str, say: Any, *, live: bool = False
+    ) -> None:
         self._pygame, self._pictures, self._say = pygame, pictures, say
         self._folder = Path.cwd()
         self._title = f"{title.encode(errors='replace').decode()} - RoadStream"  # names of files may be no text
         self._beat = pygame.time.Clock()
         self._paused = False
+        self._live, self._came_s, self._silent_s = live, time.monotonic(), 0
+        if live:
+            pygame.font.init()
         self._lock = threading.Lock()
         self._next: Shown | None = None
         self._shown: Shown | None = None
@@ -111,6 +124,7 @@ class Window:
 
     def offer(self, shown: Shown) -> None:
         """A new picture; one that waits for its turn makes place for it. From any thread."""
+        self._came_s = time.monotonic()
         with self._lock:
             passed, self._next = self._next, shown
         if passed is not None:
@@ -127,6 +141,7 @@ class Window:
                     return
             if not self._paused:
                 self._turn()
+                self._look_at_the_clock()
 
     def _events(self) -> Iterator[Any]:
         yield self._pygame.event.wait(_TURN_MS)
@@ -156,13 +171,20 @@ class Window:
             newer, self._next = self._next, None
         if newer is None:
             return
-        older, self._shown = self._shown, newer
+        older, self._shown, self._silent_s = self._shown, newer, 0
         self._draw()
         if older is None:
             self._caption()
         else:
             self._say(Word("free", offset=older.offset))
         self._beat.tick(_MOST_FPS)
+
+    def _look_at_the_clock(self) -> None:
+        """A live picture does not pretend to be one when nothing new has come for more than a second."""
+        silent_s = int(time.monotonic() - self._came_s) if self._live and self._shown is not None else 0
+        if silent_s != self._silent_s:
+            self._silent_s = silent_s
+            self._draw()
 
     def _draw(self) -> None:
         """What is shown, as large as the window allows, in its middle."""
@@ -173,7 +195,19 @@ class Window:
             pixels = _scaled(self._cut(self._shown), size)
             left, top = (surface.get_width() - size[0]) // 2, (surface.get_height() - size[1]) // 2
             surface.blit(self._pygame.image.frombuffer(pixels.data, size, "BGR"), (left, top))
+        if self._silent_s:
+            self._write(surface, f"no picture for {clock(self._silent_s)}")
         self._pygame.display.flip()
+
+    def _write(self, surface: Any, text: str) -> None:
+        """Words on a dark band across the middle."""
+        font = self._pygame.font.Font(None, max(surface.get_height() // _LINES, _LEAST_LETTERS))
+        words = font.render(text, True, (255, 255, 255))  # antialiased
+        band = self._pygame.Surface((surface.get_width(), 2 * words.get_height()))
+        band.set_alpha(_BAND)
+        top = (surface.get_height() - band.get_height()) // 2
+        surface.blit(band, (0, top))
+        surface.blit(words, ((surface.get_width() - words.get_width()) // 2, top + words.get_height() // 2))
 
     def _cut(self, shown: Shown) -> Picture:
         """The part of a picture that is the frame: drawing makes odd sides even."""

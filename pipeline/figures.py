@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from contracts.live import HasStatus, LiveStatus
-from contracts.protocols import Accountant, Chronicler, Losses, Output, Source
+from contracts.protocols import Accountant, Chronicler, Losses, Output, Selective, Source
 from contracts.result import Result, Span
-from outputs.draw.panel import PanelFigures
+from outputs.draw.panel import LiveFigures, PanelFigures
 from outputs.mp4 import Mp4Output
 from outputs.segments import SegmentedMp4Output
 from pipeline.measure import Histogram, Meters
@@ -29,7 +29,7 @@ class _Counting(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a progress line shows; ``pts`` is None before the first result."""
+    """What a progress line shows; ``pts`` is None before the first result, ``status`` without a live source."""
 
     read: int
     finished: int
@@ -39,6 +39,7 @@ class Progress:
     fps: float
     pts: float | None
     age_ms: float | None
+    status: LiveStatus | None = None
 
 
 def _stage_names(outputs: Sequence[Output]) -> dict[int, str]:
@@ -83,6 +84,7 @@ class Figures:
         """Frames each engine has looked at: fewer than ``inferred`` where it skips some."""
         self._names = _stage_names(outputs)
         self.writes: dict[str, int] = dict.fromkeys(self._names.values(), 0)
+        self._selective = {self._names[id(each)]: each for each in outputs if isinstance(each, Selective)}
         self._accountants = {self._names[id(each)]: each for each in outputs if isinstance(each, Accountant)}
         self._chroniclers = [output for output in outputs if isinstance(output, Chronicler)]
         self._source: Source | None = None
@@ -152,8 +154,13 @@ class Figures:
     @property
     def dropped(self) -> int:
         """Frames of a live source that were dropped before the network: by the source, by the queue, for their age."""
+        return sum(self.drops.values())
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """The same by who dropped them: the source (nobody took them in time), the queue, for their age."""
         queued = self._input.dropped if self._input is not None else 0
-        return self.losses.dropped + queued + self.too_old
+        return {"source": self.losses.dropped, "queue": queued, "age": self.too_old}
 
     @property
     def losses(self) -> Losses:
@@ -171,8 +178,16 @@ class Figures:
         return self._caller.dropped if self._caller is not None else 0
 
     def output_drops(self) -> dict[str, int]:
-        """Results each output of a live run was too slow for."""
-        return {stage: box.dropped for stage, box in zip(self.writes, self._boxes, strict=True)}
+        """Results each output of a live run was too slow for, and those it left out itself."""
+        boxes = {stage: box.dropped for stage, box in zip(self.writes, self._boxes, strict=True)}
+        return {stage: dropped + self._left_out(stage) for stage, dropped in boxes.items()}
+
+    def output_writes(self) -> dict[str, int]:
+        """Results that came through each output."""
+        return {stage: count - self._left_out(stage) for stage, count in self.writes.items()}
+
+    def _left_out(self, stage: str) -> int:
+        return self._selective[stage].dropped if stage in self._selective else 0
 
     def output_counts(self, stage: str) -> Mapping[str, Any]:
         """What an output counts itself, by its stage."""
@@ -200,9 +215,15 @@ class Figures:
                 latency_ms=latency if latency is not None else last_latency,
                 age_ms=self._last_age_ms,
                 engines=self._engines,
+                live=self._live_figures(),
             )
             self._panel_at = (now, self.inferred)
         return self._panel
+
+    def _live_figures(self) -> LiveFigures | None:
+        """What the panel says of a live source; its backlog since the last figures."""
+        status, backlog_ms = self.status, self.backlog.recent_ms()
+        return None if status is None else LiveFigures(status.state.value, status.reconnects, backlog_ms)
 
     def progress(self) -> Progress:
         """A snapshot, from any thread."""
@@ -216,6 +237,7 @@ class Figures:
             fps=self.finished / seconds if seconds else 0.0,
             pts=self._last_pts,
             age_ms=self._last_age_ms,
+            status=self.status,
         )
 
     def stages(self) -> dict[str, dict[str, float | None]]:

@@ -37,8 +37,7 @@ class Reading:
         """Frames of the source until it ends, the limits of the run are reached, or it stops; the source is closed."""
         seconds = self.config.seconds
         limit = None if seconds is None else Fraction(seconds).limit_denominator(1_000_000)
-        paced = (self.config.realtime or self.config.live) and not self.source.info.live  # a live one paces itself
-        pacer = Pacer(self.control) if paced else None
+        pacer = Pacer(self.control) if self._paced else None
         for count, frame in enumerate(self._gated(self._decoded()), 1):
             if limit is not None and frame.pts >= limit:
                 break
@@ -51,6 +50,12 @@ class Reading:
             if count == self.config.max_frames:
                 break
         self.source.close()
+
+    @property
+    def _paced(self) -> bool:
+        """Asked for; or a media server's viewers would see a recording as fast as it is computed. Live is by itself."""
+        asked = self.config.realtime or self.config.live or self.config.push is not None
+        return asked and not self.source.info.live
 
     def _decoded(self) -> Iterator[Frame]:
         frames = iter(self.source.frames())

@@ -31,10 +31,12 @@ from pipeline.figures import Figures
 from pipeline.ignoring import Ignoring
 from pipeline.lanes import LaneTracer
 from pipeline.measure import timed
+from pipeline.outages import UntoldOutages
 from pipeline.queues import BoundedQueue
 from pipeline.reading import Reading
 from pipeline.regions import Regions
 from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
+from pipeline.sizing import Sizing
 from pipeline.stage import Stage
 from pipeline.tracking import Tracking
 
@@ -80,7 +82,7 @@ class Run:
         self._sessions, self._outputs = tuple(sessions), tuple(outputs)
         self._paint, self.figures, self._tracking = paint, figures, tracking
         self._trace = LaneTracer()
-        self._ignoring, self._regions = ignoring, regions
+        self._ignoring, self._regions, self._sizing = ignoring, regions, Sizing()
         self.live = source.info.live or config.live
         self._control = control or Control()
         self._stop = self._control.stopping
@@ -90,6 +92,7 @@ class Run:
         self._age = AgeEstimate() if self.live else None
         self._max_age_ms = config.max_age_ms
         self._offered = 0  # frames that came as far as the networks; counts in the thread of "prepare"
+        self._outages = UntoldOutages()
         self._last = (0, Prediction())  # Frame.index and what was seen there; of the thread of "heads"
         self._depth = min((session.engine.depth for session in self._sessions), default=2)
         self._places = threading.Semaphore(self._depth)
@@ -203,6 +206,7 @@ class Run:
 
     def _admit(self, frame: Frame) -> Frame:
         self.figures.read += 1
+        self._outages.heard(frame)
         return frame
 
     def _prepare(self, frame: Frame) -> _InFlight | None:
@@ -214,6 +218,7 @@ class Run:
                 self.figures.too_old += 1
                 self._places.release()
                 return None
+        frame = self._outages.told(frame)
         looking = [session for session in self._sessions if self._offered % session.config.every == 0]
         self._offered += 1
         with timed("prepare") as watch:
@@ -239,6 +244,7 @@ class Run:
                     parts = pending.session.decode(tensors, pending.fit, item.frame)
                     if self._ignoring is not None:
                         parts = self._ignoring.without_ignored(parts, item.frame)
+                    parts = self._sizing.sized(parts, item.frame)
                     if self._tracking is not None:
                         parts = self._tracking.follow(parts, item.frame, pending.session.config.every)
                     seen.update(parts)

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import OutputError
-from contracts.live import LiveStatus
 from contracts.protocols import EngineFacts, Source
 from contracts.text import installed_version
 from outputs.paths import Target, reason
@@ -29,7 +28,7 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts],
     frames = {
         "read": figures.read,
         "inferred": figures.inferred,
-        "written": min(figures.writes.values(), default=0),
+        "written": min(figures.output_writes().values(), default=0),
         "dropped": figures.dropped,
         "lost": figures.losses.lost,
         "reconnects": figures.losses.reconnects,
@@ -44,7 +43,7 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts],
                 "height": info.height,
                 "live": live,
                 "frames": frames,
-                **_state(figures.status),
+                **_state(figures),
             }
         ],
         "engines": [
@@ -66,7 +65,7 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts],
                 "dropped": figures.output_drops().get(stage, 0),
                 **figures.output_counts(stage),
             }
-            for stage, count in figures.writes.items()
+            for stage, count in figures.output_writes().items()
         },
         "caller": {"dropped": figures.caller_drops},
         "seconds": round(progress.seconds, 3),
@@ -84,12 +83,20 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts],
     }
 
 
-def _state(status: LiveStatus | None) -> dict[str, Any]:
-    """What is said of a source that comes and goes: where it is, why, and how long its first picture took."""
+def _state(figures: Figures) -> dict[str, Any]:
+    """What is said of a source that comes and goes: where it is and why, how it went, and who dropped its frames."""
+    status = figures.status
     if status is None:
         return {}
-    first = None if status.first_frame_s is None else round(status.first_frame_s * 1e3)
-    return {"state": status.state.value, "reason": status.reason, "first_frame_ms": first}
+    return {
+        "state": status.state.value,
+        "reason": status.reason,
+        "first_frame_ms": None if status.first_frame_s is None else round(status.first_frame_s * 1e3),
+        "reconnects": status.reconnects,
+        "outages_s": round(status.outages_s, 3),
+        "last_outage": status.why_lost,
+        "dropped_by": figures.drops,
+    }
 
 
 def _short(summary: dict[str, float | None]) -> dict[str, float | None]:

@@ -130,7 +130,7 @@ class Stream:
 
     @property
     def source(self) -> Source | None:
-        """The open source; None before the first result was asked for."""
+        """The open source; None before it is open."""
         return self._source
 
     def progress(self) -> Progress | None:
@@ -162,6 +162,7 @@ class Stream:
             maker=open_generator,
             patience=config.patience(),
         )
+        self._source = source
         sessions: list[Session] = []
         opened: list[Output] = []
         try:
@@ -181,7 +182,6 @@ class Stream:
                 steps.step(session.engine.close)
             raise
         self._chroniclers = [output for output in outputs if isinstance(output, Chronicler)]
-        self._source = source
         self._engines = tuple(session.engine.facts for session in sessions)
         figures = Figures(outputs, [_shown(session) for session in sessions], self._control.clock_ns)
         paint = _painting(config, figures)

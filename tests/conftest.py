@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import os
+import signal
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
+import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
+_WORKER_BYTES = 4 << 30  # torch, both runtimes and a program under test
 
 settings.register_profile("untimed", deadline=None)  # a busy machine is no failure
 settings.load_profile("untimed")
@@ -31,6 +36,41 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped: {report.longrepr}"
     return report
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """``-n auto``: a worker per core that this process may use, as far as memory allows; on one core none.
+
+    Eight at most: the programs under test take all cores for themselves.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(cores, psutil.virtual_memory().total // _WORKER_BYTES, 8)
+    return int(workers) if workers > 1 else 0
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, dict[str, Any] | None, dict[str, Any] | None]:
+    """What a worker tells has to be UTF-8; what odd file names leave in captured output is not."""
+    report = yield
+    told: dict[str, Any] | None = _utf8(report)
+    return told
+
+
+def _utf8(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_utf8(key): _utf8(part) for key, part in value.items()}
+    return type(value)(map(_utf8, value)) if isinstance(value, list | tuple) else value
+
+
+@pytest.fixture
+def heard_interrupts() -> Iterator[None]:
+    """Ctrl-C raises KeyboardInterrupt, also where a shell has started the tests in the background, deaf to it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

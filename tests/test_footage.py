@@ -13,6 +13,7 @@ from pathlib import Path
 import av
 import pytest
 
+from engines.embedded import INT8
 from tests.browser import plays_to_end
 from tests.support.program import command, run_stream
 
@@ -52,7 +53,10 @@ def times(path: Path) -> list[Fraction]:
 def test_every_frame_comes_out_at_its_own_time(shared: Path, tmp_path: Path, name: str) -> None:
     clip, out, events, stats = shared / "clips" / name, *(tmp_path / f"out{end}" for end in (".mp4", ".jsonl", ".json"))
     words: list[str | Path] = [
-        *engines(shared),
+        "--engine",
+        INT8,  # the network in the box: a third of the work of twinlitenet, which the tests below take
+        "--engine",
+        shared / "weights/yolov8n-int8-ov.xml",
         "--save",
         out,
         "--preset",
@@ -77,7 +81,7 @@ def test_every_frame_comes_out_at_its_own_time(shared: Path, tmp_path: Path, nam
     assert figures["frames"]["lost"] == 0
     lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
     assert [line["index"] for line in lines] == list(range(FOOTAGE[name]))
-    assert max(line["masks"]["drivable"]["share"] for line in lines) > 0.05
+    assert max(line["masks"]["drivable"]["share"] for line in lines) > 0.1
     if name == "udacity_solidWhiteRight.mp4":
         report = plays_to_end(out)
         assert (report.ended, report.error, report.width, report.height) == (True, "", 960, 540)

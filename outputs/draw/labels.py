@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ import numpy as np
 
 from contracts.picture import ColourMatrix, Pixels
 from contracts.prediction import Detections
+from contracts.sizes import Sizes
 from outputs.draw.canvas import Canvas
 from outputs.draw.colours import Rgb, Yuv, text_on, to_yuv
 from outputs.draw.icons import GROUND, WHITE, Icon, layers_of
@@ -21,11 +23,30 @@ _WEIGHT = 600  # semibold: thin strokes do not survive 4:2:0 and the encoder
 
 
 def label_text(detections: Detections, index: int, *, carried: bool = False) -> str:
-    """The words of one label: "car 0.87", "car 0.87 #12" where a tracker gave an id, "~ car 0.87" of an older frame."""
+    """The words of one label: "car 0.87", "car 0.87 #12" where a tracker gave an id, "~ car 0.87" of an older frame.
+
+    Where sizes are known, "crack 0.87 · 3.2 mm" says how wide something thin is, "car 0.87 · 1840 × 1450 mm" how large
+    the box of anything else.
+    """
     name = printable(detections.name(index), LONGEST_NAME)
     tracks = detections.track_ids
     track = f" #{int(tracks[index])}" if tracks is not None and tracks[index] >= 0 else ""
-    return f"{'~ ' if carried else ''}{name} {float(detections.scores[index]):.2f}{track}"
+    size = _size(detections.sizes, index)
+    return f"{'~ ' if carried else ''}{name} {float(detections.scores[index]):.2f}{track}{size}"
+
+
+def _size(sizes: Sizes | None, index: int) -> str:
+    """In mm, to what a depth camera can tell: three digits, and a tenth below 10 mm."""
+    if sizes is None:
+        return ""
+    width, sides = float(sizes.widths[index]), (float(sizes.box_widths[index]), float(sizes.box_heights[index]))
+    if math.isfinite(width):
+        return f" · {_millimetres(width)} mm"
+    return f" · {' × '.join(map(_millimetres, sides))} mm" if all(map(math.isfinite, sides)) else ""
+
+
+def _millimetres(size: float) -> str:
+    return f"{size:.1f}" if size < 9.95 else f"{float(f'{size:.3g}'):.0f}"
 
 
 def text_size(canvas: Canvas) -> int:

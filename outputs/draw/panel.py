@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from contracts.picture import Pixels
+from contracts.text import counted
 from outputs.draw.canvas import Canvas
 from outputs.draw.glass import Glass, glass, glass_margin, glass_size
 from outputs.draw.placing import Rectangle
@@ -16,12 +17,24 @@ _LONGEST_NAME = 18  # letters
 _WIDEST, _TALLEST = 0.5, 0.5  # with its margin, of the frame's width and height
 
 
+@dataclass(frozen=True, slots=True)
+class LiveFigures:
+    """What the panel says of a source that comes and goes.
+
+    state: one word. reconnects: how often it came again. backlog_ms: mean age on arrival, None where nothing came.
+    """
+
+    state: str
+    reconnects: int
+    backlog_ms: float | None
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class PanelFigures:
     """What the panel shows. Drawn once per object: pass the same one until there are new figures.
 
     fps: frames per second. stages: (name, mean ms since the last figures) in order. latency_ms: arrival to last
-    stage. age_ms: of live frames, else None. engines: their short names.
+    stage. age_ms: of live frames, else None. engines: their short names. live: of sources that come and go.
     """
 
     fps: float
@@ -29,6 +42,7 @@ class PanelFigures:
     latency_ms: float
     age_ms: float | None
     engines: tuple[str, ...]
+    live: LiveFigures | None = None
 
 
 class Panel:
@@ -96,6 +110,8 @@ def _tables(figures: PanelFigures) -> tuple[_Table, ...]:
     totals = [("latency", milliseconds(figures.latency_ms))]
     if figures.age_ms is not None:
         totals.append(("age", milliseconds(figures.age_ms)))
+    if figures.live is not None:
+        totals += _live_rows(figures.live)
     stages = [(printable(name, _LONGEST_NAME), milliseconds(value)) for name, value in figures.stages]
     engines = [printable(name, _LONGEST_NAME) for name in figures.engines]
     rate = rate_text(figures.fps)
@@ -105,6 +121,12 @@ def _tables(figures: PanelFigures) -> tuple[_Table, ...]:
         _Table(rate, (totals,), []),
         _Table(rate, (), []),
     )
+
+
+def _live_rows(figures: LiveFigures) -> list[tuple[str, str]]:
+    """What only a live source has."""
+    backlog = "–" if figures.backlog_ms is None else milliseconds(figures.backlog_ms)
+    return [("backlog", backlog), (figures.state, counted(figures.reconnects, "reconnect"))]
 
 
 def rate_text(fps: float) -> str:

@@ -19,7 +19,7 @@ from outputs.report.words import SPACE, moment, ms, short
 _OWN = ("decode", "prepare", "infer", "heads", "draw")
 """Stages that follow one another; all others are outputs, which work side by side."""
 _BAND, _MIDDLE = "background:var(--band)", "background:var(--tone)"
-_DROPPED, _LOST = "background:var(--dropped)", "background:var(--lost)"
+_DROPPED, _LOST, _AWAY = "background:var(--dropped)", "background:var(--lost)", "background:var(--away)"
 
 
 def delays(facts: Facts) -> str:
@@ -35,6 +35,7 @@ def delays(facts: Facts) -> str:
     keys = [Key("p50", _MIDDLE), Key("from p50 to p95", _BAND)]
     keys += [Key("frames dropped", _DROPPED)] if kept.dropped.any() else []
     keys += [Key("frames lost", _LOST)] if kept.lost.any() else []
+    keys += [Key("no pictures", _AWAY)] if facts.outages.count else []
     return section("Latency over time", *charts, legend(keys), lead=f"{said}, from arrival to all outputs having it.")
 
 
@@ -47,7 +48,7 @@ def _chart(facts: Facts, spread: Spread, frames: int, name: str) -> str:
     dropped, lost = view.summed(kept.dropped), view.summed(kept.lost)
     low_places, high_places = (middle / up.high).tolist(), (high / up.high).tolist()
     drawn = (
-        grid(across, up)
+        facts.ground(up)
         + area(where, low_places, high_places, 'class="band"')
         + line(where, low_places, "")
         + _marks(where, dropped, "dropped", 0)

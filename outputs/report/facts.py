@@ -11,6 +11,7 @@ from outputs.draw.colours import PALETTES, Palette, class_colour
 from outputs.report.axes import Axis, time_axis
 from outputs.report.delays import Delays
 from outputs.report.moments import Moment
+from outputs.report.outages import Outages, ground
 from outputs.report.seen import Seen
 from outputs.report.sight import Named
 
@@ -26,6 +27,7 @@ class Facts:
     sources: Sequence[SourceInfo]
     seen: Seen
     delays: Delays
+    outages: Outages
     moments: Sequence[Moment]
     palette: str
     map_colours: Mapping[Named, tuple[int, int, int]]
@@ -41,6 +43,10 @@ class Facts:
     def across(self) -> Axis:
         """The axis of stream time that all charts share."""
         return time_axis(self.seconds)
+
+    def ground(self, up: Axis | None = None) -> str:
+        """What every chart over stream time is drawn on (SVG)."""
+        return ground(self.outages, self.across, up)
 
     @property
     def colours(self) -> Palette:

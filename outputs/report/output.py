@@ -15,6 +15,7 @@ from outputs.paths import Target, cure, reason
 from outputs.report.delays import Delays
 from outputs.report.facts import Facts
 from outputs.report.moments import Moments
+from outputs.report.outages import Outages
 from outputs.report.page import page
 from outputs.report.seen import Seen
 from outputs.report.sight import Looker
@@ -32,6 +33,7 @@ class ReportOutput:
         self._claimed: FileIO | None = None
         self._sources: Sequence[SourceInfo] = ()
         self._looker, self._seen, self._moments, self._delays = Looker(), Seen(), Moments(), Delays()
+        self._outages = Outages()
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
         """Claims the file. Raises OutputError."""
@@ -41,6 +43,8 @@ class ReportOutput:
     def write(self, result: Result) -> None:
         """Keeps what one result says."""
         frame, seconds = result.frame, float(result.frame.pts)
+        if frame.outage is not None:
+            self._outages.add(seconds, frame.outage)
         sight = self._looker.look(result.prediction)
         self._seen.add(sight, seconds)
         self._moments.consider(frame.index, seconds, sight, result.drawn)
@@ -65,7 +69,15 @@ class ReportOutput:
         looker = self._looker
         chosen = self._moments.chosen()
         facts = Facts(
-            ending, self._sources, self._seen, self._delays, chosen, self._palette, looker.colours, looker.tracked
+            ending,
+            self._sources,
+            self._seen,
+            self._delays,
+            self._outages,
+            chosen,
+            self._palette,
+            looker.colours,
+            looker.tracked,
         )
         try:
             self._target.finishing.write_text(page(facts), encoding="utf-8")

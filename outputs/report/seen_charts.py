@@ -12,7 +12,7 @@ from outputs.report.charts import Key, Row, legend, plot, rows
 from outputs.report.facts import Facts, css
 from outputs.report.parts import section, table
 from outputs.report.seen import OTHERS, Tallies, Tally
-from outputs.report.shapes import area, grid, slices, tips
+from outputs.report.shapes import area, slices, tips
 from outputs.report.sight import Named
 from outputs.report.timeline import Numbers
 from outputs.report.words import moment, percent, short
@@ -72,7 +72,7 @@ def _row(facts: Facts, label: str, tally: Tally, colour: str, *, shares: bool = 
         for index, value in enumerate(means.tolist())
     ]
     drawn = (
-        grid(facts.across, None)
+        facts.ground()
         + area(where, [0.0] * view.points, places, f'style="fill:{colour}" class="fill"')
         + tips(where, words)
     )
@@ -164,7 +164,7 @@ def _stack(facts: Facts, head: str, shown: Sequence[tuple[Named, Tally]], title:
     view, across, up = facts.seen.view(), facts.across, value_axis(1, "%")
     where = slices(view.points, view.width_s, across)
     low: Numbers = np.zeros(view.points)
-    drawn, keys, columns = [grid(across, up)], [], []
+    drawn, keys, columns = [facts.ground(up)], [], []
     for index, (name, tally) in enumerate(shown):
         means = facts.seen.means(tally, view)
         colour = _stack_colour(facts, name, index)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 STYLE = """
 :root{color-scheme:light dark;--text:#1a1f25;--soft:#59636e;--back:#f4f6f8;--card:#fff;--line:#e3e7eb;--edge:#1a1f2540;
---tone:#0072b2;--band:#9cc9e6;--dropped:#e69f00;--lost:#d55e00;--whole:#009e73;--good:#00704f;--bad:#b34700}
+--tone:#0072b2;--band:#9cc9e6;--dropped:#e69f00;--lost:#d55e00;--away:#d55e0029;--whole:#009e73;--good:#00704f;--bad:#b34700}
 @media (prefers-color-scheme:dark){:root{--text:#e8ebee;--soft:#9aa5b0;--back:#121518;--card:#1b1f23;--line:#2e343a;
 --edge:#ffffff38;--tone:#56b4e9;--band:#2b5a78;--good:#4fd0a5;--bad:#ff9a5c}}
 *{box-sizing:border-box}
@@ -42,7 +42,7 @@ svg{display:block;width:100%;height:100%;overflow:visible}
 .grid{fill:none;stroke:var(--line);stroke-width:1;vector-effect:non-scaling-stroke}
 .line{fill:none;stroke:var(--tone);stroke-width:2;stroke-linejoin:round;vector-effect:non-scaling-stroke}
 .band{fill:var(--band)}.tone{fill:var(--tone)}.whole{fill:var(--whole)}.pale{opacity:.4}
-rect.dropped{fill:var(--dropped)}rect.lost{fill:var(--lost)}
+rect.dropped{fill:var(--dropped)}rect.lost{fill:var(--lost)}.away{fill:var(--away)}
 .fill,.layer{stroke:var(--edge);stroke-width:1;vector-effect:non-scaling-stroke;stroke-linejoin:round}
 .tip{fill:transparent}
 .tip:hover{fill:var(--edge)}

@@ -9,6 +9,7 @@ from contracts.errors import RoadStreamError
 from contracts.frame import SourceInfo
 from contracts.text import clock, counted
 from outputs.report.facts import Facts
+from outputs.report.outages import outage_table
 from outputs.report.parts import pairs, section, table
 from outputs.report.words import NONE, moment, ms, short, text
 
@@ -46,7 +47,14 @@ def _tiles(facts: Facts, data: Mapping[str, Any]) -> Iterator[tuple[str, str, st
     yield "throughput", f"{data['throughput_fps']:.1f} FPS", f"in {clock(data['seconds'])}{_real_time(facts)}"
     yield "latency p50", ms(latency["p50"]), _percentiles(latency)
     if age["p50"] is not None:
-        yield "age p50", ms(age["p50"]), _percentiles(age)
+        backlog = data.get("backlog_ms", {}).get("p50")
+        yield (
+            "age p50",
+            ms(age["p50"]),
+            _percentiles(age) + (f" · backlog {ms(backlog)}" if backlog is not None else ""),
+        )
+    for source in _states(data):
+        yield "reconnects", f"{source['reconnects']:,}", f"{clock(source['outages_s'])} without pictures"
     yield "frames", f"{frames['inferred']:,}", _missing(frames)
     yield "own CPU", f"{data['own_cpu_ms']:.1f} ms", "per frame, beside decoding, networks, encoding"
     memory = data["peak_rss_mb"]
@@ -65,7 +73,7 @@ def _real_time(facts: Facts) -> str:
 
 
 def _missing(frames: Mapping[str, int]) -> str:
-    words = [f"{frames[key]:,} {key}" for key in ("dropped", "lost", "reconnects") if frames[key]]
+    words = [f"{frames[key]:,} {key}" for key in ("dropped", "lost") if frames[key]]
     return " · ".join(words) or "none dropped, none lost"
 
 
@@ -94,7 +102,21 @@ def _source(facts: Facts) -> Iterator[tuple[str, str]]:
         yield "source", info.uri
         yield "picture", _picture(info)
     yield "pace", "live: what comes too fast is dropped" if live else ""
+    for source in _states(facts.ending.statistics):
+        yield "state", ": ".join(filter(None, (source["state"], source["reason"])))
+        first = source["first_frame_ms"]
+        yield "first picture", "" if first is None else f"after {first / 1e3:.1f} s"
     yield "length", f"{moment(facts.seconds)} of stream time" if facts.seen.frames else "no frame"
+
+
+def _states(data: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The sources that come and go."""
+    return [source for source in data["sources"] if "state" in source]
+
+
+def _away(data: Mapping[str, Any]) -> str:
+    seconds = sum(source["outages_s"] for source in _states(data))
+    return f", after {clock(seconds)} without pictures in all" if seconds else ""
 
 
 def _picture(info: SourceInfo) -> str:
@@ -142,7 +164,7 @@ def _machine(machine: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def odd(facts: Facts) -> str:
     """What was skipped or strange; "" where nothing was."""
     lines = "".join(f"<li>{text(line)}</li>" for line in _odd(facts))
-    return section("Skipped or odd", f"<ul>{lines}</ul>" if lines else "")
+    return section("Skipped or odd", f"<ul>{lines}</ul>" if lines else "", outage_table(facts.outages))
 
 
 def _nothing_odd(facts: Facts) -> str:
@@ -155,11 +177,12 @@ def _odd(facts: Facts) -> Iterator[str]:
     if kind != "done":
         yield f"The run was {sentence}." if kind == "stopped" else f"The run was {sentence}"
     if frames["lost"]:
-        yield f"{_many(frames['lost'], 'frame')} of the source could not be read (lost)."
+        what = "came damaged, or while the source was away" if _states(data) else "of the source could not be read"
+        yield f"{_many(frames['lost'], 'frame')} {what} (lost)."
     if frames["dropped"]:
         yield f"{_many(frames['dropped'], 'frame')} came while the networks were busy, and went no further (dropped)."
     if frames["reconnects"]:
-        yield f"The source went away and was opened again {_many(frames['reconnects'], 'time')}."
+        yield f"The source went away and was opened again {_many(frames['reconnects'], 'time')}{_away(data)}."
     for name, each in data["outputs"].items():
         if each["dropped"]:
             yield f"The output {name} was too slow for {_many(each['dropped'], 'frame')} and did not get them."

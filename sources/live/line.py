@@ -14,12 +14,12 @@ from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
+from contracts.backoff import Backoff
 from contracts.errors import RoadStreamError
 from contracts.live import NEXT, LiveState, LiveStatus, Patience
 from contracts.protocols import Losses
 from contracts.secrets import redact
 from contracts.text import clock, counted
-from sources.live.backoff import Backoff
 from sources.live.connection import Attempt, Fault, Opener
 from sources.live.reader import Arrived, ConnectionFacts, ConnectionReader, TimeUp
 from sources.shaping import Shaper
@@ -59,6 +59,7 @@ class Line:
         self._reader: ConnectionReader | None = None
         self._hanging: list[ConnectionReader] = []
         self._past = Losses()  # of connections that are over
+        self._count = 0  # pictures of those
         self._shaper: Shaper | None = None  # of the first picture: all others are brought to its size
         self._begun_ns = self._live_ns = time.monotonic_ns()
         self.status = LiveStatus(LiveState.CONNECTING, self._begun_ns)
@@ -69,6 +70,8 @@ class Line:
         """Which connection the last picture came by, from 0."""
         self.why_lost = ""
         """What ended the connection before."""
+        self.lost = False
+        """Whether pictures have come and are gone, for this time or for good."""
 
     @property
     def reader(self) -> ConnectionReader:
@@ -112,13 +115,15 @@ class Line:
         return None
 
     def newest(self, arrived: Arrived) -> Arrived:
-        """The newest picture that waits, or else ``arrived``; the others are let go and not counted."""
-        return self.reader.take_newest() or arrived
+        """The newest picture that waits, or else ``arrived``; whatever came before it is not counted."""
+        with self._lock:
+            self._past = Losses()
+        return self.reader.begin_with_newest(arrived)
 
     def close(self) -> None:
         """Ends ``next`` at once and lets go of the stream; as often as you like."""
         self._stopping.set()
-        self._enter(LiveState.ENDED, "closed")
+        self._enter(LiveState.ENDED, f"closed while it was lost: {self.status.reason}" if self.lost else "closed")
         with self._lock:
             readers = [*self._hanging, *([self._reader] if self._reader is not None else [])]
         for reader in readers:
@@ -144,7 +149,7 @@ class Line:
         if len(self._hanging) >= _MOST_HANGING:
             raise Fault(f"{counted(len(self._hanging), 'earlier connection')} of {self._name} hang", "restart it")
         attempt = Attempt(self._patience, self._start, self.position, self._stopping.is_set)
-        reader = ConnectionReader(self._name, self._opener, attempt, self._shaper)
+        reader = ConnectionReader(self._name, self._opener, attempt, self._shaper, self._count)
         self._position_before = self.position
         with self._lock:
             self._reader = reader
@@ -191,7 +196,7 @@ class Line:
             log.warning("%s is back after %s", self._name, clock((now - self._live_ns) / 1e9))
         first_s = (now - self._begun_ns) / 1e9 if self.status.first_frame_s is None else self.status.first_frame_s
         self._enter(LiveState.LIVE, attempt=0, reconnects=self.connection, first_frame_s=first_s)
-        self._live_ns = now
+        self._live_ns, self.lost = now, False
 
     def _lose(self, fault: Fault) -> None:
         """The connection is over: waits until the next try is due. Raises the fault where there is none."""
@@ -203,7 +208,7 @@ class Line:
         if was_live and ((now - self._live_ns) / 1e9 >= _STEADY_S or self.position != self._position_before):
             self._backoff.reset()
         if was_live:
-            self._live_ns = now  # from here on it is without pictures
+            self._live_ns, self.lost = now, True  # from here on it is without pictures
         wait_s, tries = self._backoff.next_s(), self._tries()
         hopeless = fault.again == "never" or (fault.again == "once live" and self.connection < 0)
         if hopeless or (tries is not None and self._backoff.failures > tries):
@@ -233,10 +238,10 @@ class Line:
             reader, self._reader = self._reader, None
             if reader is None:
                 return
-            past = self._past
-            self._past = Losses(past.lost + reader.lost, past.reconnects, past.dropped + reader.dropped)
+            past, tally = self._past, reader.retire()
+            self._past = Losses(past.lost + tally.lost, past.reconnects, past.dropped + tally.dropped)
+            self._count = tally.count
             self._hanging.append(reader)
-        reader.stop()
         self._shaper = reader.shaper or self._shaper
 
     def _enter(self, state: LiveState, reason: str = "", **changes: Any) -> None:

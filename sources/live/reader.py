@@ -31,7 +31,7 @@ class TimeUp(Exception):  # noqa: N818  # an answer, not an error
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Arrived:
-    """One picture, upright and of the source's size. number: its place among all of this connection, from 0.
+    """One picture, upright and of the source's size. number: its place among those of all connections.
 
     stamp, duration: ticks of the connection's clock. arrival: monotonic ns. Intrinsics are those of ``picture``.
     """
@@ -56,13 +56,26 @@ class ConnectionFacts:
     frames: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Pictures of a connection that is over. lost: undecodable; dropped: not taken in time; count: the next number."""
+
+    lost: int
+    dropped: int
+    count: int
+
+
 class ConnectionReader(threading.Thread):
     """Opens and reads; ends by itself when the connection does, or soon after ``stop``.
 
-    shaper: what pictures are brought to one size with; None: made for the first picture.
+    shaper: what pictures are brought to one size with; None: made for the first picture. first: its number.
+
+    Every number is that of a picture which was taken, is in ``dropped`` or ``lost``, or waits.
     """
 
-    def __init__(self, name: str, opener: Opener, attempt: Attempt, shaper: Shaper | None = None) -> None:
+    def __init__(
+        self, name: str, opener: Opener, attempt: Attempt, shaper: Shaper | None = None, first: int = 0
+    ) -> None:
         super().__init__(name=name, daemon=True)  # a library may never let go of it
         self._opener, self._attempt = opener, attempt
         self._arrived: deque[Arrived] = deque()
@@ -70,7 +83,8 @@ class ConnectionReader(threading.Thread):
         self._stopping = self._over = False
         self._fault: Exception | None = None
         self._connection: Connection | None = None
-        self._count = 0
+        self._count = first
+        self._undecodable = 0  # of which the connection has told
         self.shaper = shaper
         self.facts: ConnectionFacts | None = None
         """Set before the first picture can be taken."""
@@ -125,11 +139,19 @@ class ConnectionReader(threading.Thread):
             self._changed.notify_all()
             return arrived
 
-    def take_newest(self) -> Arrived | None:
-        """The newest picture that waits, without waiting; the others are let go. None: there is none."""
+    def retire(self) -> Tally:
+        """As ``stop``; what waits is dropped."""
         with self._changed:
-            newest = self._arrived.pop() if self._arrived else None
+            tally = Tally(self.lost, self.dropped + len(self._arrived), self._count)
+            self.stop()
+            return tally
+
+    def begin_with_newest(self, taken: Arrived) -> Arrived:
+        """The newest picture that waits, else ``taken``; what came before it is let go, and counting begins with it."""
+        with self._changed:
+            newest = self._arrived.pop() if self._arrived else taken
             self._arrived.clear()
+            self.dropped, self.lost = 0, self._count - newest.number - 1
             return newest
 
     def _read(self) -> None:
@@ -144,8 +166,10 @@ class ConnectionReader(threading.Thread):
     def _step(self, connection: Connection) -> bool:
         """Takes what comes next; False at the end. Frames die in here: the connection may own their memory."""
         received = connection.receive()
-        self._count += connection.lost - self.lost  # what could not be decoded leaves a gap
-        self.lost = connection.lost
+        with self._changed:
+            more, self._undecodable = connection.lost - self._undecodable, connection.lost
+            self._count += more  # what could not be decoded leaves a gap
+            self.lost += more
         if received is None:
             return False
         for one in received:
@@ -164,13 +188,12 @@ class ConnectionReader(threading.Thread):
         if connection.borrowed and picture.owner is frame:
             picture = _copied(picture)
         intrinsics = received.intrinsics and self.shaper.intrinsics(received.intrinsics, frame)
-        self._count += 1
         return Arrived(
             picture,
             frame.pts,
             frame.duration,
             received.arrival,
-            self._count - 1,
+            self._count,
             intrinsics,
             received.pose,
             received.depth,
@@ -186,6 +209,7 @@ class ConnectionReader(threading.Thread):
                 self._arrived.popleft()
                 self.dropped += 1
             self._arrived.append(arrived)
+            self._count += 1
             self._changed.notify_all()
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from contracts.errors import SourceError
 from contracts.frame import Frame, SourceInfo
-from contracts.live import LiveStatus, Outage, Patience
+from contracts.live import LiveState, LiveStatus, Outage, Patience
 from contracts.protocols import Losses
 from sources.live.clock import LiveClock
 from sources.live.connection import Opener
@@ -30,9 +31,9 @@ class LiveSource:
     """Gives the pictures of a stream as they come, over as many connections as it takes.
 
     ``Frame.pts`` always rises; what was lost or not taken in time is a gap in ``Frame.index`` and ``pts``, never a
-    made-up frame. A recorded stream (an HTTP file) gives every picture and goes on where it was cut. start: seconds
-    of a recorded stream to skip. tries: failures in a row that end a source that has been live where ``patience`` says
-    "auto"; None: none do.
+    made-up frame: frames given out, lost and dropped are one more than the last frame's index. A recorded stream (an
+    HTTP file) gives every picture and goes on where it was cut. start: seconds of a recorded stream to skip. tries:
+    failures in a row that end a source that has been live where ``patience`` says "auto"; None: none do.
 
     Raises SourceError, from the constructor and from ``frames()``, when it is given up.
     """
@@ -56,9 +57,9 @@ class LiveSource:
             raise
         self._waiting: Arrived | None = first
         self._connection = 0
-        self._zero = 0  # what makes a number within the connection an index
+        self._zero = 0  # what makes a picture's number an index
         self._last: tuple[int, int] | None = None  # index and arrival of the last frame
-        self._lost_in_outages = 0
+        self._lost_in_outages, self._outages_s = 0, 0.0
         self._info = self._describe(identity, first)
         self._begin_clock()
 
@@ -70,7 +71,12 @@ class LiveSource:
     @property
     def status(self) -> LiveStatus:
         """Where it is; from any thread."""
-        return self._line.status
+        status, last_ns = self._line.status, self._last[1] if self._last is not None else None
+        outages_s = self._outages_s
+        if self._line.lost and last_ns is not None:
+            until = status.since_ns if status.state is LiveState.ENDED else time.monotonic_ns()
+            outages_s += max(until - last_ns, 0) / 1e9
+        return replace(status, last_ns=last_ns, outages_s=outages_s, why_lost=self._line.why_lost)
 
     @property
     def losses(self) -> Losses:
@@ -84,7 +90,7 @@ class LiveSource:
         if arrived is not None and self._info.live:
             arrived = self._line.newest(arrived)  # what came while networks were loaded is old, and nobody dropped it
             self._zero = -arrived.number
-        while arrived is not None and self.status.state != "ended":
+        while arrived is not None and self._line.status.state != "ended":
             frame = self._frame(arrived)
             if frame is not None:
                 yield frame
@@ -131,14 +137,17 @@ class LiveSource:
 
     def _outage(self, arrived: Arrived) -> Outage:
         """What came before the first picture of another connection, whose clock and count begin here."""
-        last, facts = self._last, self._line.facts
+        assert self._last is not None  # it had been connected before
+        facts = self._line.facts
         self._connection = self._line.connection
         self._clock.connected(facts.time_base)
-        seconds = Fraction(arrived.arrival - last[1], 10**9) if last is not None else Fraction(0)
+        seconds = Fraction(arrived.arrival - self._last[1], 10**9)
         rate = facts.rate or self._info.rate
-        lost = max(round(seconds * rate) - 1, 0) if rate else 0
+        missing = arrived.number + self._zero - self._next_index  # undecodable or dropped, and counted
+        lost = max(round(seconds * rate) - 1 - missing, 0) if rate else 0
         self._lost_in_outages += lost
-        self._zero = self._next_index + lost - arrived.number
+        self._outages_s += float(seconds)
+        self._zero += lost
         return Outage(seconds, lost, self._line.why_lost)
 
     def _recorded(self, arrived: Arrived) -> Frame | None:

@@ -21,6 +21,8 @@ from contracts.fit import Letterbox
 from contracts.palette import palette_of
 from contracts.picture import Picture, Pixels
 from contracts.prediction import Classification, ClassMap, Detections, InstanceMasks, Mask, MaskRole, Part, Prediction
+from contracts.sizes import Sizes
+from outputs.draw.panel import LiveFigures
 from tests.outputs.scenes import FIGURES, painter, result_of
 
 FOLDER = Path(__file__).parent / "goldens"
@@ -68,6 +70,14 @@ def agents() -> Detections:
     places = ("VehLane", "OutgoLane", "IncomLane", "Jun", "Parking")
     said = [{"location": (place,), "actions": lights} for place, lights in zip(places, lit, strict=True)]
     return replace(boxes(), attributes=tuple(said))
+
+
+def sized() -> Detections:
+    """The same where sizes are known: of a thin thing, of two boxes, of nothing, of a very thin one with a number."""
+    sizes = Sizes.unknown(len(BOXES))
+    sizes.box_widths[:3], sizes.box_heights[:3] = (1843.2, 612.0, 84.4), (1451.0, 2030.0, 9.4)
+    sizes.widths[:] = (12.34, np.nan, np.nan, np.nan, 3.21)
+    return replace(boxes((-1, -1, -1, 2, 7)), sizes=sizes)
 
 
 def instances() -> InstanceMasks:
@@ -118,7 +128,10 @@ WASTE = Classification(
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is predicted, which layers are drawn, and how. areas: with regions and an ignored area."""
+    """What is predicted, which layers are drawn, and how. areas: with regions and an ignored area.
+
+    live: what the panel says of a live source.
+    """
 
     parts: dict[str, Part]
     layers: tuple[Layer, ...]
@@ -127,6 +140,7 @@ class Look:
     carried: dict[str, int] = field(default_factory=dict)
     truth: dict[str, Part] | None = None
     areas: bool = False
+    live: LiveFigures | None = None
 
     def drawn(self) -> Pixels:
         """BGR (360, 640, 3)."""
@@ -134,7 +148,7 @@ class Look:
         truth = None if self.truth is None else Prediction(self.truth)
         brush = painter(*self.layers, alpha=self.alpha, palette=self.palette, areas=self.areas, truth=truth is not None)
         result = result_of(street(), prediction, truth)
-        return brush.paint(result, FIGURES if "panel" in self.layers else None).bgr()
+        return brush.paint(result, replace(FIGURES, live=self.live) if "panel" in self.layers else None).bgr()
 
 
 def _everything() -> dict[str, Part]:
@@ -153,6 +167,7 @@ GOLDENS: dict[str, Callable[[], Look]] = {
     "legend": lambda: Look({"scene": scene()}, ("drivable", "labels")),
     "instances": lambda: Look({"things": instances()}, ("boxes",)),
     "classification": lambda: Look({"waste": WASTE}, ("labels",)),
+    "sizes": lambda: Look({"boxes": sized()}, ("boxes", "labels")),
     "agents": lambda: Look({"agents": agents()}, ("labels",)),
     "regions": lambda: Look({"boxes": boxes()}, ("boxes", "regions"), areas=True),
     "truth": lambda: Look(
@@ -161,6 +176,7 @@ GOLDENS: dict[str, Callable[[], Look]] = {
         truth={"boxes": boxes(), "drivable": area(), "lane": area("lane")},
     ),
     "panel": lambda: Look({}, ("panel",)),
+    "panel_live": lambda: Look({}, ("panel",), live=LiveFigures("live", 2, 41.3)),
     "bright": lambda: Look(
         {"road": area(), "lane": area("lane"), "boxes": boxes()}, ("boxes", "drivable", "lanes"), "bright", 0.7
     ),

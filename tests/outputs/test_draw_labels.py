@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import combinations
+from math import nan
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from contracts.picture import Picture
 from contracts.prediction import Detections
+from contracts.sizes import Sizes
 from outputs.draw.canvas import Canvases
 from outputs.draw.labels import Plates, label_text
 from outputs.draw.placing import Places, Rectangle
@@ -94,6 +96,30 @@ def test_words(name: str, score: float, track: int | None, wanted: str) -> None:
     tracks = None if track is None else np.array([track], np.int64)
     found = Detections(
         np.zeros((1, 4), np.float32), np.array([score], np.float32), np.zeros(1, np.int32), (name,), tracks
+    )
+    assert label_text(found, 0) == wanted
+
+
+@pytest.mark.parametrize(
+    ("width", "box", "wanted"),
+    [
+        (3.214, (412.0, 88.0), "crack 0.87 · 3.2 mm"),
+        (0.04, (nan, nan), "crack 0.87 · 0.0 mm"),
+        (9.94, (412.0, 88.0), "crack 0.87 · 9.9 mm"),
+        (9.96, (412.0, 88.0), "crack 0.87 · 10 mm"),
+        (123.6, (412.0, 88.0), "crack 0.87 · 124 mm"),
+        (nan, (1843.2, 1451.0), "crack 0.87 · 1840 × 1450 mm"),
+        (nan, (84.4, 9.4), "crack 0.87 · 84 × 9.4 mm"),
+        (nan, (12345.0, 999.6), "crack 0.87 · 12300 × 1000 mm"),
+        (nan, (1843.2, nan), "crack 0.87"),
+        (nan, (nan, nan), "crack 0.87"),
+    ],
+)
+def test_sizes_are_told_as_exactly_as_they_are_known(width: float, box: tuple[float, float], wanted: str) -> None:
+    sizes = Sizes.unknown(1)
+    sizes.widths[0], (sizes.box_widths[0], sizes.box_heights[0]) = width, box
+    found = Detections(
+        np.zeros((1, 4), np.float32), np.array([0.87], np.float32), np.zeros(1, np.int32), ("crack",), sizes=sizes
     )
     assert label_text(found, 0) == wanted
 

@@ -26,6 +26,8 @@ from contracts.picture import Picture
 from contracts.prediction import Attributes, Classification, ClassMap, Detections, InstanceMasks, Mask, Part, Prediction
 from contracts.protocols import Output
 from contracts.result import Result, Timings
+from contracts.sizes import SIZE_COLUMNS, Sizes
+from contracts.space import Intrinsics
 from outputs.events import CSV_COLUMNS, CsvEvents, JsonlEvents
 from tests.support.disks import small_disk
 
@@ -65,6 +67,14 @@ def class_map() -> ClassMap:
     ids[14:23], ids[23:32], ids[32:41], ids[41:50] = 1, 2, 0, 7
     names = ("building", "road", "building", "sky")
     return ClassMap(ids, Letterbox(1280, 720, 64, 64), names, ((0, 0, 0),) * 4)
+
+
+def measured() -> Detections:
+    """A crack of which all is known, a box, and one without a size."""
+    sizes = Sizes.unknown(3)
+    sizes.box_widths[:2], sizes.box_heights[:2] = (412.5, 1843.25), (88.125, 1450.0)
+    sizes.lengths[0], sizes.widths[0], sizes.mean_widths[0], sizes.max_widths[0] = 431.004, 3.2149, 3.5, 7.123
+    return replace(detections(3), sizes=sizes)
 
 
 def written(output: Output, path: Path, *results: Result) -> str:
@@ -306,3 +316,38 @@ def test_killed_every_line_but_the_last_is_whole(tmp_path: Path) -> None:
     assert [json.loads(line)["index"] for line in lines[:-1]] == list(range(len(lines) - 1))
     assert len(lines) - 1 > said[-1]
     assert not (tmp_path / "out.jsonl").exists()
+
+
+SIZED = {
+    "box_width_mm": 412.5,
+    "box_height_mm": 88.12,
+    "length_mm": 431.0,
+    "width_mm": 3.21,
+    "mean_width_mm": 3.5,
+    "max_width_mm": 7.12,
+}
+
+
+def test_sizes_are_told_where_they_are_known(tmp_path: Path) -> None:
+    path = tmp_path / "out.jsonl"
+    found = json.loads(written(JsonlEvents(path), path, result({"boxes": measured()})))["detections"]
+    known = [{key: value for key, value in one.items() if key.endswith("_mm")} for one in found]
+    assert known == [SIZED, {"box_width_mm": 1843.25, "box_height_mm": 1450.0}, {}]
+    assert tuple(SIZED) == SIZE_COLUMNS
+
+
+def test_csv_has_columns_of_sizes_for_a_camera_that_knows_its_intrinsics(tmp_path: Path) -> None:
+    """From the first frame on, also where depth comes with a later one; without intrinsics the file is as ever."""
+    path, plain = tmp_path / "out.csv", tmp_path / "plain.csv"
+    seen = [result({"boxes": detections()}), result({"boxes": measured()})]
+    first = replace(seen[0].frame, intrinsics=Intrinsics(1000, 1000, 640, 360))
+    written(CsvEvents(path), path, Result(first, seen[0].prediction, Timings(0), nobody_draws), seen[1])
+    with path.open(newline="") as file:
+        lines = list(csv.reader(file))
+    assert lines[0] == [*CSV_COLUMNS, *SIZE_COLUMNS]
+    assert lines[1][-6:] == [""] * 6
+    assert lines[2][-6:] == [str(value) for value in SIZED.values()]
+    assert lines[3][-6:] == ["1843.25", "1450.0", "", "", "", ""]
+    text = written(CsvEvents(plain), plain, *seen)
+    assert text.splitlines()[0] == ",".join(CSV_COLUMNS)
+    assert {line.count(",") for line in text.splitlines()} == {len(CSV_COLUMNS) - 1}

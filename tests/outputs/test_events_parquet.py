@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -22,11 +23,12 @@ from contracts.errors import OutputError, SourceError, UsageError
 from contracts.frame import Frame
 from contracts.prediction import Classification, Detections, InstanceMasks, Prediction
 from contracts.result import Result, Timings
+from contracts.sizes import SIZE_COLUMNS
 from outputs import events_parquet
 from outputs.events import JsonlEvents
 from outputs.events_parquet import ParquetEvents
 from outputs.open import check_paths
-from tests.outputs.test_events import INFO, SHOWN, class_map, detections, mask, nobody_draws
+from tests.outputs.test_events import INFO, SHOWN, class_map, detections, mask, measured, nobody_draws, result
 from tests.support.disks import small_disk
 
 
@@ -192,11 +194,11 @@ def test_another_run_takes_nothing_away_while_the_table_is_made(
     """Of a day's events that takes minutes."""
     write = events_parquet._write
 
-    def meanwhile(lines: Path, table: Path) -> None:
+    def meanwhile(lines: Path, table: Path, sizes: Sequence[str], *, live: bool) -> None:
         other = ParquetEvents(tmp_path / "out.parquet")
         with pytest.raises(OutputError, match="another run is writing"):
             other.open([INFO])
-        write(lines, table)
+        write(lines, table, sizes, live=live)
 
     monkeypatch.setattr(events_parquet, "_write", meanwhile)
     lines, table = both(tmp_path, results(6))
@@ -232,3 +234,16 @@ def test_without_the_library_a_run_is_refused_before_it_starts(tmp_path: Path, m
     with pytest.raises(UsageError, match=r"pyarrow.* → pip install pyarrow"):
         check_paths(config, ["synthetic:"])
     check_paths(RunConfig.build({"sources": ["synthetic:"], "events": tmp_path / "out.csv"}), ["synthetic:"])
+
+
+def test_sizes_are_columns_of_a_table_that_has_any(tmp_path: Path) -> None:
+    """Also where the first frames knew none: the table is made of all of them."""
+    sized = {"boxes": measured(), "more": detections()}
+    _, table = both(tmp_path, [result({"boxes": detections(2)}), result(dict(sized), 13)])
+    found = parquet.read_table(table)
+    assert tuple(found.column_names[-6:]) == SIZE_COLUMNS
+    assert found["width_mm"].to_pylist() == [None, None, 3.21, None, None, None]
+    assert found["box_width_mm"].to_pylist() == [None, None, 412.5, 1843.25, None, None]
+    (tmp_path / "none").mkdir()
+    _, table = both(tmp_path / "none", [result({"boxes": detections(2)})])
+    assert not set(SIZE_COLUMNS) & set(parquet.read_table(table).column_names)

@@ -6,6 +6,7 @@ import csv
 import json
 import tracemalloc
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,8 @@ from contracts.frame import Frame, SourceInfo
 from contracts.picture import Picture
 from contracts.prediction import Detections, InstanceMasks, Mask, Part, Prediction
 from contracts.result import Result, Timings
+from contracts.sizes import SIZE_COLUMNS, Sizes
+from contracts.space import Intrinsics
 from outputs.findings import FindingsOutput
 from outputs.findings_tables import FINDING
 from tests.outputs.test_events import mask as area_mask
@@ -349,3 +352,44 @@ def test_masks_of_areas_are_no_findings(tmp_path: Path) -> None:
     assert isinstance(area, Mask)
     run(tmp_path, result(0, {"boxes": boxes(SMALL), "drivable": area}))
     assert [row["head"] for row in rows(tmp_path)] == ["boxes"]
+
+
+def sized_result(index: int, width: float | None, info: SourceInfo = INFO, track: int | None = None) -> Result:
+    """A crack of that width in mm, or unknown, of a camera that knows its intrinsics."""
+    found = boxes(((50, 60, 150, 67), 0.8, 0), tracks=None if track is None else [track])
+    sizes = Sizes.unknown(1)
+    if width is not None:
+        sizes.lengths[:], sizes.widths[:], sizes.mean_widths[:], sizes.max_widths[:] = 400, width, width, 2 * width
+    one = result(index, {"boxes": InstanceMasks(replace(found, sizes=sizes), (crack(100, 3),))}, info)
+    return replace(one, frame=replace(one.frame, intrinsics=Intrinsics(300, 300, 160, 90)))
+
+
+def test_millimetres_stand_beside_pixels(tmp_path: Path) -> None:
+    run(tmp_path, sized_result(0, None, track=1), sized_result(1, 3.0, track=1), sized_result(2, 5.0, track=2))
+    found = rows(tmp_path)
+    assert list(found[0]) == [*FINDING, *SIZE_COLUMNS]
+    assert [row["width_mm"] for row in found] == ["", "3.0", "5.0"]
+    assert [row["length_mm"] for row in found] == ["", "400.0", "400.0"]
+    (one,) = summary(tmp_path)["classes"]
+    assert one["width_mm"] == {"mean": 4.0, "p95": 4.9, "max": 5.0}
+    assert one["max_width_mm"]["max"] == 10.0
+    assert one["length_mm"]["sum"] == 800.0
+    assert one["of_tracks"]["length_mm"]["sum"] == 400.0  # of the first, the best score is where none was known
+    assert one["length_px"]["sum"] == 300.0
+
+
+def test_a_table_gets_columns_of_sizes_with_the_first_run_that_has_them_and_keeps_them(tmp_path: Path) -> None:
+    others = [SourceInfo(name, name, 320, 180, Fraction(25), Fraction(1, 25)) for name in ("glasses", "later")]
+    run(tmp_path, *frames(2))
+    before = rows(tmp_path)
+    assert list(before[0]) == list(FINDING)
+    run(tmp_path, sized_result(0, 3.0, others[0]), info=others[0])
+    run(tmp_path, *(replace(one, frame=replace(one.frame, source=others[1])) for one in frames(2)), info=others[1])
+    found = rows(tmp_path)
+    assert all(list(row) == [*FINDING, *SIZE_COLUMNS] for row in found)
+    assert [{name: row[name] for name in FINDING} for row in found[: len(before)]] == before
+    assert [row["width_mm"] for row in found] == [""] * len(before) + ["3.0"] + [""] * len(before)
+    assert {one["class"]: "width_mm" in one for one in summary(tmp_path)["classes"]} == {
+        "crack": True,
+        "pothole": False,
+    }

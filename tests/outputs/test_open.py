@@ -19,6 +19,7 @@ from outputs.masks import MasksOutput
 from outputs.mp4 import Mp4Output
 from outputs.open import check_paths, outputs_of
 from outputs.pictures import PicturesOutput
+from outputs.push import PushOutput
 from outputs.report.output import ReportOutput
 from outputs.segments import SegmentedMp4Output
 from outputs.window import WindowOutput
@@ -37,6 +38,7 @@ from outputs.window import WindowOutput
         ({"findings": "a", "show": True}, [FindingsOutput, WindowOutput]),
         ({"pictures": "a", "masks": "b", "labels": "c"}, [PicturesOutput, MasksOutput, YoloLabels]),
         ({"labels": "c", "labels_format": "coco"}, [CocoLabels]),
+        ({"push": "rtsp://host/cam", "show": True}, [PushOutput, WindowOutput]),
         ({"save": "out.mp4", "events": "out.csv", "stats": "out.json"}, [Mp4Output, CsvEvents]),
     ],
 )
@@ -53,6 +55,7 @@ def test_outputs_of_a_run(options: dict[str, Any], kinds: list[type[Output]]) ->
         ({"events": "out.json"}, ".jsonl or .csv"),
         ({"save": "out.mp4", "preset": "veryfats"}, "veryfast"),
         ({"save": "out.mp4", "crf": 0}, "outside 1 … 51"),
+        ({"push": "rtsp://host/cam", "crf": 0}, "outside 1 … 51"),
     ],
 )
 def test_refused_with_a_cure(options: dict[str, Any], says: str) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -108,6 +109,35 @@ def likeness(seen: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
     if seen.shape != wanted.shape:
         return 0.0
     return float((np.abs(seen.astype(int) - wanted).max(2) <= 4).mean())
+
+
+def test_a_live_picture_that_stands_still_says_so_until_the_next_one_comes(
+    display: Screen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def plain() -> bool:
+        return bool((display.inside() == 120).all())
+
+    def words() -> int:
+        """White letters on a dark band across the middle; the picture is grey."""
+        middle = display.inside()[165:195]
+        return int((middle > 230).all(2).sum()) if (middle[:, :20] < 40).all() else 0
+
+    grey = Picture.from_bgr(np.full((360, 640, 3), 120, np.uint8))
+    with shown(display, monkeypatch, (640, 360), live=True) as (output, _):
+        put(output, grey)
+        until(plain, "the picture")
+        until(lambda: words() > 200, "words over it")
+        put(output, grey, index=1)
+        until(plain, "the next picture as it is")
+
+
+def test_a_recorded_picture_may_stand_still(display: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    grey = Picture.from_bgr(np.full((360, 640, 3), 120, np.uint8))
+    with shown(display, monkeypatch, (640, 360)) as (output, _):
+        put(output, grey)
+        until(lambda: bool((display.inside() == 120).all()), "the picture")
+        time.sleep(2)
+        assert (display.inside() == 120).all()
 
 
 @pytest.mark.parametrize("kind", ["bt601", "bt709", "nv12", "bgr24"])

@@ -127,6 +127,7 @@ def test_a_run_that_is_left_early_says_so(tmp_path: Path, place: dict[str, Any])
     assert "stopped before the end of its source; the figures are those of the frames until then" in words
 
 
+@pytest.mark.usefixtures("heard_interrupts")
 def test_ctrl_c_is_reported(tmp_path: Path, place: dict[str, Any]) -> None:
     class Interrupting(Deaf):
         def write(self, result: Any) -> None:

@@ -119,15 +119,7 @@ def test_an_output_that_hangs_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
             thread.join(10)
 
 
-@pytest.fixture
-def _heard_interrupts() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt, also where a shell has started the tests in the background, deaf to it."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.mark.usefixtures("_heard_interrupts")
+@pytest.mark.usefixtures("heard_interrupts")
 def test_ctrl_c_while_files_are_finished_waits_for_them() -> None:
     output = ListOutput()
     finish = output.close

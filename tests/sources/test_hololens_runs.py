@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import av
+import numpy as np
 import pytest
 
 from roadstream import stream
 from tests.support.device_portal import Portal, certificate, portal
 from tests.support.hl2ss_device import HOST, Hl2ssDevice
-from tests.support.networks import mask_network
+from tests.support.networks import box_network, mask_network
 from tests.support.program import run_stream
 
 USER, PASSWORD = "me@home", "p:w#1 secret"
@@ -52,6 +54,27 @@ def test_results_have_pose_intrinsics_and_depth(device: Hl2ssDevice, tmp_path: P
                 break
     assert seen == {"pose", "intrinsics", "depth"}
     assert device.switched_off.wait(60)
+
+
+def test_what_is_on_the_wall_is_as_large_as_the_wall_says(device: Hl2ssDevice, tmp_path: Path) -> None:
+    """Against rays of the picture's camera cut with the wall itself, 3 m away."""
+    network = box_network(tmp_path / "net.onnx")
+    with stream(f"hl2ss://{HOST}?size=424x240", engines=[network], max_frames=300) as results:
+        for result in results:
+            sizes = result.prediction.detections()["boxes"].sizes
+            if sizes is not None and np.isfinite(sizes.box_widths).all():
+                break
+    frame, found = result.frame, result.prediction.detections()["boxes"]
+    assert sizes is not None
+    assert frame.pose is not None
+    assert frame.intrinsics is not None
+    for index, (x1, y1, x2, y2) in enumerate(found.boxes.astype(np.float64).tolist()):
+        x, y = (x1 + x2) / 2, (y1 + y2) / 2
+        rays = frame.intrinsics.rays(np.array([(x1, y), (x2, y), (x, y1), (x, y2)]))
+        ways = np.concatenate([rays, np.ones((4, 1))], axis=1) @ frame.pose[:3, :3].T
+        left, right, top, bottom = frame.pose[:3, 3] + ways * ((-3 - frame.pose[2, 3]) / ways[:, 2:])
+        assert sizes.box_widths[index] == pytest.approx(1000 * math.dist(left, right), rel=0.01)
+        assert sizes.box_heights[index] == pytest.approx(1000 * math.dist(top, bottom), rel=0.01)
 
 
 def test_a_run_on_the_research_streams_is_saved(device: Hl2ssDevice, tmp_path: Path) -> None:

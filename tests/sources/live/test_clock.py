@@ -8,7 +8,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sources.live.backoff import Backoff
+from contracts.backoff import Backoff
 from sources.live.clock import LiveClock
 
 TICK = Fraction(1, 90_000)

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from contracts import backoff
 from contracts.errors import SourceError, UsageError
 from contracts.frame import Frame
 from contracts.live import LiveState, Patience
 from contracts.secrets import learn
-from sources.live import backoff
 from sources.live.connection import Fault
 from sources.live.line import Line
 from sources.live.source import Identity, LiveSource

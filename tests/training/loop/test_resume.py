@@ -55,7 +55,7 @@ def in_the_middle(output: Path) -> bool:
     return bool(standing["epoch"] >= 1 and standing["step"] > 0)
 
 
-def wait_for_the_middle(program: subprocess.Popen[str], output: Path, within_s: float = 120) -> None:
+def wait_for_the_middle(program: subprocess.Popen[str], output: Path, within_s: float = 400) -> None:
     """Returns when a state inside the second epoch has been saved."""
     deadline = time.monotonic() + within_s
     while not in_the_middle(output):

@@ -6,7 +6,7 @@ import random
 
 _FIRST_S, _MOST_S = 0.5, 30.0
 _JITTER = 0.25
-"""Share by which a wait is longer or shorter, so that cameras lost together do not come back in one moment."""
+"""Share by which a wait is longer or shorter, so that many lost together do not come back in one moment."""
 
 
 class Backoff:

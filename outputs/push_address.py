@@ -1,0 +1,55 @@
+"""Where a stream is pushed to: what the user wrote, what FFmpeg is told, and what may be shown of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from contracts.errors import UsageError
+from contracts.secrets import HIDDEN, expand, printable, redact
+from contracts.text import did_you_mean
+
+Format = Literal["rtsp", "flv"]
+
+_FORMATS: dict[str, Format] = {"rtsp": "rtsp", "rtsps": "rtsp", "rtmp": "flv", "rtmps": "flv"}
+_EXAMPLE = "write rtsp://HOST:8554/NAME or rtmp://HOST/APP/KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A media server's URL. url: with its secrets. shown: without. key: RTMP's last part, which is a secret too."""
+
+    url: str
+    shown: str
+    format: Format
+    key: str
+
+    @classmethod
+    def of(cls, uri: str) -> Address:
+        """From what the user wrote; raises UsageError. ``${NAME}`` is read from the environment."""
+        url = expand(uri)
+        scheme = url.partition("://")[0].lower()
+        if scheme not in _FORMATS:
+            cure = did_you_mean(scheme, _FORMATS) if "://" in url else _EXAMPLE
+            raise UsageError(f"push {printable(uri)}: no media server's URL", cure)
+        try:
+            parts = urlsplit(url)
+            good = bool(parts.hostname) and parts.port != 0
+        except ValueError:  # a port that is no number, an unclosed [
+            good = False
+        if not good:
+            raise UsageError(f"push {printable(uri)}: no host, or a port that is none", _EXAMPLE)
+        key = parts.path.rpartition("/")[2] if _FORMATS[scheme] == "flv" else ""
+        return cls(url, _shown(uri, key), _FORMATS[scheme], key)
+
+    def without_secrets(self, text: str) -> str:
+        """What FFmpeg said, fit to be shown."""
+        text = redact(text)
+        return text.replace(self.key, HIDDEN) if self.key else text
+
+
+def _shown(uri: str, key: str) -> str:
+    """The URI as it was written, without user, password and what tells a platform whose channel it is."""
+    shown = printable(uri)
+    return shown.replace(f"/{key}", f"/{HIDDEN}") if key else shown

@@ -1,0 +1,109 @@
+"""The process of a run's connection to a media server: takes packets, hands them to FFmpeg's RTSP or RTMP writer.
+
+PyAV holds Python's lock while FFmpeg connects, so in the run itself a silent server would stop every thread. Here it
+stops nobody else, and whatever FFmpeg waits for, the alarm ends this process in time.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fractions import Fraction
+from typing import Any
+
+import av
+from av import error
+
+from outputs.push_wire import Order, Word, packets
+
+CONNECT_S, SEND_S, END_S = 10.0, 10.0, 2.0
+"""Limits: for the server to take the first packet, for every other one, for the goodbye."""
+_UNSENT = 128 << 10  # bytes the kernel holds beyond what is on its way: more would be delay
+_OPTIONS = {
+    "rtsp": {"rtsp_transport": "tcp"},
+    "flv": {"flvflags": "no_duration_filesize"},  # it could only write them by going back
+}
+_STATUS = {error.HTTPUnauthorizedError: 401, error.HTTPForbiddenError: 403, error.HTTPNotFoundError: 404}
+_CLEAR = (ConnectionError, TimeoutError, error.HTTPClientError, error.HTTPServerError)  # say all there is to say
+
+
+def main() -> int:
+    """Send what comes, until nothing comes any more. Everything is told on standard output, nothing printed."""
+    told = os.dup(sys.stdout.fileno())
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what a library prints is no word of ours
+    logging.getLogger("libav").addHandler(logging.NullHandler())
+    av.logging.set_level(av.logging.ERROR)  # an exception carries the last line
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)  # ends the process also while FFmpeg has Python's lock
+    order = Order.of(sys.stdin.buffer.readline())
+    try:
+        _send(order, told)
+    except (OSError, ValueError, av.FFmpegError) as fault:
+        os.write(told, Word("failed", _reason(fault), _status(fault)).line())
+        return 1
+    return 0
+
+
+def _send(order: Order, told: int) -> None:
+    container = av.open(order.url, "w", format=order.format, container_options=_OPTIONS[order.format])
+    stream: Any = container.add_mux_stream(
+        order.codec, rate=Fraction(*order.rate), width=order.width, height=order.height
+    )
+    live = False
+    for packet in packets(sys.stdin.buffer):
+        packet.stream = stream
+        with _at_most(SEND_S if live else CONNECT_S):
+            container.mux(packet)
+        if not live:
+            live = True
+            _hold_little_back()
+            os.write(told, Word("live").line())
+    with _at_most(END_S):
+        container.close()
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """The alarm ends the process where this block takes longer."""
+    if hasattr(signal, "setitimer"):
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        if hasattr(signal, "setitimer"):
+            signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _hold_little_back() -> None:
+    """Lets the kernel say early that the network is too slow, and send at once: else megabytes wait in its buffer.
+
+    FFmpeg does not tell its sockets, so whatever is one is asked.
+    """
+    for number in range(3, 64):
+        try:
+            with socket.socket(fileno=os.dup(number)) as found:
+                if found.type == socket.SOCK_STREAM and found.family in (socket.AF_INET, socket.AF_INET6):
+                    found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    if hasattr(socket, "TCP_NOTSENT_LOWAT"):
+                        found.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, _UNSENT)
+        except OSError:
+            continue
+
+
+def _status(fault: Exception) -> int:
+    return next((number for kind, number in _STATUS.items() if isinstance(fault, kind)), 0)
+
+
+def _reason(fault: Exception) -> str:
+    """Why, in FFmpeg's words: the last line of its log knows more than an "input/output error"."""
+    if isinstance(fault, BrokenPipeError | ConnectionResetError):
+        return "it closed the connection"
+    log = getattr(fault, "log", None)
+    if log and not isinstance(fault, _CLEAR):
+        return str(log[2]).strip()
+    return str(getattr(fault, "strerror", None) or fault)
