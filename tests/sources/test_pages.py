@@ -136,7 +136,7 @@ def test_an_address_that_has_run_out_is_asked_for_again_and_goes_on_at_the_same_
     with page_site(body, holds=2, cut=len(body) // 3, cuts=3) as site:
         source = open_page(site.url, site.url, Patience(10, 5, 5))  # bodies that begin at 0 are cut at the same place
         assert numbers(source) == list(range(200))
-        assert source.losses.reconnects >= 2
+        assert source.losses.reconnects >= 1
         assert site.page_asked >= 2
         assert site.refused >= 1
 
