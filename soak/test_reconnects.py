@@ -9,8 +9,8 @@ import time
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 
+from contracts import backoff
 from contracts.live import Patience
-from sources.live import backoff
 from sources.open import open_source
 from tests.support.rtsp_server import Mount, rtsp_server
 

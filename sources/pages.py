@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from urllib.parse import urlsplit
@@ -15,7 +16,7 @@ from urllib.parse import urlsplit
 from contracts.errors import UsageError
 from contracts.live import Patience
 from contracts.secrets import printable
-from sources.live.connection import Attempt, Connection, Fault
+from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.source import Identity, LiveSource
 from sources.network.address import NetworkAddress
 from sources.network.http import TRIES, WebOpener, WebPage
@@ -92,7 +93,37 @@ class PageOpener:
         media, opener, _ = self._found
         if media.live and attempt.start:
             raise UsageError(f"{self._name} is live and cannot start later", "leave --start out")
-        return opener(attempt)
+        return _PageConnection(opener(attempt), self._forget)
+
+    def _forget(self) -> None:
+        self._found = None
+
+
+class _PageConnection:
+    """A connection whose address may run out while it is read: then the page is asked for another one."""
+
+    def __init__(self, connection: Connection, lost: Callable[[], None]) -> None:
+        self._connection, self._lost = connection, lost
+        self.time_base, self.rate, self.live = connection.time_base, connection.rate, connection.live
+        self.frames, self.borrowed = connection.frames, connection.borrowed
+
+    @property
+    def lost(self) -> int:
+        """As ``Connection`` says."""
+        return self._connection.lost
+
+    def receive(self) -> Sequence[Received] | None:
+        """As ``Connection`` says."""
+        try:
+            return self._connection.receive()
+        except Fault as fault:
+            if fault.again != "always":  # refused in the middle
+                self._lost()
+            raise _once_more(fault) from fault
+
+    def close(self) -> None:
+        """As ``Connection`` says."""
+        self._connection.close()
 
 
 class _WebOrPage:

@@ -14,10 +14,10 @@ import yt_dlp.extractor.generic
 from yt_dlp.networking.exceptions import TransportError
 from yt_dlp.utils import ExtractorError, GeoRestrictedError
 
+from contracts import backoff
 from contracts.errors import SourceError, UsageError
 from contracts.live import Patience
 from sources import pages
-from sources.live import backoff
 from sources.network.address import NetworkAddress
 from sources.open import open_source
 from sources.pages import is_page, open_page, page_of
@@ -132,11 +132,11 @@ def test_it_begins_where_one_likes() -> None:
 
 
 def test_an_address_that_has_run_out_is_asked_for_again_and_goes_on_at_the_same_picture() -> None:
-    body = mp4(200, gop=1, size=(640, 480))
+    body = mp4(200, gop=1, noisy=True)
     with page_site(body, holds=2, cut=len(body) // 3, cuts=3) as site:
         source = open_page(site.url, site.url, Patience(10, 5, 5))  # bodies that begin at 0 are cut at the same place
         assert numbers(source) == list(range(200))
-        assert source.losses.reconnects >= 2
+        assert source.losses.reconnects >= 1
         assert site.page_asked >= 2
         assert site.refused >= 1
 
