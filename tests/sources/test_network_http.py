@@ -9,9 +9,9 @@ from fractions import Fraction
 
 import pytest
 
+from contracts import backoff
 from contracts.errors import SourceError, UsageError
 from contracts.live import HasStatus, LiveState, Patience
-from sources.live import backoff
 from sources.live.connection import Fault
 from sources.open import open_source
 from tests.support.certificates import Certificate, self_signed

@@ -12,11 +12,11 @@ from typing import Literal
 
 import pytest
 
+from contracts import backoff
 from contracts.errors import SourceError
 from contracts.live import HasStatus, LiveState, Patience
 from contracts.picture import Picture
 from contracts.protocols import Source
-from sources.live import backoff
 from sources.live.connection import Fault
 from sources.open import open_source
 from tests.support.certificates import Certificate, self_signed
