@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 TRAIN ?=
 COMMA := ,
 
-.PHONY: env test demo bench clean
+.PHONY: env test demo bench soak clean
 .DELETE_ON_ERROR:
 
 # The stamp names what is installed, so a change of the lists installs again and nothing else does.
@@ -37,6 +37,10 @@ demo: env
 # The loop that is replaced runs in an environment of its own: it brings torch and a second OpenCV.
 bench: env $(VENV)-baseline/.installed
 	$(BIN)/python benchmarks/main_job.py
+
+# Live streams for minutes, lost a thousand times: half an hour. `make soak SOAK='--minutes 1 --reconnects 50'`: less.
+soak: env
+	$(BIN)/python -m pytest soak -s --timeout 7200 $(SOAK)
 
 $(VENV)-baseline/.installed: benchmarks/baseline_requirements.txt
 	test -x $(VENV)-baseline/bin/pip || $(PYTHON) -m venv --clear $(VENV)-baseline

@@ -36,6 +36,12 @@ class _Asked:
         if self.start or self.loop:
             raise UsageError(f"{what} cannot {'start later' if self.start else 'loop'}", cure)
 
+    def begin_on_the_web(self) -> Fraction:
+        """Seconds to skip. Raises UsageError where a loop is asked for."""
+        if self.loop:
+            raise UsageError("what comes from the web cannot loop", "download it, and name the file")
+        return Fraction(self.start).limit_denominator(1_000_000)
+
 
 @dataclass(frozen=True, slots=True)
 class _Kind:
@@ -194,11 +200,18 @@ def _rtsp(asked: _Asked) -> Source:
 
 def _web(asked: _Asked) -> Source:
     from sources.network.address import NetworkAddress
-    from sources.network.http import open_web
+    from sources.pages import is_page, open_page, open_web_or_page
 
-    if asked.loop:
-        raise UsageError("what comes from the web cannot loop", "download it, and name the file")
-    return open_web(NetworkAddress.parse(asked.uri), asked.patience, Fraction(asked.start).limit_denominator(1_000_000))
+    address = NetworkAddress.parse(asked.uri)
+    if is_page(asked.uri):
+        return open_page(asked.uri, asked.uri, asked.patience, asked.begin_on_the_web())
+    return open_web_or_page(address, asked.patience, asked.begin_on_the_web())
+
+
+def _youtube(asked: _Asked) -> Source:
+    from sources.pages import open_page, page_of
+
+    return open_page(page_of(asked.uri), asked.uri, asked.patience, asked.begin_on_the_web())
 
 
 def _hl2ss(asked: _Asked) -> Source:
@@ -235,5 +248,6 @@ _KINDS = {
     "rtsp": _Kind(_rtsp, is_live=True),
     "rtsps": _Kind(_rtsp, is_live=True),
     "synthetic": _Kind(_synthetic, has_truth=True),
+    "youtube": _Kind(_youtube),
 }
 """Name before the colon → what it means."""

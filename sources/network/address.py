@@ -18,10 +18,14 @@ INSECURE = "insecure"
 
 @dataclass(frozen=True, slots=True)
 class NetworkAddress:
-    """uri: with its secrets, without the fragment. insecure: its TLS certificate is not looked at."""
+    """uri: with its secrets, without the fragment. insecure: its TLS certificate is not looked at.
+
+    label: what messages call it instead of its own name.
+    """
 
     uri: str
     insecure: bool = False
+    label: str = ""
 
     @classmethod
     def parse(cls, uri: str) -> NetworkAddress:
@@ -80,8 +84,8 @@ class NetworkAddress:
 
     @property
     def name(self) -> str:
-        """What messages call it: without the query."""
-        return self.shown.partition("?")[0]
+        """What messages call it: its label, else the URI without the query."""
+        return self.label or self.shown.partition("?")[0]
 
     @property
     def id(self) -> str:

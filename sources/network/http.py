@@ -11,10 +11,8 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from contracts.errors import UsageError
-from contracts.live import Patience
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.container import ContainerConnection
-from sources.live.source import Identity, LiveSource
 from sources.network.address import NetworkAddress
 from sources.network.faults import check_start
 from sources.network.hls import PartClocks, open_hls
@@ -34,10 +32,8 @@ _NO_FILES = {"protocol_whitelist": "data"}
 """So that what comes from a stranger opens nothing else."""
 
 
-def open_web(address: NetworkAddress, patience: Patience, start: Fraction = Fraction(0)) -> LiveSource:
-    """Opens a stream or a file. start: seconds of a file to skip. Raises SourceError."""
-    opener = WebOpener(address)
-    return LiveSource(Identity(address.id, address.shown, address.name), opener, patience, tries=TRIES, start=start)
+class WebPage(Fault):
+    """What is at the address is a page; there may be a video on it."""
 
 
 class WebOpener:
@@ -65,7 +61,7 @@ class WebOpener:
             return open_hls(client, body, attempt, self._clocks)
         if body.type == "text/html":
             cure = "name the stream itself; the camera's manual or the page's source may tell it"
-            raise Fault(f"{client.name} is a web page, not a video", cure, again="once live")
+            raise WebPage(f"{client.name} is a web page, not a video", cure, again="once live")
         if body.size is None:
             _refuse_start(client.name, attempt)
             return _StreamConnection(LiveBody(body), client.name)

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from email.message import Message
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from typing import IO, Any
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import (
     BaseHandler,
@@ -70,6 +71,8 @@ class WebClient:
         try:
             response = self._director.open(request, timeout=self._limit_s)
         except (OSError, HTTPException, ValueError) as fault:
+            if isinstance(fault, HTTPError):
+                fault.close()  # it is the answer, too, and holds the connection
             raise web_fault(self.name, fault, self._limit_s) from fault
         body = Body(response, self.name, self._limit_s)
         ahead = (start or 0) - body.start

@@ -20,7 +20,6 @@ from tests.sources.making_videos import make_video
         ("htpps://host/clip.mp4", "did you mean .https:"),
         ("camara:0", "did you mean 'camera:'"),
         ("generater:a.onnx", "did you mean 'generator:'"),
-        ("youtube:abc", "kind .youtube:"),
         ("synthetik:night", "did you mean 'synthetic:'"),
     ],
 )
