@@ -1,0 +1,39 @@
+"""Four cameras of which two are dead: the living two lose nothing by them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+
+from roadstream import stream
+from tests.support.networks import mask_network
+from tests.support.numbered_video import number_of
+from tests.support.peers import peer, unused_port
+from tests.support.rtsp_server import Mount, rtsp_server
+
+
+def test_the_living_two_of_four_lose_nothing(tmp_path: Path) -> None:
+    seen: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
+    with rtsp_server(Mount("/a"), Mount("/b")) as server, peer() as (quiet, _):
+        living = [server.url("/a"), server.url("/b")]
+        run = stream(
+            *(living[0], f"rtsp://{quiet}/x", living[1], f"rtsp://127.0.0.1:{unused_port()}/x"),
+            engines=[mask_network(tmp_path / "network.onnx")],
+            events=tmp_path / "e.jsonl",
+            max_frames=120,
+            open_timeout=3,
+            reconnect=1,
+        )
+        for result in run:
+            seen[result.frame.source.id].append((result.frame.index, number_of(result.frame)))
+    assert len(run.failures) == 2
+    sources = {each["uri"]: each for each in run.statistics()["sources"]}
+    for uri in living:
+        found = sources[uri]
+        assert (found["frames"]["lost"], found["reconnects"], found["state"]) == (0, 0, "ended")
+        assert found["frames"]["read"] == 120
+        frames = seen[found["id"]]
+        (offset,) = {number - index for index, number in frames if number is not None}  # not one picture is missing
+        assert offset >= 0
+        assert len(frames) > 60
+    assert sorted("error" in each for each in sources.values()) == [False, False, True, True]
