@@ -56,6 +56,8 @@ def main(arguments: Sequence[str]) -> int:
     if rounds < 1:
         raise UsageError(f"--rounds {rounds}: at least one", "leave it out for 3")
     config = RunConfig.build(options, preset)
+    if len(config.sources) > 1:
+        raise UsageError(f"bench measures one source, {len(config.sources)} given", "name one of them")
     if config.realtime or config.live:
         raise UsageError("bench measures full speed: --realtime and --live pace the source", "leave them out")
     if config.loop and config.max_frames is None and config.seconds is None:

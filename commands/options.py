@@ -65,7 +65,9 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "a HoloLens 2: hl2ss://HOST[?size=1280x720&fps=30&format=hevc&bitrate=4M&depth=none] (the app hl2ss; with pose "
         "and depth) or 'hololens://${USER}:${PASSWORD}@HOST[?quality=med]' (its Device Portal); labelled pictures: "
         "dataset:DIR[?layout=yolo&split=val]; pictures of a network: generator:NET.onnx[?count=16&seed=1]; "
-        "synthetic:[LOOK][?seed=1&seconds=20]",
+        "synthetic:[LOOK][?seed=1&seconds=20]. Several run at once, networks are shared: --save out.mp4 writes"
+        " out-NAME.mp4 of each, --labels DIR fills DIR/NAME, --grid puts them into one picture; one that is lost ends"
+        " alone (exit code 3 at the end)",
     )
     _source_options(parser.add_argument_group("source"))
     _live_options(parser.add_argument_group("live sources"))
@@ -197,6 +199,13 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
         help="a window with the annotated pictures: q, Esc or closing it ends the run in order (exit code 0), space"
         " pauses the run (of a live source only the picture), s saves what is seen as SOURCE-000012.png in the current"
         " folder; the newest picture is shown, the run never waits for the window; needs the extra 'show'",
+    )
+    group.add_argument(
+        "--grid",
+        action="store_true",
+        help="several sources side by side in one picture: --save writes one video of it (else each source its own),"
+        " --output-size is its size; recorded sources keep step by their own time, live ones show their latest"
+        " picture; what --show and --push show of several sources is a grid anyway",
     )
     group.add_argument(
         "--report",

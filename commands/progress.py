@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, TextIO
 
@@ -12,8 +14,11 @@ from contracts.frame import SourceInfo
 from contracts.live import LiveState
 from contracts.text import clock, counted
 from pipeline.figures import Progress
+from pipeline.source_state import SourceState
 from pipeline.stream import Stream
 from sources.open import is_live
+
+_NAMED = 4  # more sources would not stand in one line
 
 
 class ProgressLine(TickingLine):
@@ -28,6 +33,8 @@ class ProgressLine(TickingLine):
     def text(self) -> str:
         """Where the run is."""
         progress, source = self._run.progress(), self._run.source
+        if self._run.sources and progress is not None:
+            return progress_of_several(progress, self._run.sources)
         if source is None:
             return self._opening()
         if progress is None:
@@ -45,7 +52,9 @@ class ProgressLine(TickingLine):
         return progress if fps is None else replace(progress, fps=fps)
 
     def early_text(self) -> str:
-        """What a live source is waited for."""
+        """What a live source is waited for; of several that does not hold up the others."""
+        if self._run.sources:
+            return ""
         return self._opening() if self._run.source is None and is_live(self._run.config.sources[0]) else ""
 
     def _opening(self) -> str:
@@ -65,24 +74,49 @@ def progress_text(progress: Progress, source: SourceInfo) -> str:
         words.append(f"{progress.fps / float(source.rate):.2f}× real time")
     if total and progress.fps and not source.live:
         words.append(f"{clock((total - progress.finished) / progress.fps)} left")
+    return " · ".join([*words, *_odd(progress)])
+
+
+def _odd(progress: Progress) -> Iterator[str]:
     if progress.dropped:
-        words.append(f"{progress.dropped} dropped")
+        yield f"{progress.dropped} dropped"
     if progress.lost:
-        words.append(f"{progress.lost} lost")
+        yield f"{progress.lost} lost"
     if progress.age_ms is not None:
-        words.append(f"age {progress.age_ms:.0f} ms")
-    return " · ".join(words)
+        yield f"age {progress.age_ms:.0f} ms"
+
+
+def progress_of_several(progress: Progress, sources: Sequence[SourceState]) -> str:
+    """``front 120/300 · rear 88/300 · gate lost · 31.2 FPS``; of many sources only how many are where."""
+    if len(sources) <= _NAMED:
+        words = [_where(source) for source in sources]
+    else:
+        states = Counter("running" if source.state is LiveState.LIVE else str(source.state) for source in sources)
+        where = ", ".join(f"{count} {state}" for state, count in states.items())
+        words = [f"{progress.finished} frames of {len(sources)} sources ({where})"]
+    return " · ".join([*words, f"{progress.fps:.1f} FPS", *_odd(progress)])
+
+
+def _where(source: SourceState) -> str:
+    """One source; its state where that is not simply running."""
+    words = [source.name]
+    if source.progress is not None:
+        total = source.info.frames if source.info is not None else None
+        words.append(f"{source.progress.finished}/{total}" if total else str(source.progress.finished))
+    if source.state is LiveState.ENDED:
+        words.append("done")
+    elif source.state is not LiveState.LIVE:
+        words.append(str(source.state))
+    return " ".join(words)
 
 
 def summary_text(statistics: dict[str, Any]) -> str:
     """The figures of a finished run, a few short lines."""
     frames, stages = statistics["frames"], statistics["stages"]
-    counts = [f"{frames[key]} {word}" for key, word in (("read", "read"), ("inferred", "through the networks"))]
-    if statistics["outputs"]:
-        counts.append(f"{frames['written']} written")
-    counts += [f"{frames[key]} {key}" for key in ("dropped", "lost") if frames[key]]
+    written = bool(statistics["outputs"])
     lines = [
-        f"frames      {', '.join(counts)}",
+        *(_source_line(source, written=written) for source in _several(statistics)),
+        f"frames      {_counts(frames, written=written)}",
         *(f"source      {source_text(source)}" for source in statistics["sources"] if "state" in source),
         f"throughput  {statistics['throughput_fps']:.1f} FPS in {clock(statistics['seconds'])}"
         f" · latency p50 {_ms(statistics['latency_ms']['p50'])}, p95 {_ms(statistics['latency_ms']['p95'])}",
@@ -102,11 +136,30 @@ def summary_text(statistics: dict[str, Any]) -> str:
     return "\n".join([*lines, heading, *rows, f"memory      {statistics['peak_rss_mb']} MiB at most"])
 
 
+def _several(statistics: dict[str, Any]) -> list[dict[str, Any]]:
+    """The sources, where there are several."""
+    sources: list[dict[str, Any]] = statistics["sources"]
+    return sources if len(sources) > 1 else []
+
+
+def _source_line(source: dict[str, Any], *, written: bool) -> str:
+    lost = f"; lost: {source['error']}" if "error" in source else ""
+    return f"{source['id']:<11} {_counts(source['frames'], written=written)}{lost}"
+
+
+def _counts(frames: dict[str, int], *, written: bool) -> str:
+    """``300 read, 300 through the networks, 300 written``, and what else there is to say."""
+    wanted = [("read", "read"), ("inferred", "through the networks"), *([("written", "written")] if written else [])]
+    odd = [f"{frames[key]} {key}" for key in ("dropped", "lost") if frames[key]]
+    return ", ".join([*(f"{frames[key]} {word}" for key, word in wanted), *odd])
+
+
 def segment_text(statistics: dict[str, Any]) -> list[str]:
     """``out-000001-….mp4 … out-000042-….mp4 (42 segments, 3.2 GB)``: what a segmented recording wrote, if it did."""
     lines = []
-    for output in statistics["outputs"].values():
-        if output.get("segments"):
+    each = (statistics, *statistics["sources"])  # of several sources every one has its own
+    for output in (output for one in each for output in one.get("outputs", {}).values()):
+        if output.get("first"):
             names = [output["first"]] if output["segments"] == 1 else [output["first"], output["last"]]
             facts = f"{counted(output['segments'], 'segment')}, {_size(output['bytes'])}"
             gone = f"; {counted(output['deleted'], 'oldest one', 'oldest ones')} deleted" if output["deleted"] else ""

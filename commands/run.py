@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from commands.options import Parser, add_common_options, add_run_options, run_options
 from commands.terminal import answer, say
@@ -21,6 +21,7 @@ _EPILOG = """examples:
   run_stream.py 'shots/*.jpg?fps=10' --save shots.mp4         pictures; a folder or one file will do as well
   run_stream.py 0 --save desk.mp4                             the first camera; camera:/dev/video2?size=1280x720
   run_stream.py 'dataset:data/road?split=val' --truth --save checked.mp4      labelled pictures, labels drawn too
+  run_stream.py front.mp4 rear.mp4 --grid --save both.mp4     several at once; without --grid a video each
   ssh car cat drive.ts | run_stream.py - --save out.mp4       whatever FFmpeg reads from a pipe
 
 other commands: bench (speed against what the hardware allows), eval (accuracy on labelled pictures),
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     """Build the parser of ``run``."""
     made = Parser(
         prog="run_stream.py",
-        usage="run_stream.py SOURCE [options]",
+        usage="run_stream.py SOURCE … [options]",
         description="Turn a road camera into understood video: frames in, networks look, annotated MP4 and facts out.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -57,7 +58,7 @@ def _version() -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run one source through its networks."""
+    """Run sources through their networks."""
     parsed = parser().parse_args(arguments)
     options, preset = run_options(parsed)
 
@@ -83,6 +84,8 @@ def _graph(config: RunConfig) -> str:
     tracking = [config.track] if config.track is not None else []
     made = outputs_of(config)
     outputs = [output.name for output in made]
+    if len(config.sources) > 1 and (config.grid or config.show or config.push):
+        outputs.insert(0, "grid")
     drawing = ["draw"] if any(output.wants_drawn for output in made) else []
     sources = ", ".join(config.sources) or "no source"
     return " → ".join([sources, "prepare", engines, "heads", *tracking, *drawing, ", ".join(outputs) or "the summary"])
@@ -114,27 +117,42 @@ def _run(config: RunConfig, *, quiet: bool) -> int:
     if interrupted:
         say("roadstream: interrupted; outputs are finished" if run.statistics() else "roadstream: interrupted")
         return EXIT_INTERRUPTED
-    return SourceError.exit_code if lost and config.strict else 0
+    return SourceError.exit_code if run.failures or (lost and config.strict) else 0
 
 
 def _tell(run: Stream, *, quiet: bool) -> int:
-    """The summary of a run that is over; gives how many frames its source lost."""
+    """The summary of a run that is over; gives how many frames its sources lost."""
     from commands.progress import segment_text, summary_text
-    from contracts.text import counted, one_line
-    from outputs.open import files_of, folders_of
+    from contracts.text import one_line
+    from outputs.open import places_of
 
     figures = run.statistics()
     if not quiet and figures:
         say(summary_text(figures))
         for segments in segment_text(figures):
             say(f"written     {one_line(segments)}")
-        for path in (*files_of(run.config), *folders_of(run.config)):
+        for path in places_of(run.config, [source.name for source in run.sources]):
             if path.exists():
                 say(f"written     {one_line(str(path))}")
-    lost: int = figures.get("frames", {}).get("lost", 0)
+    lost = [_say_what_is_missing(source, uri) for source, uri in _sources_of(run)]
+    for name, failure in run.failures.items():
+        say(f"roadstream: {name} was lost: {failure}")
+    return sum(lost)
+
+
+def _sources_of(run: Stream) -> list[tuple[dict[str, Any], str]]:
+    """The facts and the URI of every source; none where nothing was opened."""
+    return list(zip(run.statistics().get("sources", ()), run.config.sources, strict=False))
+
+
+def _say_what_is_missing(source: dict[str, Any], uri: str) -> int:
+    """How many frames of a source are."""
+    from contracts.text import counted, one_line
+
+    lost: int = source["frames"]["lost"]
     if lost:
         verbs = "was unreadable and is" if lost == 1 else "were unreadable and are"
-        if "state" in figures["sources"][0]:
+        if "state" in source:
             verbs = f"came damaged or while it was away, and {'is' if lost == 1 else 'are'}"
-        say(f"roadstream: {counted(lost, 'frame')} of {one_line(run.config.sources[0])} {verbs} missing")
+        say(f"roadstream: {counted(lost, 'frame')} of {one_line(uri)} {verbs} missing")
     return lost

@@ -186,6 +186,7 @@ class RunConfig(_Frozen):
     stats: Place | None = Field(None, description="figures of the run, JSON")
     report: Place | None = Field(None, description="page about the run: .html")
     show: bool = Field(False, description="window with the annotated pictures: q quits, space pauses, s saves one")
+    grid: bool = Field(False, description="several sources in one picture: one video, one window")
     pictures: Place | None = Field(None, description="folder for annotated pictures, a JPEG per frame")
     push: str | None = Field(
         None, description="media server for the annotated stream: rtsp(s)://… or rtmp(s)://…; paced as with realtime"

@@ -166,7 +166,11 @@ class Output(Protocol):
         """Whether ``write`` will ask for the annotated picture."""
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
-        """Gets ready; fails here rather than after an hour. Raises OutputError."""
+        """Gets ready; fails here rather than after an hour. Raises OutputError.
+
+        An output of the caller's own, in a run of several sources, is opened for each as that comes; ``write`` is
+        called by one thread at a time then, too.
+        """
 
     def write(self, result: Result) -> None:
         """Takes one result. Raises OutputError."""

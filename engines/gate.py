@@ -43,13 +43,27 @@ def gate_engine(engine: EngineConfig, card: Card, pictures: Iterable[Picture]) -
     """
     if card.reference is None:
         return None
-    reference = engine.model_copy(update={"file": engine.file.parent / card.reference})
+    reference = _reference_of(engine, card.reference)
     if not reference.file.is_file():
         name = Path(card.reference).name
         return Verdict("no verdict", f"its reference {card.reference} does not lie beside it", name)
     if reference.file.samefile(engine.file):
         return None
     return gate_against(engine, reference, pictures)
+
+
+def needs_pictures(engine: EngineConfig, card: Card) -> bool:
+    """Whether ``gate_engine`` would look at pictures: there is a reference, and no verdict is remembered."""
+    if card.reference is None:
+        return False
+    reference = _reference_of(engine, card.reference)
+    if not reference.file.is_file() or reference.file.samefile(engine.file):
+        return False
+    return remembered(engine, reference) is None
+
+
+def _reference_of(engine: EngineConfig, name: str) -> EngineConfig:
+    return engine.model_copy(update={"file": engine.file.parent / name})
 
 
 def gate_against(engine: EngineConfig, reference: EngineConfig, pictures: Iterable[Picture]) -> Verdict:

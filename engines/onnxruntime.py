@@ -22,7 +22,7 @@ from engines.cards import check_card, check_heads, find_card
 from engines.contents import Contents
 from engines.files import hashes_of, require_readable
 from engines.inputs import resolve_input, tensor_for
-from engines.places import STOP_DEADLINE_S, SUBMIT_DEADLINE_S, Places, closed_error, late_error
+from engines.places import STOP_DEADLINE_S, SUBMIT_DEADLINE_S, Places, closed_error, late_error, places_each
 
 
 def _without_telemetry(module: str) -> Any:
@@ -64,12 +64,14 @@ _DEPTH = 2  # one runs, one waits: more would only wait
 class OnnxRuntimeEngine:
     """One network in ONNX Runtime. The input is what the file says, with the card's arithmetic done by the caller.
 
-    live changes nothing here: inferences run one after the other on all threads anyway. deadline_s: how long
-    ``submit`` waits for a place. Raises EngineError for whatever does not fit or run.
+    live changes no inference here: they run one after the other on all threads anyway. users: how many share it;
+    each may hold tickets while ``depth`` others run. deadline_s: how long ``submit`` waits for a place. Raises
+    EngineError for whatever does not fit or run.
     """
 
-    def __init__(self, config: EngineConfig, *, live: bool = False, deadline_s: float = SUBMIT_DEADLINE_S) -> None:
-        del live
+    def __init__(
+        self, config: EngineConfig, *, live: bool = False, users: int = 1, deadline_s: float = SUBMIT_DEADLINE_S
+    ) -> None:
         _require_onnx(config)
         self.name = config.file.stem
         self._session = _session(config)
@@ -88,9 +90,10 @@ class OnnxRuntimeEngine:
             precision=_precision(config.file, self.inputs[0]),
             sha256="+".join(hashes_of(config.file)),
         )
-        self._pool = Pool(self.inputs[0].shape, self.inputs[0].dtype, keep=_DEPTH + 2)
-        self._output_pools = _pools(self.outputs)
-        self._places: Places[int] = Places(self.name, range(_DEPTH), deadline_s)
+        places = max(_DEPTH, users * places_each(_DEPTH, users, live=live))
+        self._pool = Pool(self.inputs[0].shape, self.inputs[0].dtype, keep=places + 2)
+        self._output_pools = _pools(self.outputs, keep=places + 1)
+        self._places: Places[int] = Places(self.name, range(places), deadline_s)
         self._jobs: queue.SimpleQueue[OnnxRuntimeTicket | None] = queue.SimpleQueue()
         self._tickets: set[OnnxRuntimeTicket] = set()
         self._lock = threading.Lock()
@@ -284,10 +287,10 @@ def _numpy_input(spec: TensorSpec) -> TensorSpec:
     return spec
 
 
-def _pools(outputs: tuple[TensorSpec, ...]) -> dict[str, Pool]:
+def _pools(outputs: tuple[TensorSpec, ...], keep: int) -> dict[str, Pool]:
     """A pool for each output whose shape the file fixes; the others are allocated by the runtime."""
     fixed = [spec for spec in outputs if spec.shape and min(spec.shape) > 0 and spec.dtype != "bfloat16"]
-    return {spec.name: Pool(spec.shape, spec.dtype, keep=_DEPTH + 1) for spec in fixed}
+    return {spec.name: Pool(spec.shape, spec.dtype, keep=keep) for spec in fixed}
 
 
 def _precision(file: Path, spec: TensorSpec) -> str:

@@ -16,10 +16,11 @@ _BACKENDS = {
 _DEFAULT = "openvino"
 
 
-def open_engine(config: EngineConfig, *, live: bool = False) -> Engine:
+def open_engine(config: EngineConfig, *, live: bool = False, users: int = 1) -> Engine:
     """The network of ``config.file``, compiled and warm. Options that are None or "auto" take the defaults.
 
-    live: answer early rather than many at once. Raises EngineError with the cure for whatever does not run.
+    live: answer early rather than many at once. users: how many share it (``engines.shared``); it has places for all.
+    Raises EngineError with the cure for whatever does not run.
     """
     if config.device is not None and config.device.lower() not in ("cpu", "auto"):
         raise EngineError(f"device {config.device!r} cannot run networks here", "use --device cpu")
@@ -31,7 +32,7 @@ def open_engine(config: EngineConfig, *, live: bool = False) -> Engine:
         others = " or ".join(f"--backend {name}" for name in _BACKENDS if name != backend)
         cure = f"run_stream.py doctor says how to get it; or use {others}"
         raise EngineError(f"{backend} cannot be imported: {fault}", cure) from fault
-    engine: Engine = made(config, live=live)
+    engine: Engine = made(config, live=live, users=users)
     return engine
 
 

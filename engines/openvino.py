@@ -21,7 +21,7 @@ from engines.contents import Contents
 from engines.files import cache_folder, hashes_of, require_readable
 from engines.inputs import resolve_input, tensor_for
 from engines.openvino_runtime import core, ov, without_converter
-from engines.places import STOP_DEADLINE_S, SUBMIT_DEADLINE_S, Places, closed_error, late_error
+from engines.places import STOP_DEADLINE_S, SUBMIT_DEADLINE_S, Places, closed_error, late_error, places_each
 
 _frontend = without_converter("openvino.frontend")
 _preprocess = without_converter("openvino.preprocess")
@@ -43,11 +43,14 @@ _WAIT_SLICE_MS = 100  # so that Ctrl-C and close() are noticed while the runtime
 class OpenVinoEngine:
     """One network in OpenVINO. The input is plain pixels: uint8 (1, height, width, 3) in the card's colour order.
 
-    live: answers as early as possible (one inference on all cores) instead of as many as possible.
-    deadline_s: how long ``submit`` waits for a place. Raises EngineError for whatever does not fit or run.
+    live: answers as early as possible (one inference on all cores) instead of as many as possible. users: how many
+    share it; each may hold tickets while ``depth`` others run. deadline_s: how long ``submit`` waits for a place.
+    Raises EngineError for whatever does not fit or run.
     """
 
-    def __init__(self, config: EngineConfig, *, live: bool = False, deadline_s: float = SUBMIT_DEADLINE_S) -> None:
+    def __init__(
+        self, config: EngineConfig, *, live: bool = False, users: int = 1, deadline_s: float = SUBMIT_DEADLINE_S
+    ) -> None:
         require_readable(config.file)
         self.name = config.file.stem
         model = read_model(config.file)
@@ -71,12 +74,13 @@ class OpenVinoEngine:
             sha256="+".join(hashes_of(config.file)),
         )
         self.loaded_from_cache = bool(compiled.get_property("LOADED_FROM_CACHE"))
-        self._pool = Pool(self.inputs[0].shape, np.uint8, keep=self.depth + 2)
-        requests = [compiled.create_infer_request() for _ in range(self.depth)]
+        places = max(self.depth, users * places_each(self.depth, users, live=live))
+        self._pool = Pool(self.inputs[0].shape, np.uint8, keep=places + 2)
+        requests = [compiled.create_infer_request() for _ in range(places)]
         self._places: Places[Any] = Places(self.name, requests, deadline_s)
         self._tickets: set[OpenVinoTicket] = set()
         self._lock = threading.Lock()
-        self._warm_up()
+        self._warm_up(places)
 
     def buffer(self, spec: TensorSpec) -> NDArray[Any]:
         """A writable (1, height, width, 3) uint8 array that the runtime reads in place."""
@@ -115,11 +119,11 @@ class OpenVinoEngine:
             self._tickets.discard(ticket)
         self._places.give_back(request)
 
-    def _warm_up(self) -> None:
+    def _warm_up(self, places: int) -> None:
         """Every request runs once: the runtime allocates at the first run, and a card is held against real outputs."""
         array = self.buffer(self.inputs[0])
         array[:] = self.card.input.pad
-        tickets = [self.submit({self.inputs[0].name: array}) for _ in range(self.depth)]
+        tickets = [self.submit({self.inputs[0].name: array}) for _ in range(places)]
         try:
             for ticket in tickets:
                 outputs = ticket.result(SUBMIT_DEADLINE_S)

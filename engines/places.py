@@ -56,13 +56,26 @@ class Places(Generic[Item]):
             return was_open
 
 
+def places_each(depth: int, users: int, *, live: bool = False) -> int:
+    """How many tickets each of several users may have of an engine that runs ``depth`` at once.
+
+    Enough that half of them keep it busy, so that it need not wait where the others have nothing to ask; one who asks
+    for early answers (live) lines up with no more than that, because what waits in line gets old.
+    """
+    return depth if users == 1 else max(1 if live else 2, -(-2 * depth // users))
+
+
+class LateError(EngineError):
+    """An inference takes longer than its user wants to wait."""
+
+
 def closed_error(engine: str) -> EngineError:
     """What those hear who use an engine or a ticket after its end."""
     return EngineError(f"engine {engine} or its ticket is closed", "use results before close()")
 
 
-def late_error(engine: str, timeout_s: float) -> EngineError:
+def late_error(engine: str, timeout_s: float) -> LateError:
     """What those hear who waited for a result in vain."""
-    return EngineError(
+    return LateError(
         f"engine {engine} did not answer in {timeout_s:g} s", "try a smaller network, or look whether the CPU is free"
     )

@@ -9,6 +9,7 @@ from contracts.config import RunConfig
 from contracts.control import Control
 from contracts.errors import UsageError
 from contracts.protocols import Output
+from contracts.segments import check_segments
 from outputs.encoder import VideoSettings
 from outputs.events import CsvEvents, JsonlEvents
 from outputs.events_parquet import ParquetEvents
@@ -29,6 +30,7 @@ from outputs.window import WindowOutput, check_window
 _VIDEOS = (".mp4",)
 _STATISTICS = (".json",)
 _REPORTS = (".html",)
+_FOLDERS = ("pictures", "masks", "labels", "findings")
 _LABELS: dict[str, type[LabelsOutput]] = {"yolo": YoloLabels, "coco": CocoLabels}
 _EVENTS: dict[str, Callable[[Path], Output]] = {".jsonl": JsonlEvents, ".csv": CsvEvents, ".parquet": ParquetEvents}
 
@@ -84,7 +86,73 @@ def files_of(config: RunConfig) -> list[Path]:
 
 def folders_of(config: RunConfig) -> list[Path]:
     """The folders that a run was asked to fill."""
-    return [path for path in (config.pictures, config.masks, config.labels, config.findings) if path is not None]
+    folders: list[Path | None] = [getattr(config, option) for option in _FOLDERS]
+    return [folder for folder in folders if folder is not None]
+
+
+def for_source(config: RunConfig, name: str) -> RunConfig:
+    """What one of several sources is to write: ``out-NAME.mp4`` for ``out.mp4``, ``DIR/NAME`` for a folder.
+
+    What is one for all of them (statistics, the window, the server, the video of a grid) is left out.
+    """
+
+    def own(path: Path | None) -> Path | None:
+        return None if path is None else path.with_name(f"{path.stem}-{name}{path.suffix}")
+
+    def inside(folder: Path | None) -> Path | None:
+        return None if folder is None else folder / name
+
+    return config.model_copy(
+        update={
+            "save": None if config.grid else own(config.save),
+            "keep": None if config.keep is None else config.keep // len(config.sources),
+            "events": own(config.events),
+            "report": own(config.report),
+            "pictures": inside(config.pictures),
+            "masks": inside(config.masks),
+            "labels": inside(config.labels),
+            "findings": inside(config.findings),
+            "stats": None,
+            "show": False,
+            "push": None,
+            "realtime": config.realtime or (config.push is not None and not config.live),
+            "grid": False,
+            "output_size": None if config.grid else config.output_size,
+        }
+    )
+
+
+def places_of(config: RunConfig, names: Sequence[str]) -> list[Path]:
+    """Every file and folder that a run was asked to write; names: of its sources, where there are several."""
+    if not names:
+        return [*files_of(config), *folders_of(config)]
+    each = [for_grid(config), *(for_source(config, name) for name in names)]
+    return [*(path for one in each for path in files_of(one)), *_statistics_of(config), *folders_of(config)]
+
+
+def for_grid(config: RunConfig) -> RunConfig:
+    """What the grid of several sources is to write: the video where it is one of the grid; the window, the server."""
+    nothing = dict.fromkeys(("events", "report", "stats", *_FOLDERS))
+    return config.model_copy(update={**nothing, "save": config.save if config.grid else None, "audio": False})
+
+
+def check_paths_of_several(config: RunConfig, names: Sequence[str], inputs: Sequence[str]) -> None:
+    """As ``check_paths``, for several sources of these names."""
+    own = [for_source(config, name) for name in names]
+    for one in (for_grid(config), *own):
+        outputs_of(one)
+        _check_series(one, inputs)
+    files = [path for one in (for_grid(config), *own) for path in files_of(one)]
+    check_targets([*files, *_statistics_of(config)], inputs, config.overwrite)
+    check_folders(folders_of(config), inputs)
+    check_folders([folder for one in own for folder in folders_of(one) if folder.parent.is_dir()], inputs)
+    _check_apart([*files, *_statistics_of(config)], [folder for one in own for folder in folders_of(one)])
+    _check_statistics_and_window(config)
+
+
+def _statistics_of(config: RunConfig) -> list[Path]:
+    """The one file that is about all sources."""
+    return [config.stats] if config.stats is not None else []
 
 
 def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
@@ -96,11 +164,26 @@ def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
     """
     outputs_of(config)
     check_targets(files_of(config), inputs, config.overwrite)
-    if config.save is not None and config.segment is not None:
-        names = SegmentNames(config.save)
-        check_series(config.save, names.longest, names.includes, inputs)
+    _check_series(config, inputs)
     check_folders(folders_of(config), inputs)
     _check_apart(files_of(config), folders_of(config))
+    _check_statistics_and_window(config)
+
+
+def _check_series(config: RunConfig, inputs: Sequence[str]) -> None:
+    """As ``check_paths``, for the segments of a recording."""
+    if config.save is None or config.segment is None:
+        return
+    names = SegmentNames(config.save)
+    check_series(config.save, names.longest, names.includes, inputs)
+    try:
+        check_segments(config.segment, config.keep, saving=True)
+    except ValueError as fault:  # of several sources each has its share of the disk
+        what, _, cure = str(fault).partition(" → ")
+        raise UsageError(f"of each source {what}", cure) from fault
+
+
+def _check_statistics_and_window(config: RunConfig) -> None:
     if config.stats is not None:
         _check_ending(config.stats, _STATISTICS, "stats")
     if config.show:

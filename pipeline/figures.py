@@ -15,7 +15,7 @@ from contracts.result import Result, Span
 from outputs.draw.panel import LiveFigures, PanelFigures
 from outputs.mp4 import Mp4Output
 from outputs.segments import SegmentedMp4Output
-from pipeline.measure import Histogram, Meters
+from pipeline.measure import Histogram, Meters, StageMeter
 
 _PANEL_EVERY_NS = 500_000_000  # a figure that changes faster cannot be read
 _LATENCIES_OPEN = 256  # frames that some output still has to take; older ones were dropped by it
@@ -96,6 +96,8 @@ class Figures:
         self._open: OrderedDict[int, int] = OrderedDict()
         self._lock = threading.Lock()
         self._started, self._started_cpu = clock_ns(), time.process_time()
+        self.started = False
+        """Whether a first frame was let in."""
         self._last_pts: float | None = None
         self._last_age_ms: float | None = None
         self._panel: PanelFigures | None = None
@@ -111,11 +113,23 @@ class Figures:
         """Throughput and CPU time count from here: networks are loaded and checked, the first frame is let in."""
         self._started, self._started_cpu = self._clock_ns(), time.process_time()
         self._panel_at = (self._started, 0)
+        self.started = True
 
     def finish(self) -> None:
         """Throughput and CPU time count up to here: the last frame is out and every output closed."""
         self.cpu_s = time.process_time() - self._started_cpu
         self.seconds = (self._clock_ns() - self._started) / 1e9
+
+    @property
+    def span(self) -> tuple[float, float]:
+        """Seconds on the run's clock from the first frame let in up to the end, or up to now."""
+        start = self._started / 1e9
+        return start, start + (self.seconds or self._clock_ns() / 1e9 - start)
+
+    @property
+    def cpu_span(self) -> tuple[float, float]:
+        """The same on the clock of the process's CPU time."""
+        return self._started_cpu, self._started_cpu + (self.cpu_s or time.process_time() - self._started_cpu)
 
     def ready(self, result: Result) -> None:
         """A result left the networks; without outputs it is finished here."""
@@ -242,11 +256,20 @@ class Figures:
 
     def stages(self) -> dict[str, dict[str, float | None]]:
         """Per stage: percentiles of wall time and CPU time of its own thread, in the order frames go."""
-        meters = dict(self.meters.items())
-        order = [stage for stage in _STAGES if stage in meters] + [stage for stage in meters if stage not in _STAGES]
-        return {stage: meters[stage].summary() for stage in order}
+        return {stage: meter.summary() for stage, meter in in_order(dict(self.meters.items())).items()}
 
     def own_cpu_ms(self) -> float:
         """CPU ms per frame that is neither decoding, nor inference, nor encoding, by the stages' own threads."""
-        own = sum(meter.cpu_ns for stage, meter in self.meters.items() if stage not in ("decode", "infer", "encode"))
-        return own / max(self.inferred, 1) / 1e6
+        return own_cpu_ms(dict(self.meters.items()), self.inferred)
+
+
+def in_order(meters: dict[str, StageMeter]) -> dict[str, StageMeter]:
+    """Stages in the order frames go."""
+    order = [stage for stage in _STAGES if stage in meters] + [stage for stage in meters if stage not in _STAGES]
+    return {stage: meters[stage] for stage in order}
+
+
+def own_cpu_ms(meters: dict[str, StageMeter], frames: int) -> float:
+    """CPU ms per frame that is neither decoding, nor inference, nor encoding."""
+    own = sum(meter.cpu_ns for stage, meter in meters.items() if stage not in ("decode", "infer", "encode"))
+    return own / max(frames, 1) / 1e6

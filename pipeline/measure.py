@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -33,6 +33,16 @@ class Histogram:
             self.count += 1
             self._recent_ns += nanoseconds
             self._recent_count += 1
+
+    @classmethod
+    def of_all(cls, parts: Iterable[Histogram]) -> Histogram:
+        """One that counts what all of them have counted so far."""
+        made = cls()
+        for part in parts:
+            with part._lock:
+                made._counts = [mine + its for mine, its in zip(made._counts, part._counts, strict=True)]
+                made.count += part.count
+        return made
 
     def recent_ms(self) -> float | None:
         """Mean ms since the last call; None when nothing came."""
@@ -69,6 +79,14 @@ class StageMeter:
         """Count one frame's span."""
         self.wall.add(span.end - span.start)
         self.cpu_ns += span.cpu
+
+    @classmethod
+    def of_all(cls, parts: Sequence[StageMeter]) -> StageMeter:
+        """One that counts what all of them have counted so far."""
+        made = cls()
+        made.wall = Histogram.of_all(part.wall for part in parts)
+        made.cpu_ns = sum(part.cpu_ns for part in parts)
+        return made
 
     def summary(self) -> dict[str, float | None]:
         """Percentiles of wall time and mean CPU time of the stage's own thread, ms per frame."""

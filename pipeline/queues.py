@@ -24,7 +24,8 @@ class BoundedQueue(Generic[Item]):
     """At most ``capacity`` items; when full, ``put`` waits or, with ``drop_oldest``, the oldest item goes.
 
     release: called with every item that is let go instead of taken. ready: asked before an item is chosen to be taken,
-    until it says yes; it waits a moment itself, so that what is taken then is the newest.
+    until it says yes; it waits a moment itself, so that what is taken then is the newest. changed: what is told of
+    every change, shared by queues that one consumer looks at together (``pipeline.turns``); None: its own.
     """
 
     def __init__(
@@ -33,13 +34,14 @@ class BoundedQueue(Generic[Item]):
         *,
         drop_oldest: bool = False,
         release: Callable[[Item], None] = lambda _: None,
+        changed: threading.Condition | None = None,
         ready: Callable[[], bool] = lambda: True,
     ) -> None:
         self._items: deque[Item] = deque()
         self._release, self._ready = release, ready
         self._capacity = capacity
         self._drop_oldest = drop_oldest
-        self._changed = threading.Condition()
+        self._changed = changed or threading.Condition()
         self._finished = self._aborted = self._discarding = False
         self.dropped = 0
         """Items dropped because the queue was full."""
@@ -83,6 +85,20 @@ class BoundedQueue(Generic[Item]):
                 self._changed.notify_all()
             yield item
             del item  # a waiting consumer must not keep the last frame's memory
+
+    def poll(self) -> Item | None:
+        """An item, if one is there."""
+        with self._changed:
+            if not self._items:
+                return None
+            self._changed.notify_all()
+            return self._items.popleft()
+
+    @property
+    def ended(self) -> bool:
+        """Whether no item will come any more."""
+        with self._changed:
+            return not self._items and (self._finished or self._aborted or self._discarding)
 
     def finish(self) -> None:
         """No more items will come; those queued are still taken."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -11,16 +10,12 @@ from fractions import Fraction
 from contracts.config import RunConfig
 from contracts.control import Control
 from contracts.frame import Frame
-from contracts.picture import Picture
 from contracts.protocols import Source
-from engines.gate import RUN_FRAMES, gate_engine
 from pipeline.clock import Pacer
 from pipeline.figures import Figures
+from pipeline.gating import Gate
 from pipeline.measure import timed
-from pipeline.queues import Aborted
 from pipeline.session import Session
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,6 +27,7 @@ class Reading:
     sessions: Sequence[Session]
     figures: Figures
     control: Control
+    gate: Gate
 
     def frames(self) -> Iterator[Frame]:
         """Frames of the source until it ends, the limits of the run are reached, or it stops; the source is closed."""
@@ -69,31 +65,8 @@ class Reading:
             yield frame
 
     def _gated(self, frames: Iterator[Frame]) -> Iterator[Frame]:
-        """The frames, after networks whose cards name a reference were checked against it on the first ones."""
-        held: list[Frame] = []
-
-        def pictures() -> Iterator[Picture]:
-            for position in range(RUN_FRAMES):
-                if position == len(held):
-                    frame = next(frames, None)
-                    if self.control.stopping.is_set():
-                        raise Aborted  # a verdict on half the frames must not be remembered
-                    if frame is None:
-                        return
-                    held.append(frame)
-                yield held[position].picture
-
-        for session in self.sessions:
-            if session.engine.card.reference is None:
-                continue
-            verdict = gate_engine(session.config, session.engine.card, pictures())
-            if verdict is None:
-                continue
-            log.info("%s: accuracy gate: %s", session.engine.name, verdict.reason)
-            if verdict.state == "refused":
-                raise verdict.error(session.config.file)
-            if verdict.state == "no verdict":
-                log.warning("%s runs unchecked: %s", session.engine.name, verdict.reason)
+        """The frames, after the networks were found good on the first ones."""
+        held = self.gate.passed(self.sessions, frames, self.control.stopping)
         self.figures.start()
         yield from (replace(frame, arrival=time.monotonic_ns()) for frame in held)
         held.clear()

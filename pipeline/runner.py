@@ -28,6 +28,7 @@ from contracts.result import Result, Timings
 from pipeline.clock import AgeEstimate
 from pipeline.closing import Closing
 from pipeline.figures import Figures
+from pipeline.gating import Gate
 from pipeline.ignoring import Ignoring
 from pipeline.lanes import LaneTracer
 from pipeline.measure import timed
@@ -39,6 +40,7 @@ from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
 from pipeline.sizing import Sizing
 from pipeline.stage import Stage
 from pipeline.tracking import Tracking
+from pipeline.turns import Turns
 
 _FRAMES_WAITING = 3  # decoded pictures between reader and prepare; of a live source the newest alone
 _RESULTS_WAITING = 3  # results between stages behind the network
@@ -61,8 +63,19 @@ class _InFlight:
         self.closed()
 
 
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """What the runs of several sources share. turns: where the caller takes results. failed: hears of a first error."""
+
+    turns: Turns[Result]
+    failed: Callable[[BaseException], None]
+
+
 class Run:
-    """Owns the threads of one run. Iterate ``results()``; always ``close()``."""
+    """Owns the threads of one source's run. Iterate ``results()``, or ``work()`` and let the caller take turns.
+
+    Always ``close()``.
+    """
 
     def __init__(
         self,
@@ -77,7 +90,10 @@ class Run:
         control: Control | None = None,
         ignoring: Ignoring | None = None,
         regions: Regions | None = None,
+        gate: Gate | None = None,
+        sharing: Sharing | None = None,
     ) -> None:
+        """sharing: with the other runs where there are several sources."""
         self._source = source
         self._sessions, self._outputs = tuple(sessions), tuple(outputs)
         self._paint, self.figures, self._tracking = paint, figures, tracking
@@ -87,6 +103,7 @@ class Run:
         self._control = control or Control()
         self._stop = self._control.stopping
         self._started = False
+        self._left = threading.Event()  # the caller takes no more results
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
         self._age = AgeEstimate() if self.live else None
@@ -97,10 +114,15 @@ class Run:
         self._depth = min((session.engine.depth for session in self._sessions), default=2)
         self._places = threading.Semaphore(self._depth)
         self._frames: BoundedQueue[Frame] = self._frame_queue()
-        self._caller: BoundedQueue[Result] = BoundedQueue(_RESULTS_WAITING, drop_oldest=self.live)
+        self._failed = sharing.failed if sharing is not None else lambda _: None
+        self._caller: BoundedQueue[Result] = BoundedQueue(
+            _RESULTS_WAITING, drop_oldest=self.live, changed=sharing.turns.changed if sharing is not None else None
+        )
         self._stages: list[Stage[Any, Any]] = []
         self._output_stages: list[Stage[Result, None]] = []
-        self._build(Reading(config, source, self._sessions, figures, self._control))
+        self._build(Reading(config, source, self._sessions, figures, self._control, gate or Gate()))
+        if sharing is not None:
+            sharing.turns.add(self._caller)
 
     def _frame_queue(self) -> BoundedQueue[Frame]:
         """Between reader and prepare. A live frame is taken when the engines have a place for it: it ages here."""
@@ -144,14 +166,27 @@ class Run:
 
     def results(self) -> Iterator[Result]:
         """Start the threads and give results as they come. Raises nothing: ``close()`` tells."""
+        self._start()
+        yield from self._caller
+
+    def work(self) -> None:
+        """Run to the end: every output has every frame and the caller took every result, or the run stops."""
+        self._start()
+        for stage in (*self._output_stages, *self._stages):
+            while not stage.ended.wait(_LOOK_S) and not self._left.is_set():
+                pass
+        while not self._caller.ended and not self._left.wait(_LOOK_S):
+            pass
+
+    def _start(self) -> None:
         self._started = True
         for stage in (*self._output_stages, *self._stages):
             stage.start()
-        yield from self._caller
 
     def stop(self) -> None:
         """Ask for an early, orderly end: no new frames, those on their way are finished. Any thread."""
         self._stop.set()
+        self._left.set()
         self._caller.discard()
         self._source.close()
 
@@ -197,8 +232,11 @@ class Run:
 
     def _fail(self, error: BaseException) -> None:
         with self._error_lock:
-            if self._error is None:
+            first = self._error is None
+            if first:
                 self._error = error
+        if first:
+            self._failed(error)
         self._stop.set()
         self._source.close()
 

@@ -73,22 +73,35 @@ class Session:
 
 def open_sessions(config: RunConfig, *, live: bool) -> list[Session]:
     """Every engine of the run with its heads under unique names; raises EngineError, UsageError."""
+    return sessions_of(config, open_engines(config, live=live))
+
+
+def open_engines(config: RunConfig, *, live: bool, users: int = 1) -> list[Engine]:
+    """Every engine of the run, held against what the run asks for; raises EngineError, UsageError.
+
+    users: how many share each of them.
+    """
     engines: list[Engine] = []
     try:
         for engine_config in config.engine_configs():
-            engines.append(open_engine(engine_config, live=live))  # noqa: PERF401  # those open are closed on error
+            engines.append(open_engine(engine_config, live=live, users=users))  # noqa: PERF401  # closed on error
         _check_boxes(config, engines)
         _check_outputs(config, {head.kind for engine in engines for head in engine.card.heads})
-        return [
-            Session(engine, engine_config, heads)
-            for engine, engine_config, heads in zip(
-                engines, config.engine_configs(), _named_heads(config, engines), strict=True
-            )
-        ]
     except BaseException:
         for engine in engines:
             engine.close()
         raise
+    return engines
+
+
+def sessions_of(config: RunConfig, engines: Sequence[Engine]) -> list[Session]:
+    """A session for each of the run's engines, its heads under names unique in the run."""
+    return [
+        Session(engine, engine_config, heads)
+        for engine, engine_config, heads in zip(
+            engines, config.engine_configs(), _named_heads(config, engines), strict=True
+        )
+    ]
 
 
 def _named_heads(config: RunConfig, engines: Sequence[Engine]) -> list[tuple[NamedHead, ...]]:

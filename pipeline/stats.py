@@ -13,18 +13,26 @@ from pathlib import Path
 from typing import Any
 
 from contracts.errors import OutputError
+from contracts.frame import SourceInfo
 from contracts.protocols import EngineFacts, Source
 from contracts.text import installed_version
 from outputs.paths import Target, reason
+from pipeline.combined import Combined
 from pipeline.figures import Figures
 
 VERSION = 1
+FRAMES = ("read", "inferred", "written", "dropped", "lost", "reconnects")
+"""What is counted of a source's frames."""
 _LIBRARIES = ("av", "numpy", "onnxruntime", "opencv-python-headless", "openvino")
 
 
 def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts], *, live: bool) -> dict[str, Any]:
     """Everything the run measured. ``limit_fps`` and ``ratio`` are measured by ``bench`` only: null here."""
-    info, progress = source.info, figures.progress()
+    return statistics_of([source_facts(source.info, figures, live=live)], figures, engines)
+
+
+def source_facts(info: SourceInfo, figures: Figures, *, live: bool) -> dict[str, Any]:
+    """One source of a run and its frames."""
     frames = {
         "read": figures.read,
         "inferred": figures.inferred,
@@ -33,19 +41,18 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts],
         "lost": figures.losses.lost,
         "reconnects": figures.losses.reconnects,
     }
+    size = {"width": info.width, "height": info.height}
+    return {"id": info.id, "uri": info.uri, **size, "live": live, "frames": frames, **_state(figures)}
+
+
+def statistics_of(
+    sources: Sequence[dict[str, Any]], figures: Figures | Combined, engines: Sequence[EngineFacts]
+) -> dict[str, Any]:
+    """The object of a run: its sources (see ``source_facts``), and the figures of all of them."""
+    progress = figures.progress()
     return {
         "version": VERSION,
-        "sources": [
-            {
-                "id": info.id,
-                "uri": info.uri,
-                "width": info.width,
-                "height": info.height,
-                "live": live,
-                "frames": frames,
-                **_state(figures),
-            }
-        ],
+        "sources": list(sources),
         "engines": [
             {
                 "name": engine.name,
@@ -58,7 +65,7 @@ def statistics(figures: Figures, source: Source, engines: Sequence[EngineFacts],
             }
             for engine, looked in zip(engines, figures.looked, strict=True)
         ],
-        "frames": frames,
+        "frames": {key: sum(source["frames"][key] for source in sources) for key in FRAMES},
         "outputs": {
             stage: {
                 "written": count,

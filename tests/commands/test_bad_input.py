@@ -88,7 +88,7 @@ def _overwrites_network(folder: Path) -> list[str]:
 
 
 CASES: list[tuple[str, Make, int, list[str]]] = [
-    ("no source", _with_engine(), 2, ["one source", "--help"]),
+    ("no source", _with_engine(), 2, ["no source given", "--help"]),
     ("unknown option", _with_engine("--enginee", "x"), 2, ["--enginee", "did you mean --engine"]),
     ("bad number", _with_engine("x.mp4", "--score", "2"), 2, ["score"]),
     ("endless start", _with_engine("x.mp4", "--start", "1e18"), 2, ["start"]),

@@ -29,7 +29,7 @@ from contracts.result import Result
 from engines.gate import RUN_FRAMES, gate_engine
 from engines.open import open_engine
 from engines.verdicts import Verdict
-from pipeline import limit, reading
+from pipeline import gating, limit
 from pipeline import session as sessions
 from pipeline.session import open_sessions
 from pipeline.tracking import Tracking
@@ -83,8 +83,8 @@ def submitted(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each real engine of a run was given a frame, by its name."""
     counts: Counter[str] = Counter()
 
-    def counted(config: EngineConfig, *, live: bool) -> Engine:
-        engine = open_engine(config, live=live)
+    def counted(config: EngineConfig, **options: Any) -> Engine:
+        engine = open_engine(config, **options)
         submit = engine.submit
 
         def count(tensors: Tensors) -> Ticket:
@@ -338,7 +338,7 @@ def test_the_accuracy_gate_sees_every_one_of_the_first_frames(tmp_path: Path, mo
 
         return gate_engine(config, card, counting())
 
-    monkeypatch.setattr(reading, "gate_engine", counted)
+    monkeypatch.setattr(gating, "gate_engine", counted)
     for _ in range(2):  # the second time the verdict is remembered
         assert sum(1 for _ in stream(DRIVE, engines=[asked(engine, 5)], max_frames=FRAMES)) == FRAMES
     assert looks == [RUN_FRAMES, 0]

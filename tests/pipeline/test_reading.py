@@ -7,6 +7,7 @@ import pytest
 from contracts.config import RunConfig
 from contracts.control import Control
 from pipeline.figures import Figures
+from pipeline.gating import Gate
 from pipeline.reading import Reading
 from tests.support.fakes import CountingSource
 
@@ -25,7 +26,7 @@ def test_what_is_live_is_not_paced_and_keeps_its_arrival(option: str, is_live: b
 
     source.frames = noted  # type: ignore[method-assign, assignment]
     config = RunConfig.build({"sources": ["fake"], option: True})
-    reading = Reading(config, source, [], Figures([], []), Control())
+    reading = Reading(config, source, [], Figures([], []), Control(), Gate())
     found = [frame.arrival for frame in reading.frames()]
     assert (found == given) is is_live
     assert len(found) == 5
