@@ -101,6 +101,9 @@ def _log_to_stderr(*, debug: bool) -> None:
     handler.addFilter(Redacting())
     handler.setFormatter(logging.Formatter(layout) if debug else _OneLine(layout))
     logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.raiseExceptions = (
+        False  # a stderr that is gone: logging's own complaint repeats what it is handling, secrets too
+    )
     for room in ("contracts", "sources", "engines", "outputs", "pipeline", "commands", "training"):
         logging.getLogger(room).setLevel(logging.DEBUG if debug else logging.WARNING)
 

@@ -90,12 +90,14 @@ def test_log_lines_of_libraries_hold_no_password(capsys: pytest.CaptureFixture[s
     handler.addFilter(Redacting())
     logger = logging.getLogger("libav.rtsp")
     logger.addHandler(handler)
+    logger.propagate = False  # handlers that other tests left are not meant
     try:
         raise ValueError("http://anna:geheim3@camera")
     except ValueError:
         logger.exception("method DESCRIBE of %s failed, Authorization: Basic YW5uYTpnZWhlaW0z", "rtsp://a:geheim3@b")
     finally:
         logger.removeHandler(handler)
+        logger.propagate = True
     written = capsys.readouterr().err
     assert "DESCRIBE" in written
     assert "ValueError" in written
