@@ -62,6 +62,7 @@ def add_run_options(parser: argparse.ArgumentParser) -> None:
         "- (standard input); a camera: 0, or camera:/dev/video2?size=1280x720&fps=30&format=mjpeg; "
         "a network stream: rtsp://USER:${PASSWORD}@HOST/PATH or rtsps://…, http(s)://… (MP4, MJPEG or HLS, known by "
         "what comes; ${NAME} is read from the environment; #insecure behind it accepts a device's own certificate); "
+        "youtube:ID, or the page of a video (needs the extra 'youtube'); "
         "a HoloLens 2: hl2ss://HOST[?size=1280x720&fps=30&format=hevc&bitrate=4M&depth=none] (the app hl2ss; with pose "
         "and depth) or 'hololens://${USER}:${PASSWORD}@HOST[?quality=med]' (its Device Portal); labelled pictures: "
         "dataset:DIR[?layout=yolo&split=val]; pictures of a network: generator:NET.onnx[?count=16&seed=1]; "
