@@ -8,11 +8,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from contracts.secrets import printable
+from contracts.secrets import HIDDEN, printable
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
 """At least two letters, as in ``sources.open``."""
+_VIDEO = re.compile(
+    r"(?:youtube:|youtube(?:-nocookie)?\.com/(?:watch\?(?:.*&)?v=|live/|shorts/|embed/)|youtu\.be/)([\w-]{11})(?![\w-])"
+)
 _UNFIT = re.compile(r'[\x00-\x1f<>:"/\\|?*$&{}\s]+')
+PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 _LONGEST = 60  # letters: with what stands before and behind, a file's name may have 255 bytes
 
 
@@ -31,7 +35,10 @@ def unique_names(uris: Iterable[str]) -> list[str]:
 
 
 def name_of(uri: str) -> str:
-    """``clip`` of ``videos/clip.mp4``, ``camera0`` of ``0``, ``10.0.0.5-front`` of ``rtsp://user:pw@10.0.0.5/front``."""
+    """``clip`` of ``videos/clip.mp4``, ``camera0`` of ``0``, ``10.0.0.5-front`` of ``rtsp://user:pw@10.0.0.5/front``.
+
+    What a source of the network calls itself, too (``SourceInfo.id``).
+    """
     found = _UNFIT.sub("-", _bare_name(uri)).strip("-.")[:_LONGEST]
     return found or "source"
 
@@ -45,9 +52,8 @@ def _bare_name(uri: str) -> str:
     if match is None:
         return _last_part(uri)
     scheme, rest = match[1].lower(), match[2]
-    if "//" in rest[:2]:
-        host, path = _host_and_path(printable(uri))
-        return "-".join(part for part in (host, Path(path).stem) if part) or scheme
+    if rest.startswith("//") or scheme == "youtube":
+        return _of_network(scheme, uri) or scheme
     name = _last_part(rest) if rest.partition("?")[0] else ""
     if scheme == "camera" and name.isdecimal():
         return f"camera{name}"
@@ -66,9 +72,19 @@ def _last_part(path: str) -> str:
     return parts[-1] if os.path.isdir(path) else Path(parts[-1]).stem  # noqa: PTH112
 
 
-def _host_and_path(uri: str) -> tuple[str, str]:
+def _of_network(scheme: str, uri: str) -> str:
+    """A video's own id; else host, port where it is written and not the usual one, path and query, without secrets."""
+    video = _VIDEO.search(uri)
+    if video is not None:
+        return f"youtube-{video[1]}"
     try:
-        parts = urlsplit(uri)
-        return parts.hostname or "", parts.path
+        parts = urlsplit(printable(uri))
+        host, port = parts.hostname or "", parts.port
     except ValueError:
-        return "", ""
+        return ""
+    if scheme in ("hl2ss", "hololens"):
+        return f"hololens-{host}"
+    spelt = "" if port in (None, PORTS.get(scheme)) else str(port)
+    query = [part for part in parts.query.split("&") if HIDDEN not in part]
+    words = re.findall(r"[\w.-]+", " ".join([host, spelt, parts.path, *query]), flags=re.ASCII)
+    return "-".join(words)

@@ -18,6 +18,7 @@ from contracts.live import Patience
 from contracts.secrets import printable
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.source import Identity, LiveSource
+from sources.names import name_of
 from sources.network.address import NetworkAddress
 from sources.network.http import TRIES, WebOpener, WebPage
 from sources.youtube import UPDATE, Media, find_media
@@ -48,7 +49,7 @@ def open_page(page: str, uri: str, patience: Patience, start: Fraction = Fractio
     """Opens the video of a page. uri: as it was written. start: seconds to skip. Raises SourceError."""
     name = printable(uri)
     patience = replace(patience, open_s=patience.open_s + _ASKING_S)
-    identity = Identity(_id(uri), name, name)
+    identity = Identity(name_of(uri), name, name)
     return LiveSource(identity, PageOpener(page, name), patience, tries=TRIES, start=start)
 
 
@@ -56,11 +57,6 @@ def open_web_or_page(address: NetworkAddress, patience: Patience, start: Fractio
     """Opens what is at a web address, or the video of the page that is there. Raises SourceError."""
     identity = Identity(address.id, address.shown, address.name)
     return LiveSource(identity, _WebOrPage(address), patience, tries=TRIES, start=start)
-
-
-def _id(uri: str) -> str:
-    video = re.search(r"(?:youtube:|v=|youtu\.be/|/live/|/shorts/|/embed/)([\w-]{11})", uri)
-    return f"youtube-{video[1]}" if video else NetworkAddress.parse(uri).id
 
 
 class PageOpener:

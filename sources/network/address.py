@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from contracts.errors import UsageError
 from contracts.secrets import printable
 from contracts.text import did_you_mean
+from sources.names import PORTS, name_of
 
-_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
-_LONGEST_ID = 80  # letters
 _ENCODE = "write what is special in a user name or password as %XX (# is %23, / is %2F, ? is %3F), or put it in ${NAME}"
 INSECURE = "insecure"
 
@@ -63,7 +61,7 @@ class NetworkAddress:
     @property
     def port(self) -> int:
         """As written, or the scheme's own."""
-        return self._parts.port or _PORTS[self.scheme]
+        return self._parts.port or PORTS[self.scheme]
 
     @property
     def login(self) -> tuple[str, str] | None:
@@ -89,8 +87,5 @@ class NetworkAddress:
 
     @property
     def id(self) -> str:
-        """``host-path``, with the port where it is not the scheme's own: for the names of files."""
-        parts = urlsplit(self.shown)
-        port = "" if parts.port in (None, _PORTS[self.scheme]) else str(parts.port)
-        words = re.findall(r"[\w.-]+", f"{parts.hostname} {port} {parts.path} {parts.query}", flags=re.ASCII)
-        return "-".join(words)[:_LONGEST_ID].strip("-.")
+        """For the names of files."""
+        return name_of(self.uri)

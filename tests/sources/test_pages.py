@@ -17,8 +17,7 @@ from yt_dlp.utils import ExtractorError, GeoRestrictedError
 from contracts import backoff
 from contracts.errors import SourceError, UsageError
 from contracts.live import Patience
-from sources import pages
-from sources.network.address import NetworkAddress
+from sources.names import name_of
 from sources.open import open_source
 from sources.pages import is_page, open_page, page_of
 from sources.youtube import find_media
@@ -269,10 +268,7 @@ def test_which_addresses_are_pages_from_the_start(uri: str, page: bool) -> None:
 
 def test_the_id_of_a_video_is_its_id() -> None:
     for uri in ("youtube:dQw4w9WgXcQ", "https://www.youtube.com/watch?v=dQw4w9WgXcQ", "https://youtu.be/dQw4w9WgXcQ"):
-        assert pages._id(uri) == "youtube-dQw4w9WgXcQ"
-    assert (
-        pages._id("https://www.youtube.com/@road/live") == NetworkAddress.parse("https://www.youtube.com/@road/live").id
-    )
+        assert name_of(uri) == "youtube-dQw4w9WgXcQ"
 
 
 @pytest.mark.parametrize("uri", ["youtube:", "youtube:short", "youtube:dQw4w9WgXcQ&t=10", "youtube:../../etc/pass"])
