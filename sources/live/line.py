@@ -30,7 +30,7 @@ _FIRST_TRIES = 5
 """Failures in a row, after the first one, that a source that has never been live may have."""
 _JOIN_S = 1.0
 _STEADY_S = 10.0
-"""Seconds with pictures after which a loss is a new one, and counting failures begins anew."""
+"""Seconds with pictures after which the next loss is no longer waited for as if it were one with the last."""
 _STALL_S, _STALL_PICTURES = 1.0, 5
 """Without a picture for the longer of these a source is called stalled, at the latest at half the read limit."""
 _MOST_HANGING = 3
@@ -56,6 +56,7 @@ class Line:
         self._closing = threading.Lock()
         self._closed = False
         self._backoff = Backoff()
+        self._failed = 0  # tries in a row that brought no new picture
         self._reader: ConnectionReader | None = None
         self._hanging: list[ConnectionReader] = []
         self._past = Losses()  # of connections that are over
@@ -65,7 +66,7 @@ class Line:
         self.status = LiveStatus(LiveState.CONNECTING, self._begun_ns)
         self.position: Fraction | None = None
         """Seconds on a recorded stream's own clock of the last picture given out; kept by whoever gives it out."""
-        self._position_before: Fraction | None = None  # of this connection: every picture more is a success
+        self._position_before: Fraction | None = None  # of this connection
         self.connection = -1
         """Which connection the last picture came by, from 0."""
         self.why_lost = ""
@@ -205,13 +206,15 @@ class Line:
             return
         was_live = self.status.state in (LiveState.LIVE, LiveState.STALLED)
         now = time.monotonic_ns()
-        if was_live and ((now - self._live_ns) / 1e9 >= _STEADY_S or self.position != self._position_before):
+        brought_some = was_live and (self.position is None or self.position != self._position_before)
+        self._failed = 0 if brought_some else self._failed + 1
+        if brought_some and (self.position is not None or (now - self._live_ns) / 1e9 >= _STEADY_S):
             self._backoff.reset()
         if was_live:
             self._live_ns, self.lost = now, True  # from here on it is without pictures
         wait_s, tries = self._backoff.next_s(), self._tries()
         hopeless = fault.again == "never" or (fault.again == "once live" and self.connection < 0)
-        if hopeless or (tries is not None and self._backoff.failures > tries):
+        if hopeless or (tries is not None and self._failed >= (tries + 1 if self.connection < 0 else tries)):
             self._enter(LiveState.ENDED, fault.message)
             raise fault
         self._say(fault, wait_s, tries)
@@ -229,7 +232,8 @@ class Line:
     def _say(self, fault: Fault, wait_s: float, tries: int | None) -> None:
         """Every failure while their number is limited; else the first, and those that are different from the last."""
         level = logging.WARNING if tries is not None or fault.message != self.status.reason else logging.DEBUG
-        count = f", {self._backoff.failures} of {tries}" if tries is not None else ""
+        number = self._failed if self.connection < 0 else self._failed + 1
+        count = f", {number} of {tries}" if tries is not None else ""
         log.log(level, "%s: trying again in %.1f s%s", fault.message, wait_s, count)
 
     def _retire(self) -> None:

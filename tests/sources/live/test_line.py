@@ -109,7 +109,7 @@ def test_an_outage_is_a_gap_in_count_and_time_and_is_told_once(caplog: pytest.Lo
         ([[1, 0.05, Fault("gone")], Fault("wrong password", again="never")], None, 2),
         ([[1, 0.05, Fault("gone")], Fault("no such path", again="once live")], 2, 3),
         ([[1, 0.05, Fault("gone")], Fault("refused")], "auto", 3),
-        ([[1, 0.05, Fault("gone")]], 2, 3),
+        ([[1, 0.05, Fault("gone")], [1, 0.05, Fault("gone")], Fault("refused")], 2, 4),
     ],
 )
 def test_how_often_it_is_tried(courses: list[list[Step] | Exception], reconnect: int | None, tries: int) -> None:
@@ -125,8 +125,7 @@ def test_how_often_it_is_tried(courses: list[list[Step] | Exception], reconnect:
     assert all(connection.closed == 1 for connection in script.opened)
 
 
-def test_a_source_that_was_live_long_enough_has_all_its_tries_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sources.live.line._STEADY_S", 0.05)
+def test_a_source_that_was_live_again_has_all_its_tries_again() -> None:
     steady: list[Step] = [*paced(1, 2, 3), Fault("gone")]
     script = Script([steady, steady, steady, steady, [*paced(1), "end"]])
     assert taken(source(script, Patience(0.5, 0.4, 1)))[1] is None
