@@ -253,8 +253,8 @@ def _went_on_once(seen: list[Seen], source: Source) -> None:
     assert after.outage is not None
     truth = (after.number or 0) - (before.number or 0)
     assert truth > 5
-    assert abs((after.index - before.index) - truth) <= 5
-    assert abs(after.pts - before.pts - Fraction(truth, 25)) < Fraction(1, 4)
+    assert abs((after.index - before.index) - truth) <= 25  # a second: on a busy machine pictures arrive late
+    assert abs(after.pts - before.pts - Fraction(truth, 25)) < 1
     assert after.outage.lost <= after.index - before.index - 1 <= after.outage.lost + 1  # one may have come in halves
     assert after.outage.lost <= source.losses.lost <= after.outage.lost + 1
     assert len(off(seen[: places[0]])) == 1

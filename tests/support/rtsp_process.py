@@ -63,7 +63,7 @@ class Mount(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]  # no stubs
         threading.Thread(target=self._push, args=(source, ended), daemon=True).start()
 
     def _push(self, source: Any, ended: threading.Event) -> None:
-        """Gives each picture when it is due; what became due while the process stood still is left out."""
+        """Gives each picture when it is due, or a little late; what became due in half a second or more is left out."""
         size, number, first = self.size, self._due(), None
         while not ended.is_set():
             if size != self.size:
@@ -73,7 +73,7 @@ class Mount(GstRtspServer.RTSPMediaFactory):  # type: ignore[misc]  # no stubs
             if clock is None or not base:  # it does not play yet, and nobody knows what time it is
                 time.sleep(0.005)
                 continue
-            number = max(number + 1, self._due())
+            number = number + 1 if self._due() - number < self._rate // 2 else self._due()
             time.sleep(max(0.0, (self._epoch_ns + number * 1e9 / self._rate - time.monotonic_ns()) / 1e9))
             stamp = clock.get_time() - base
             if first is None:
