@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import closing
 
 from contracts.config import RunConfig
+from contracts.picture import Picture
 from contracts.result import Result
 from outputs.draw.painter import Painter
 from pipeline.default_network import with_checked_network
@@ -36,11 +37,11 @@ def warm(url: str) -> tuple[float, float]:
     source = open_source(url, patience=config.patience())
     opened = time.monotonic() - begun
 
-    def paint(result: Result) -> object:
+    def paint(result: Result) -> Picture:
         return painter.paint(result, figures.panel())
 
     figures = Figures([], [session.engine.name for session in sessions])
-    run = Run(config, source, sessions, [], paint=paint, figures=figures)  # type: ignore[arg-type]
+    run = Run(config, source, sessions, [], paint=paint, figures=figures)
     with closing(run):
         next(run.results()).drawn()
         return time.monotonic() - begun, opened

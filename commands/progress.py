@@ -33,8 +33,9 @@ class ProgressLine(TickingLine):
     def text(self) -> str:
         """Where the run is."""
         progress, source = self._run.progress(), self._run.source
-        if self._run.sources and progress is not None:
-            return progress_of_several(progress, self._run.sources)
+        if (several := self._run.sources) and progress is not None:
+            live = any(each.info is not None and each.info.live for each in several)
+            return progress_of_several(self._lately(progress) if live else progress, several)
         if source is None:
             return self._opening()
         if progress is None:

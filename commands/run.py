@@ -67,9 +67,12 @@ def main(arguments: Sequence[str]) -> int:
     config = RunConfig.build(options, preset)
     if getattr(parsed, "dry_run", False):
         from contracts.secrets import redact
+        from outputs.push_address import Address
         from pipeline.default_network import with_network
 
         config = with_network(config)
+        if config.push is not None:  # RTMP's last part is whose channel it is
+            config = config.model_copy(update={"push": Address.of(config.push).shown})
         answer(redact(config.model_dump_json(indent=2)))
         say(f"graph: {_graph(config)}")
         return 0
@@ -93,7 +96,7 @@ def _graph(config: RunConfig) -> str:
 
 def _run(config: RunConfig, *, quiet: bool) -> int:
     from commands.progress import ProgressLine
-    from contracts.errors import EXIT_INTERRUPTED, SourceError
+    from contracts.errors import EXIT_INTERRUPTED, OutputError, SourceError
     from pipeline.stream import Stream
 
     run = Stream(config)
@@ -109,7 +112,7 @@ def _run(config: RunConfig, *, quiet: bool) -> int:
                 interrupted = True
             finally:
                 line.end()
-    except SourceError:
+    except (SourceError, OutputError):
         if any("state" in source for source in run.statistics().get("sources", ())):
             _tell(run, quiet=quiet)  # given up after days perhaps, with everything finished
         raise

@@ -19,6 +19,8 @@ from contracts.errors import EXIT_INTERRUPTED, OutputError, RoadStreamError
 from contracts.secrets import Redacting, redact
 from contracts.text import one_line
 
+_LAST_WORDS_S = 0.5  # for what is said on the way out
+
 
 def guarded(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
     """Run a command; a person's mistake becomes one line on stderr and its exit code, never a traceback."""
@@ -78,10 +80,11 @@ def _interrupts() -> Iterator[None]:
     def handler(_number: int, _frame: FrameType | None) -> None:
         nonlocal asked
         if asked:
-            try:
-                say("roadstream: left at once; what was recorded is in the .part files")
-            finally:  # a line that was being written may not be written into
-                os._exit(EXIT_INTERRUPTED)
+            words = "roadstream: left at once; what was recorded is in the .part files"
+            last = threading.Thread(target=say, args=(words,), daemon=True)  # a stopped terminal takes no words
+            last.start()
+            last.join(_LAST_WORDS_S)
+            os._exit(EXIT_INTERRUPTED)
         asked = True
         raise KeyboardInterrupt
 

@@ -58,12 +58,12 @@ class Target:
             raise self._taken() from fault
         except OSError as fault:
             raise _cannot_write(self.path, fault) from fault
-        _lock(part)
+        lock_file(part)
         return part
 
     def _set_aside(self) -> None:
         with self.part.open("rb", buffering=0) as left:
-            if not _lock(left):
+            if not lock_file(left):
                 raise self._taken()
             if os.fstat(left.fileno()).st_size == 0:
                 self.part.unlink()
@@ -87,7 +87,7 @@ class Target:
         whole.replace(self.path)
 
 
-def _lock(file: FileIO | int) -> bool:
+def lock_file(file: FileIO | int) -> bool:
     """Locks an open file for this process; False where another one holds it. A disk without locks: True."""
     if sys.platform == "win32":
         return True
@@ -106,7 +106,7 @@ def lock_folder(folder: Path) -> int:
     Raises OutputError where another run has it, and OSError.
     """
     descriptor = os.open(folder, os.O_RDONLY)
-    if not _lock(descriptor):
+    if not lock_file(descriptor):
         os.close(descriptor)
         raise OutputError(f"another run is writing into {folder}", "wait for its end or give another folder")
     return descriptor

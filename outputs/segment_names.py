@@ -25,7 +25,7 @@ from uuid import UUID
 import av
 
 from outputs.fragments import cut_to_whole_fragments, length_of_whole_fragments
-from outputs.paths import Target
+from outputs.paths import Target, lock_file
 
 log = logging.getLogger(__name__)
 
@@ -144,19 +144,25 @@ class SegmentNames:
     def recover(self) -> None:
         """Parts that a killed run left become segments, cut to what plays; with a warning. Raises OSError."""
         for number, state, part in sorted(self._named()):
-            if state == ".part" and number < self.first:
-                target = Target(part.with_name(part.name.removesuffix(f".part{part.suffix}") + part.suffix))
-                with suppress(OSError):
-                    target.finishing.unlink()  # a copy of the part that was not finished
-                if part.stat().st_size < _BEGINNING:
-                    part.unlink()
-                elif os.path.lexists(target.path) or not _plays(part):
-                    target.set_part_aside()
-                else:
-                    cut_to_whole_fragments(part)
-                    mark(part)
-                    target.publish(part)
-                    log.warning("%s of an earlier run is now %s", part, target.path)
+            if state == ".part" and number < self.first and stat.S_ISREG(os.lstat(part).st_mode):
+                with part.open("rb", buffering=0) as left:
+                    if lock_file(left):  # else another run is writing it, whatever its series is called
+                        self._recover(part)
+
+    def _recover(self, part: Path) -> None:
+        """A part that nobody writes. Raises OSError."""
+        target = Target(part.with_name(part.name.removesuffix(f".part{part.suffix}") + part.suffix))
+        with suppress(OSError):
+            target.finishing.unlink()  # a copy of the part that was not finished
+        if not part.stat().st_size or _is_beginning(part):
+            part.unlink()
+        elif os.path.lexists(target.path) or not _plays(part):
+            target.set_part_aside()
+        else:
+            cut_to_whole_fragments(part)
+            mark(part)
+            target.publish(part)
+            log.warning("%s of an earlier run is now %s", part, target.path)
 
     def _named(self) -> Iterator[tuple[int, str, Path]]:
         """Number, state ("", ".part" …) and path of whatever has a name of this series. Raises OSError."""
@@ -164,6 +170,12 @@ class SegmentNames:
             for entry in entries:
                 if match := self._pattern.fullmatch(entry.name):
                     yield int(match[1]), match[2], self.path.with_name(entry.name)
+
+
+def _is_beginning(part: Path) -> bool:
+    """Whether it is an MP4 without its first fragment: nothing to keep. Raises OSError."""
+    data = part.read_bytes() if part.stat().st_size < _BEGINNING else b""
+    return data[4:8] == b"ftyp"
 
 
 def _plays(part: Path) -> bool:

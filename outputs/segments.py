@@ -62,7 +62,7 @@ class SegmentedMp4Output:
         self._worker: Worker | None = None
         self._file: Mp4File | None = None
         self._said: set[str] = set()
-        self._count = self._bytes = 0
+        self._count = self._bytes = self._size_of_last = 0
         self._first: Path | None = None
         self._last: Path | None = None
 
@@ -188,7 +188,7 @@ class SegmentedMp4Output:
             if self._close(file, whole):
                 self._publish(file)
                 self._count += 1
-                self._bytes += file.target.path.stat().st_size
+                self._bytes += self._size_of_last
                 self._first, self._last = self._first or file.target.path, file.target.path
         finally:
             file.release()
@@ -212,14 +212,19 @@ class SegmentedMp4Output:
         while True:
             try:
                 if belongings is None:
-                    file.publish(mark)
+                    file.publish(self._mark)
                 else:
-                    file.publish_copy(Fraction(0), belongings, mark)
+                    file.publish_copy(Fraction(0), belongings, self._mark)
             except FAULTS as fault:
                 if not self._budget.frees(fault):
                     raise file.fault(fault) from fault
             else:
                 return
+
+    def _mark(self, whole: Path) -> None:
+        """Looks at the size before the file has its name: from then on it may be moved away at any moment."""
+        mark(whole)
+        self._size_of_last = whole.stat().st_size
 
     # -- where and when a segment is --------------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ from pipeline.runner import Sharing
 from pipeline.session import Session, open_engines, sessions_of
 from pipeline.source_state import SourceState
 from pipeline.stats import statistics_of
+from pipeline.steadfast import Steadfast
 from pipeline.turns import Turns
 from sources.names import unique_names
 from sources.open import is_live
@@ -203,20 +204,14 @@ class Channels:
 
     def _join(self) -> None:
         """Wait for every source's thread; one that is still opening is left behind, and named."""
-        interrupted: KeyboardInterrupt | None = None
+        steadfast = Steadfast()
         patience = time.monotonic() + _OPENING_S
         while waiting := [member for member in self._members if not member.ended.is_set()]:
-            try:
-                waiting[0].ended.wait(_LOOK_S)
-            except KeyboardInterrupt as again:
-                if interrupted is not None:
-                    raise
-                interrupted = again
+            steadfast.wait(waiting[0].ended, _LOOK_S)
             if time.monotonic() > patience and all(member.channel.run is None for member in waiting):
                 log.warning("still opening, left behind: %s", ", ".join(member.name for member in waiting))
                 break
-        if interrupted is not None:
-            raise interrupted
+        steadfast.tell()
 
     # -- looked at --------------------------------------------------------------------------------------------------
 

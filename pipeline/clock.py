@@ -7,6 +7,7 @@ from fractions import Fraction
 from contracts.control import Control
 
 _NS = 1_000_000_000
+_DRIFT_PPM = 100  # by so much a camera's crystal and ours may differ: in a day that is nine seconds of age
 
 
 class Pacer:
@@ -38,12 +39,15 @@ class AgeEstimate:
 
     def __init__(self) -> None:
         self._least: int | None = None
-        self._connection = 0
+        self._connection = self._arrival = 0
 
     def on_arrival_ms(self, arrival_ns: int, pts: Fraction, connection: int = 0) -> float:
         """Estimated ms between capture and arrival. connection: ``Frame.connection``, whose clock ``pts`` goes by."""
         offset = arrival_ns - int(pts * _NS)
         if connection != self._connection:
             self._connection, self._least = connection, None
+        if self._least is not None:
+            self._least += max(arrival_ns - self._arrival, 0) * _DRIFT_PPM // 1_000_000
+        self._arrival = arrival_ns
         self._least = offset if self._least is None else min(self._least, offset)
         return (offset - self._least) / 1e6

@@ -73,7 +73,12 @@ class Combined:
 
     def progress(self) -> Progress:
         """All of them in one."""
-        ages = [age for part in self._parts if (age := part.progress().age_ms) is not None]
+        present = [
+            each
+            for each in (part.progress() for part in self._parts)
+            if each.status is None or each.status.state == "live"
+        ]
+        ages = [each.age_ms for each in present if each.age_ms is not None]  # a lost one's would stand for ever
         return Progress(
             read=self.read,
             finished=self.finished,

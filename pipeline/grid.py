@@ -31,6 +31,7 @@ from pipeline.combined import COMPOSE
 from pipeline.grid_cells import Cell
 from pipeline.measure import Meters, timed
 from pipeline.source_state import SourceState
+from pipeline.steadfast import Steadfast
 
 log = logging.getLogger(__name__)
 
@@ -91,8 +92,11 @@ class Grid:
         """Finish the outputs; the sources have ended, or nobody waits for them. Raises RoadStreamError if it hangs."""
         for cell in self.cells:
             cell.end()
-        if self._started and not self._ended.wait(_FINISHING_S):
-            raise RoadStreamError("did not end: grid", "please report this with the log of --debug")
+        waiting, deadline = Steadfast(), time.monotonic() + _FINISHING_S
+        while self._started and not waiting.wait(self._ended, _WAKE_S):
+            if time.monotonic() > deadline:
+                raise RoadStreamError("did not end: grid", "please report this with the log of --debug")
+        waiting.tell()
 
     def output_counts(self, stage: str) -> Mapping[str, Any]:
         """What an output counts itself, by its stage."""

@@ -36,7 +36,7 @@ from pipeline.stream import Stream
 from sources.open import open_source
 
 _NO_OUTPUTS: dict[str, Any] = dict.fromkeys(
-    ("events", "stats", "report", "push", "pictures", "masks", "labels", "segment", "keep")
+    ("events", "stats", "report", "push", "pictures", "masks", "labels", "findings", "segment", "keep")
 )
 _BURN_S = 0.6
 _BURN_BLOCK = b"\0" * (1 << 20)

@@ -39,6 +39,7 @@ from pipeline.regions import Regions
 from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
 from pipeline.sizing import Sizing
 from pipeline.stage import Stage
+from pipeline.steadfast import Steadfast
 from pipeline.tracking import Tracking
 from pipeline.turns import Turns
 
@@ -212,23 +213,17 @@ class Run:
 
     def _join(self) -> None:
         """Wait for every thread for as long as anything moves; raises RoadStreamError naming those that hang."""
-        interrupted: KeyboardInterrupt | None = None
+        waiting = Steadfast()
         everybody = [stage for stage in (*self._stages, *self._output_stages) if stage.ident is not None]
         while alive := [stage for stage in everybody if not stage.ended.is_set()]:
-            try:
-                alive[0].ended.wait(_LOOK_S)
-            except KeyboardInterrupt as again:
-                if interrupted is not None:
-                    raise
-                interrupted = again
+            waiting.wait(alive[0].ended, _LOOK_S)
             limit = _HUNG_S if any(stage in self._stages for stage in alive) else _HUNG_FINISHING_S
             if time.monotonic_ns() - max(stage.stirred_ns for stage in everybody) > limit * 1e9:
                 names = ", ".join(stage.name for stage in alive)
                 raise RoadStreamError(f"did not end: {names}", "please report this with the log of --debug")
         for stage in everybody:
             stage.join(_LOOK_S)  # past its last statement
-        if interrupted is not None:
-            raise interrupted
+        waiting.tell()
 
     def _fail(self, error: BaseException) -> None:
         with self._error_lock:

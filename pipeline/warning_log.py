@@ -37,7 +37,7 @@ class WarningLog(logging.Handler):
         if wanted and not getattr(record, "asked", False):
             self._counts[text] = self._counts.get(text, 0) + 1
         if not logging.getLogger().handlers and logging.lastResort is not None:
-            logging.lastResort.handle(record)
+            logging.lastResort.handle(logging.makeLogRecord({**record.__dict__, "msg": text, "args": None}))
 
     def texts(self) -> tuple[str, ...]:
         """In the order they came first; those that came again with how often."""

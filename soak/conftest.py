@@ -1,4 +1,4 @@
-"""Options of the soak: ``make soak`` takes an hour, ``pytest soak --minutes 1`` a few minutes."""
+"""Options of the soak: ``make soak`` takes half an hour, ``pytest soak --minutes 1`` a few minutes."""
 
 from __future__ import annotations
 

@@ -217,3 +217,11 @@ def test_a_dry_run_shows_no_password(uri: str, words: list[str], capsys: pytest.
         assert "geheim" not in text
         assert "ge%68eim" not in text
     assert time.monotonic() - begun < 60, "nothing is opened"
+
+
+def test_a_dry_run_shows_no_key_of_a_channel(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["synthetic:", *words, "--push", "rtmp://anna:geheim77@server/live2/abcd-1234-key", "--dry-run"]) == 0
+    shown = capsys.readouterr().out
+    assert "rtmp://server/live2" in shown
+    assert "abcd-1234" not in shown
+    assert "geheim77" not in shown

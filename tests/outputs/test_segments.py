@@ -20,6 +20,7 @@ from contracts.result import Result, Timings
 from contracts.segments import SegmentLimit, parse_segment
 from outputs.encoder import Codec, VideoSettings
 from outputs.mp4 import Mp4Output
+from outputs.paths import Target
 from outputs.segments import SegmentedMp4Output
 from tests.support.recording import FAST, boxes, decoded, keyframes, level_of, picture, rates
 from tests.support.segmented import NAME, SECOND, arrived, live, names, noise, record, segments
@@ -189,8 +190,9 @@ def test_two_runs_to_one_name(tmp_path: Path) -> None:
     record(tmp_path / "out.mp4", [Fraction(0)], SECOND)
 
 
-def test_two_cameras_in_one_folder(tmp_path: Path) -> None:
-    outputs = [SegmentedMp4Output(tmp_path / f"{name}.mp4", FAST, SECOND) for name in ("out", "back", "out-000001")]
+@pytest.mark.parametrize("order", [("out", "back", "out-000001"), ("out-000001", "out", "back")])
+def test_two_cameras_in_one_folder(tmp_path: Path, order: tuple[str, ...]) -> None:
+    outputs = [SegmentedMp4Output(tmp_path / f"{name}.mp4", FAST, SECOND) for name in order]
     for output in outputs:
         output.open([live()])
     for index, pts in enumerate(rates(Fraction(30), 31)):
@@ -199,6 +201,45 @@ def test_two_cameras_in_one_folder(tmp_path: Path) -> None:
     for output in outputs:
         output.close(None)
     assert len(names(tmp_path)) == 6
+
+
+def test_a_recording_that_another_run_is_writing_is_not_taken_for_a_killed_one_s(tmp_path: Path) -> None:
+    other = Mp4Output(tmp_path / "out-000001.mp4", FAST)
+    other.open([live()])
+    times = rates(Fraction(30), 20)
+    for index, pts in enumerate(times[:10]):
+        other.write(arrived(picture((128, 96), level_of(index)), pts, live(), index))
+    record(tmp_path / "out.mp4", times, SECOND)
+    for index, pts in enumerate(times[10:], 10):
+        other.write(arrived(picture((128, 96), level_of(index)), pts, live(), index))
+    other.close(None)
+    assert len(decoded(tmp_path / "out-000001.mp4")) == 20
+
+
+def test_strangers_files_with_names_like_parts_stay(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "out-000001.part.mp4").write_text("a stranger's small file")
+    (tmp_path / "out-000002.part.mp4").symlink_to(tmp_path / "notes.txt")
+    record(tmp_path / "out.mp4", rates(Fraction(30), 10), SECOND)
+    kept = {file.read_text() for file in tmp_path.iterdir() if file.suffix == ".txt" or "part" in file.name}
+    assert kept == {"mine", "a stranger's small file"}
+    assert any(file.is_symlink() for file in tmp_path.iterdir())
+
+
+def test_a_segment_may_be_moved_away_as_soon_as_it_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an archiver does: here in the very moment it takes its name."""
+    away = tmp_path / "away"
+    away.mkdir()
+    publish = Target.publish
+
+    def moved(target: Target, whole: Path) -> None:
+        publish(target, whole)
+        target.path.rename(away / target.path.name)
+
+    monkeypatch.setattr(Target, "publish", moved)
+    output = record(tmp_path / "out.mp4", rates(Fraction(30), 70), SECOND)
+    assert [len(decoded(file)) for file in segments(away)] == [30, 30, 10]
+    assert output.counts()["bytes"] == sum(file.stat().st_size for file in segments(away))
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt(), SourceError("camera lost")])

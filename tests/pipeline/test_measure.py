@@ -88,7 +88,17 @@ def test_age_is_what_arrival_lags_behind_the_stream() -> None:
     ms = 1_000_000
     arrivals = [(1000, 0), (1040, 40), (1180, 80), (1190, 120), (1160, 160)]  # a stall of 100 ms, then catching up
     found = [age.on_arrival_ms(arrival * ms, Fraction(pts, 1000)) for arrival, pts in arrivals]
-    assert found == pytest.approx([0, 0, 100, 70, 0])
+    assert found == pytest.approx([0, 0, 100, 70, 0], abs=0.1)
+
+
+@pytest.mark.parametrize("ppm", [-50, 0, 50, 90])
+def test_age_is_not_the_drift_of_two_clocks(ppm: int) -> None:
+    """A day at one frame per second: 50 millionths are four seconds by then. A stall is still seen."""
+    age, second = AgeEstimate(), 1_000_000_000
+    found = [age.on_arrival_ms(at * (second + ppm * 1000), Fraction(at)) for at in range(24 * 3600)]
+    assert max(found) < 1
+    late = age.on_arrival_ms(24 * 3600 * (second + ppm * 1000) + 2 * second, Fraction(24 * 3600))
+    assert late == pytest.approx(2000, abs=5)
 
 
 def test_the_panels_rows_stay_where_no_frame_came_since_the_last_look(monkeypatch: pytest.MonkeyPatch) -> None:
