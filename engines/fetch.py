@@ -29,7 +29,7 @@ FAULTS = (OSError, HTTPException)
 """What goes wrong on the way: no network, a lost connection, a silent server, a proxy's or server's nonsense."""
 
 _PERMANENT = "the file is not there any more; see whether its authors moved it"
-_PROXY_LOGIN = "the proxy wants a login: HTTPS_PROXY=http://user:password@host:port"
+_PROXY_LOGIN = "the proxy wants a login: HTTPS_PROXY=http://USER:PASSWORD@HOST:PORT"
 _CURES = {
     401: "the server wants a login, which public files do not",
     403: "the server refuses; a firewall on the way may, too",

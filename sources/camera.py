@@ -47,11 +47,11 @@ class CameraOpener:
         return ContainerConnection(container, device.name, live=True, broken=partial(lost_fault, device))
 
     def _found(self) -> Device:
-        """The device where it is now: by its number, else by what it is called for good."""
-        if (self._root / self._device.address.lstrip("/")).exists():
+        """The device where it is now: by what it is called for good, else by its number."""
+        there = [link.resolve() for link in self._links if link.exists()]
+        if not there or (self._root / self._device.address.lstrip("/")).resolve() in there:
             return self._device
-        there = [link for link in self._links if link.exists()]
-        return replace(self._device, address=str(there[0].resolve())) if there else self._device
+        return replace(self._device, address=str(there[0]))
 
 
 def _say_what_it_chose(source: LiveSource, device: Device, address: CameraAddress) -> None:

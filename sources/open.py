@@ -11,7 +11,7 @@ from pathlib import Path
 from contracts.errors import UsageError
 from contracts.live import Patience
 from contracts.protocols import PictureMaker, Source
-from contracts.secrets import expand
+from contracts.secrets import expand, learn
 from contracts.text import nearest
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")
@@ -117,7 +117,10 @@ def is_live(uri: str) -> bool:
 
 def _filled_in(uri: str) -> str:
     """With each ``${NAME}`` from the environment, unless it is a file's name as it stands. Raises UsageError."""
-    return expand(uri) if "${" in uri and not Path(uri).exists() else uri
+    if "${" in uri and not Path(uri).exists():
+        return expand(uri)
+    learn(uri)
+    return uri
 
 
 def _kind_of(uri: str) -> _Kind | None:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
+from urllib.error import HTTPError
 from urllib.parse import urlsplit
 
 from contracts.errors import UsageError
@@ -48,7 +49,6 @@ def page_of(uri: str) -> str:
 def open_page(page: str, uri: str, patience: Patience, start: Fraction = Fraction(0)) -> LiveSource:
     """Opens the video of a page. uri: as it was written. start: seconds to skip. Raises SourceError."""
     name = printable(uri)
-    patience = replace(patience, open_s=patience.open_s + _ASKING_S)
     identity = Identity(name_of(uri), name, name)
     return LiveSource(identity, PageOpener(page, name), patience, tries=TRIES, start=start)
 
@@ -83,6 +83,7 @@ class PageOpener:
 
     def _open(self, attempt: Attempt) -> Connection:
         if self._found is None or time.monotonic() - self._found[2] >= _HOLDS_S:
+            attempt.more_time(_ASKING_S)
             media = find_media(self._page, self._name, attempt.patience.read_s)
             address = replace(NetworkAddress.parse(media.url), label=f"the video of {self._name}")
             self._found = (media, WebOpener(address, media.headers), time.monotonic())
@@ -143,6 +144,8 @@ class _WebOrPage:
         except Fault as fault:
             if fault.again == "always":
                 raise
+            if "a page without a video" not in fault.message:  # private, not installed …: what the site and yt-dlp say
+                raise Fault(f"{refused.message}; {fault.message}", fault.cure, again=fault.again) from fault
             raise Fault(f"{refused.message}, and none is found on it", refused.cure, again="once live") from fault
         self._page = page
         return connection
@@ -150,6 +153,7 @@ class _WebOrPage:
 
 def _once_more(fault: Fault) -> Fault:
     """The fault of a page's video: the page tells another address next time, so what is refused may be given then."""
-    if not fault.message.startswith("the video of"):
+    final = fault.again == "never" and not isinstance(fault.__cause__, HTTPError)  # a start behind the end, say
+    if final or not fault.message.startswith("the video of"):
         return fault
     return Fault(fault.message, f"if it stays so, the site has changed: {UPDATE}")

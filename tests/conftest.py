@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Generator, Iterator
@@ -11,6 +12,8 @@ from typing import Any
 import psutil  # type: ignore[import-untyped,unused-ignore]
 import pytest
 from hypothesis import settings
+
+from contracts import secrets
 
 ROOT = Path(__file__).resolve().parent.parent
 _WORKER_BYTES = 4 << 30  # torch, both runtimes and a program under test
@@ -71,6 +74,25 @@ def heard_interrupts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True)
+def _log_of_a_program_ends_with_it() -> Iterator[None]:
+    """A command that a test ran in this process leaves a handler on the root logger, and with it a closed stderr."""
+    yield
+    for handler in [each for each in logging.getLogger().handlers if type(each).__name__ == "_LinesBeside"]:
+        logging.getLogger().removeHandler(handler)
+    logging.raiseExceptions = True
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_a_test_are_its_own() -> Iterator[None]:
+    """A process learns passwords for good; a test's "clip" would go from the messages of all later ones."""
+    known, pattern = set(secrets._known), secrets._pattern
+    yield
+    secrets._known.clear()
+    secrets._known.update(known)
+    secrets._pattern = pattern
 
 
 @pytest.fixture(scope="session")

@@ -36,12 +36,14 @@ class Attempt:
     start: seconds after its first picture at which a recorded stream shall begin. position: seconds on the stream's
     own clock of the last picture of a recorded stream that was given out before, None where there was none; pictures
     up to it may come again and are left out by whoever asked. stopped: whether nobody waits any more; ask it often.
+    more_time: what opening turns out to need beyond ``patience.open_s``, in seconds.
     """
 
     patience: Patience
     start: Fraction = Fraction(0)
     position: Fraction | None = None
     stopped: Callable[[], bool] = lambda: False
+    more_time: Callable[[float], None] = lambda _: None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -88,5 +88,5 @@ class ContainerConnection:
 
     def close(self) -> None:
         """Closes the container."""
-        del self._packets
+        self._packets = iter(())
         self._container.close()

@@ -56,6 +56,8 @@ class Line:
         self._closing = threading.Lock()
         self._closed = False
         self._backoff = Backoff()
+        self._live = True  # of the last connection that brought a picture
+        self._more_s: list[float] = []  # what this try asked for beyond the time to open
         self._failed = 0  # tries in a row that brought no new picture
         self._reader: ConnectionReader | None = None
         self._hanging: list[ConnectionReader] = []
@@ -149,7 +151,9 @@ class Line:
             self._hanging = [reader for reader in self._hanging if reader.is_alive()]
         if len(self._hanging) >= _MOST_HANGING:
             raise Fault(f"{counted(len(self._hanging), 'earlier connection')} of {self._name} hang", "restart it")
-        attempt = Attempt(self._patience, self._start, self.position, self._stopping.is_set)
+        more_s: list[float] = []
+        self._more_s = more_s
+        attempt = Attempt(self._patience, self._start, self.position, self._stopping.is_set, more_s.append)
         reader = ConnectionReader(self._name, self._opener, attempt, self._shaper, self._count)
         self._position_before = self.position
         with self._lock:
@@ -163,7 +167,11 @@ class Line:
     def _wait(self, reader: ConnectionReader) -> Arrived | None:
         """Waits for as long as the state allows. Raises Fault, and what ended the connection."""
         if self.status.state is LiveState.CONNECTING:
-            arrived = self._take(reader, self._patience.open_s, "has sent no picture")
+            try:
+                arrived = reader.take(self._patience.open_s)
+            except TimeUp:
+                more_s = sum(self._more_s)
+                arrived = self._take(reader, more_s, "has sent no picture", self._patience.open_s + more_s)
             if arrived is not None:
                 self._came()
             return arrived
@@ -179,15 +187,11 @@ class Line:
             self._enter(LiveState.LIVE)
         return arrived
 
-    def _take(
-        self, reader: ConnectionReader, limit_s: float, what: str, in_all_s: float | None = None
-    ) -> Arrived | None:
+    def _take(self, reader: ConnectionReader, limit_s: float, what: str, in_all_s: float) -> Arrived | None:
         try:
             return reader.take(limit_s)
         except TimeUp:
-            raise Fault(
-                f"{self._name} {what} for {in_all_s or limit_s:g} s", "look whether it is on and reachable"
-            ) from None
+            raise Fault(f"{self._name} {what} for {in_all_s:g} s", "look whether it is on and reachable") from None
 
     def _came(self) -> None:
         """A connection brought its first picture."""
@@ -197,7 +201,7 @@ class Line:
             log.warning("%s is back after %s", self._name, clock((now - self._live_ns) / 1e9))
         first_s = (now - self._begun_ns) / 1e9 if self.status.first_frame_s is None else self.status.first_frame_s
         self._enter(LiveState.LIVE, attempt=0, reconnects=self.connection, first_frame_s=first_s)
-        self._live_ns, self.lost = now, False
+        self._live_ns, self.lost, self._live = now, False, self.facts.live
 
     def _lose(self, fault: Fault) -> None:
         """The connection is over: waits until the next try is due. Raises the fault where there is none."""
@@ -206,9 +210,9 @@ class Line:
             return
         was_live = self.status.state in (LiveState.LIVE, LiveState.STALLED)
         now = time.monotonic_ns()
-        brought_some = was_live and (self.position is None or self.position != self._position_before)
+        brought_some = was_live and (self._live or self.position != self._position_before)
         self._failed = 0 if brought_some else self._failed + 1
-        if brought_some and (self.position is not None or (now - self._live_ns) / 1e9 >= _STEADY_S):
+        if brought_some and (not self._live or (now - self._live_ns) / 1e9 >= _STEADY_S):
             self._backoff.reset()
         if was_live:
             self._live_ns, self.lost = now, True  # from here on it is without pictures

@@ -10,12 +10,11 @@ from fractions import Fraction
 import av
 
 from contracts.errors import UsageError
-from contracts.live import Patience
 from sources.live.connection import Attempt, Fault, Received
 from sources.live.container import ContainerConnection
 from sources.network.faults import check_start, silent
 from sources.network.playlist import MOST_BYTES, MediaList, Piece, best_variant, read_media_list
-from sources.network.segments import Loaded, SegmentLoader
+from sources.network.segments import Loaded, Played, SegmentLoader
 from sources.network.web import Body, WebClient
 
 _TIME_BASE = Fraction(1, 90_000)
@@ -41,7 +40,7 @@ class PartClocks:
     offsets: dict[int, Fraction] = field(default_factory=dict)
 
 
-def open_hls(client: WebClient, body: Body, attempt: Attempt, clocks: PartClocks) -> HlsConnection:
+def open_hls(client: WebClient, body: Body, attempt: Attempt, clocks: PartClocks, played: Played) -> HlsConnection:
     """Takes over the body of a master or media list. Raises Fault."""
     try:
         url, listed = _media_list(client, body)
@@ -57,7 +56,7 @@ def open_hls(client: WebClient, body: Body, attempt: Attempt, clocks: PartClocks
     if listed.ended:
         check_start(client.name, attempt.start, sum((each.duration for each in listed.segments), Fraction(0)))
     wanted = attempt.position if attempt.position is not None else attempt.start
-    loader = SegmentLoader(client, url, listed, wanted - _BACK_S)
+    loader = SegmentLoader(client, url, listed, wanted - _BACK_S, played)
     loader.start()
     try:
         return HlsConnection(loader, listed, client.name, attempt, clocks if listed.ended else PartClocks())
@@ -88,7 +87,7 @@ class HlsConnection:
     ) -> None:
         self._loader, self._name, self._clocks = loader, name, clocks
         self._stopped = attempt.stopped
-        self._feed = _Feed(loader, name, attempt.patience)
+        self._feed = _Feed(loader, name, attempt)
         self._start = attempt.start if attempt.position is None else Fraction(0)
         self._lost, self._skipped = 0, Fraction(0)
         self._last: Fraction | None = None  # seconds of the last picture
@@ -157,7 +156,7 @@ class HlsConnection:
         skipped = self._feed.skipped - self._skipped
         if skipped and self._last is not None and seconds - self._last > skipped / 2:
             self._lost += round(skipped * (self.rate or 0))
-            self._skipped = self._feed.skipped
+            self._skipped, self._due = self._feed.skipped, None  # the next is due at once
 
     def _paced(self, received: Received) -> Received:
         """Waits until the picture is due, as players do: segments come at once."""
@@ -179,9 +178,9 @@ class HlsConnection:
 class _Feed:
     """The loaded segments of one part after the other, as the file PyAV reads from."""
 
-    def __init__(self, loader: SegmentLoader, name: str, patience: Patience) -> None:
-        self._loader, self._name = loader, name
-        self._limit_s = max(patience.open_s, patience.read_s) + _GRACE_S
+    def __init__(self, loader: SegmentLoader, name: str, attempt: Attempt) -> None:
+        self._loader, self._name, self._stopped = loader, name, attempt.stopped
+        self._limit_s = max(attempt.patience.open_s, attempt.patience.read_s) + _GRACE_S
         self._data, self._at = b"", 0
         self._pending: Loaded | None = None
         self._kind: tuple[int, Piece | None] | None = None
@@ -229,10 +228,15 @@ class _Feed:
         """The next segment; None: the list is at its end. Raises Fault."""
         if self.over:
             return None
-        try:
-            item = self._loader.take(self._limit_s)
-        except TimeoutError:
-            item = silent(self._name, self._limit_s)
+        deadline, item = time.monotonic() + self._limit_s, None
+        while True:
+            try:
+                item = self._loader.take(_NAP_S)
+                break
+            except TimeoutError:
+                if self._stopped() or time.monotonic() > deadline:
+                    item = silent(self._name, self._limit_s)
+                    break
         if isinstance(item, Fault):
             self.fault = item
             raise item

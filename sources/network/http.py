@@ -18,6 +18,7 @@ from sources.network.faults import check_start
 from sources.network.hls import PartClocks, open_hls
 from sources.network.pace import Pace
 from sources.network.playlist import MARK
+from sources.network.segments import Played
 from sources.network.web import Body, WebClient
 from sources.network.webfile import LiveBody, WebFile
 
@@ -41,11 +42,12 @@ class WebOpener:
 
     def __init__(self, address: NetworkAddress, headers: Mapping[str, str] | None = None) -> None:
         self._address, self._headers = address, headers
-        self._clocks, self._pace = PartClocks(), Pace()
+        self._clocks, self._played, self._pace = PartClocks(), Played(), Pace()
 
     def __call__(self, attempt: Attempt) -> Connection:
         """Raises Fault."""
-        client = WebClient(self._address, attempt.patience.open_s * _SPARE, self._headers)
+        limit_s = max(attempt.patience.open_s * _SPARE, attempt.patience.read_s)  # of each wait, in the body too
+        client = WebClient(self._address, limit_s, self._headers)
         body = client.get(self._address.bare, 0)  # from 0 on: so it says whether parts can be had
         try:
             return self._connection(client, body, attempt)
@@ -58,7 +60,7 @@ class WebOpener:
             _refuse_start(client.name, attempt)
             return _MjpegConnection(LiveBody(body), client.name, self._pace)
         if body.peek(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf").startswith(MARK):
-            return open_hls(client, body, attempt, self._clocks)
+            return open_hls(client, body, attempt, self._clocks, self._played)
         if body.type == "text/html":
             cure = "name the stream itself; the camera's manual or the page's source may tell it"
             raise WebPage(f"{client.name} is a web page, not a video", cure, again="once live")

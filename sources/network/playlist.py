@@ -13,6 +13,7 @@ _MOST_HEIGHT = 1080
 """Rows of pixels above which a variant is taken only where there is no smaller one."""
 _LEAST_TARGET = Fraction(1, 10)
 """Seconds; some round the target duration of short segments down to nothing."""
+_NUMBER = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,18})?")
 _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
 
 
@@ -110,7 +111,7 @@ class _Reader:
         tag, _, value = line.partition(":")
         match tag:
             case "#EXT-X-TARGETDURATION":
-                self.target = Fraction(value)
+                self.target = _seconds(value)
             case "#EXT-X-MEDIA-SEQUENCE":
                 self._first = int(value)
             case "#EXT-X-DISCONTINUITY-SEQUENCE":
@@ -126,7 +127,7 @@ class _Reader:
             case "#EXT-X-BYTERANGE":
                 self._range = self._bytes(value)
             case "#EXTINF":
-                self._duration = Fraction(value.partition(",")[0])
+                self._duration = _seconds(value.partition(",")[0])
             case _ if line and not line.startswith("#"):
                 self._segment(urljoin(self._base, line))
 
@@ -150,6 +151,13 @@ class _Reader:
 
 def _attributes(line: str) -> dict[str, str]:
     return {name: value.strip('"') for name, value in _ATTRIBUTE.findall(line.partition(":")[2])}
+
+
+def _seconds(text: str) -> Fraction:
+    """Raises ValueError. Plain digits only: 1e999999999 would keep us busy for ever."""
+    if not _NUMBER.fullmatch(text.strip()):
+        raise ValueError(f"{text[:40]!r} is no number of seconds")
+    return Fraction(text.strip())
 
 
 def _whole(text: str | None) -> int:

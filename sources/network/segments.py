@@ -39,10 +39,19 @@ class Loaded:
     skipped: Fraction
 
 
+@dataclass(slots=True)
+class Played:
+    """Number of the last segment that was taken of a live list, by whichever connection: what comes again is old."""
+
+    number: int = -1
+
+
 class SegmentLoader(threading.Thread):
     """Starts at ``begin`` seconds of a finite list, or near the end of a live one. url: of the media list."""
 
-    def __init__(self, client: WebClient, url: str, listed: MediaList, begin: Fraction) -> None:
+    def __init__(
+        self, client: WebClient, url: str, listed: MediaList, begin: Fraction, played: Played | None = None
+    ) -> None:
         super().__init__(name=f"{client.name} segments", daemon=True)  # a server may hold it for as long as its limit
         self._client, self._url, self._list = client, url, listed
         self._loaded_ns = time.monotonic_ns()
@@ -53,6 +62,11 @@ class SegmentLoader(threading.Thread):
         numbers = [each.number for each in listed.segments if each.begin <= begin]
         first = listed.segments[0].number if listed.segments else 0
         self._next = max(numbers, default=first) if listed.ended else self._near_edge(listed)
+        self._played = played = played or Played()
+        last = listed.segments[-1].number if listed.segments else -1
+        if 0 <= played.number <= last:  # else it is another list, or has begun anew
+            self._next = max(self._next, played.number + (played.number < last or not listed.ended))
+        self._is_live = not listed.ended or played.number >= 0
 
     def run(self) -> None:
         """The thread: whatever ends it is the last thing that ``take`` gives."""
@@ -60,7 +74,7 @@ class SegmentLoader(threading.Thread):
             self._follow()
         except Fault as fault:
             self._put(fault)
-        except ValueError as fault:
+        except (ValueError, KeyError, ArithmeticError) as fault:
             self._put(Fault(f"{self._client.name} gives no HLS list any more: {fault}", "look at the server"))
         else:
             self._put(None)
@@ -68,9 +82,12 @@ class SegmentLoader(threading.Thread):
     def take(self, limit_s: float) -> Loaded | Fault | None:
         """The next segment, what keeps it from coming, or None: there is none left. Raises TimeoutError."""
         try:
-            return self._out.get(timeout=limit_s)
+            item = self._out.get(timeout=limit_s)
         except queue.Empty:
             raise TimeoutError from None
+        if self._is_live and isinstance(item, Loaded):
+            self._played.number = item.segment.number
+        return item
 
     def header(self, piece: Piece) -> bytes:
         """What a segment's container begins with. Raises Fault."""
@@ -145,7 +162,7 @@ class SegmentLoader(threading.Thread):
                 whole = piece.end is None and not piece.start
                 body = self._client.get(piece.url, None if whole else piece.start, piece.end)
                 try:
-                    return body.whole(most)
+                    return body.whole(most, self._stopping.is_set)
                 finally:
                     body.close()
             except Fault as fault:

@@ -10,7 +10,7 @@ import functools
 import re
 import ssl
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from email.message import Message
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from typing import IO, Any
@@ -131,10 +131,12 @@ class Body:
         while count > 0 and (found := self.read(min(count, 1 << 16))):
             count -= len(found)
 
-    def whole(self, most: int) -> bytes:
-        """All of it. Raises Fault, also where it is longer than ``most`` bytes."""
+    def whole(self, most: int, stopped: Callable[[], bool] = lambda: False) -> bytes:
+        """All of it. Raises Fault, also where it is longer than ``most`` bytes, or nobody wants it any more."""
         pieces, size = [], 0
         while found := self.read(1 << 16):
+            if stopped():
+                raise cut(self._name)
             pieces.append(found)
             size += len(found)
             if size > most:
@@ -177,14 +179,13 @@ class _Login(BaseHandler):
 
     def http_error_401(self, request: Request, body: IO[bytes], _: int, __: str, headers: Message) -> Any:
         """The answer to the request with the login; None: there is nothing to try."""
-        challenge = " ".join(headers.get_all("WWW-Authenticate") or ())
         if (
             self._login is None
             or request.has_header("Authorization")
             or urlsplit(request.full_url).netloc != self._host
         ):
             return None
-        proof = self._proof(request, challenge)
+        proof = self._proof(request, headers.get_all("WWW-Authenticate") or ())
         if proof is None:
             return None
         body.close()
@@ -192,13 +193,19 @@ class _Login(BaseHandler):
         again.add_unredirected_header("Authorization", proof)
         return self.parent.open(again, timeout=request.timeout or 0)
 
-    def _proof(self, request: Request, challenge: str) -> str | None:
+    def _proof(self, request: Request, challenges: Sequence[str]) -> str | None:
+        """Digest's of those we know (MD5, SHA); else Basic's, unless another Digest alone is asked for."""
         assert self._login is not None
         known = HTTPPasswordMgrWithDefaultRealm()
         known.add_password(None, self._host, *self._login)
-        digest = re.search(r"(?i)digest\s+(.+)", challenge)
-        if digest:
-            fields = parse_keqv_list([part for part in parse_http_list(digest[1]) if "=" in part])
-            proof = HTTPDigestAuthHandler(known).get_authorization(request, fields)
-            return f"Digest {proof}" if proof else None
+        for challenge in challenges:
+            scheme, _, rest = challenge.strip().partition(" ")
+            fields = parse_keqv_list([part for part in parse_http_list(rest) if "=" in part])
+            if scheme.lower() == "digest" and fields.get("algorithm", "MD5").upper() in ("MD5", "SHA"):
+                proof = HTTPDigestAuthHandler(known).get_authorization(request, fields)
+                return f"Digest {proof}" if proof else None
+        if any(challenge.strip().lower().startswith("digest") for challenge in challenges) and not any(
+            challenge.strip().lower().startswith("basic") for challenge in challenges
+        ):
+            return None  # a kind of Digest that we do not know: the password is not sent plainly instead
         return f"Basic {b64encode(':'.join(self._login).encode()).decode()}"

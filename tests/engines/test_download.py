@@ -349,12 +349,12 @@ def test_a_proxy_with_a_login(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv("http_proxy", f"http://{between.address}")
         with pytest.raises(SourceError, match="407") as caught:
             download(release(host.url), tmp_path)
-        assert "user:password" in caught.value.cure
+        assert "USER:PASSWORD" in caught.value.cure
         monkeypatch.setenv("https_proxy", f"http://me:wrong@{between.address}")
         with pytest.raises(SourceError, match="407") as caught:
             download(release("https://files.example/net.onnx"), tmp_path)
         assert "wrong" not in str(caught.value)
-        assert "user:password" in caught.value.cure
+        assert "USER:PASSWORD" in caught.value.cure
         monkeypatch.setenv("http_proxy", f"http://me:secret@{between.address}")
         assert download(release(host.url), tmp_path).path.read_bytes() == BODY
 

@@ -43,7 +43,8 @@ def trickle(client: socket.socket, over: threading.Event) -> None:
         client.sendall(b"x")
 
 
-def reset(client: socket.socket, _: threading.Event) -> None:
+def reset(client: socket.socket, over: threading.Event) -> None:
+    over.wait(0.15)  # until the other side knows that it is connected
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 

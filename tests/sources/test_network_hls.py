@@ -142,6 +142,21 @@ def test_a_live_list_that_thaws_is_played_again(tmp_path: Path) -> None:
         seen = watch(source, 60, freeze)
         assert source.losses.reconnects >= 1
         assert all(before.pts < after.pts for before, after in pairwise(seen))
+        numbers = [each.number for each in seen if each.number is not None]
+        assert numbers == sorted(set(numbers)), "what was shown before the freeze is not shown again as new"
+
+
+def test_a_live_list_that_stays_frozen_is_given_up(tmp_path: Path) -> None:
+    """Its server goes on giving the last list: its segments were played."""
+    patience = Patience(open_s=2, read_s=1, reconnect=2)
+    with live_hls(tmp_path, segment_s=0.48) as origin, opened(origin.url, patience) as source:
+
+        def freeze(count: int) -> None:
+            origin.frozen = True
+
+        with pytest.raises(SourceError, match="has sent no picture for 2 s"):
+            watch(source, after=freeze)
+        assert source.losses.reconnects == 0
 
 
 def test_a_segment_that_is_missing_leaves_a_gap(tmp_path: Path) -> None:

@@ -16,8 +16,8 @@ import numpy as np
 from sources.live.connection import Attempt, Connection, Received
 
 Step: TypeAlias = "int | float | str | Exception | Callable[[], object]"
-"""A picture with this stamp, a wait of so many seconds, ``"hang"``, ``"end"``, ``"lost"`` (a picture that cannot be
-decoded), what is raised, or something to do meanwhile."""
+"""A picture with this stamp, a wait of so many seconds, ``"unstamped"`` (a picture), ``"hang"``, ``"end"``, ``"lost"``
+(a picture that cannot be decoded), what is raised, or something to do meanwhile."""
 
 TICK = Fraction(1, 25)
 
@@ -52,6 +52,8 @@ class ScriptedConnection:
             return None
         if step == "lost":
             self.lost += 1
+        elif step == "unstamped":
+            return [Received(picture(None, *self._size), time.monotonic_ns())]
         elif step == "hang":
             while not self._stopped():
                 time.sleep(0.005)

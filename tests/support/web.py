@@ -65,8 +65,10 @@ def let_in(handler: BaseHTTPRequestHandler, login: tuple[str, str] | None, *, di
     if login is None or (_digest_is_right(handler, proof, login) if digest else proof == basic(*login)):
         return True
     handler.send_response(401)
-    asked = 'Digest realm="a test", nonce="n0nce", qop="auth", algorithm=MD5' if digest else 'Basic realm="a test"'
-    handler.send_header("WWW-Authenticate", asked)
+    md5 = 'Digest realm="a test", nonce="n0nce", qop="auth", algorithm=MD5'
+    plain = 'Basic realm="a test"'
+    for asked in (md5, md5.replace("MD5", "SHA-256"), plain) if digest else (plain,):  # as cameras do: take your choice
+        handler.send_header("WWW-Authenticate", asked)
     handler.send_header("Content-Length", "0")
     handler.end_headers()
     return False

@@ -219,6 +219,12 @@ def test_a_recorded_stream_may_be_cut_as_often_as_it_likes_while_it_gets_on() ->
     assert error is not None
 
 
+def test_a_recorded_stream_without_stamps_that_is_always_cut_comes_to_an_end() -> None:
+    course: list[Step] = ["unstamped", "unstamped", Fault("cut")]
+    _, error = taken(source(Script([course], live=False), Patience(0.5, 0.4, 2)))
+    assert error is not None
+
+
 def test_what_cannot_be_decoded_is_counted_and_leaves_a_gap() -> None:
     live = source(Script([[*paced(1), "lost", "lost", *paced(4), "end"]]))
     frames, _ = taken(live)
@@ -291,7 +297,7 @@ STEPS = st.one_of(
 @given(st.lists(st.lists(STEPS, max_size=6), min_size=1, max_size=5), st.booleans())
 def test_whatever_happens_it_ends_and_time_rises(courses: list[list[Step]], live: bool) -> None:
     """Only legal changes of state: ``Line`` asserts them."""
-    script = Script(courses, live=live)
+    script = Script([*courses, Fault("gone for good", again="never")], live=live)
     begun = time.monotonic()
     try:
         made = source(script, Patience(0.08, 0.05, 4))
