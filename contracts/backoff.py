@@ -10,7 +10,7 @@ _JITTER = 0.25
 
 
 class Backoff:
-    """Waits that double from half a second up to half a minute."""
+    """Waits that double from half a second up to half a minute, each a quarter longer or shorter."""
 
     def __init__(self, chance: random.Random | None = None) -> None:
         self._chance = chance or random.Random()  # noqa: S311  # spreads load, guards nothing

@@ -1,4 +1,4 @@
-"""What a source is called before it is open, where several are read at once."""
+"""What a source is called, known before it is open: in names of files, events and figures."""
 
 from __future__ import annotations
 
