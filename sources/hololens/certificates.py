@@ -50,11 +50,14 @@ class Pin:
     def _remembered(self) -> str | None:
         try:
             lines = memory().read_text("utf-8", "replace").splitlines()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, RuntimeError) as fault:
+        except RuntimeError as fault:  # no home folder
             log.warning("the certificate of %s cannot be compared with an earlier one: %s", self._place, fault)
             return None
+        except OSError as fault:  # it may be there: trusting anybody now would make it worth nothing
+            message = f"the certificate of {self._place} cannot be compared with the one before: {fault.strerror}"
+            raise Fault(message, f"make {_shown_memory()} readable, or delete it", again="never") from fault
         pairs = (line.split() for line in lines)
         return next((pair[1] for pair in pairs if len(pair) == 2 and pair[0] == self._place), None)
 

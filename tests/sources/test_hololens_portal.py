@@ -109,6 +109,16 @@ def test_its_certificate_is_remembered_and_another_one_is_refused_before_the_pas
     assert len(memory.read_text().splitlines()) == 1
 
 
+def test_a_memory_that_cannot_be_read_lets_nobody_in(files: tuple[Path, Path], memory: Path) -> None:
+    """It may hold the certificate: to trust anybody then would make it worth nothing."""
+    memory.mkdir(parents=True)
+    with portal(files) as state:
+        with pytest.raises(SourceError, match="cannot be compared with the one before") as caught:
+            opened(state)
+        assert state.requests == []
+    assert str(memory) in caught.value.cure
+
+
 def test_a_certificate_that_changes_in_a_run_ends_it(
     files: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
