@@ -11,6 +11,7 @@ from contracts.live import Outage
 from contracts.picture import Picture
 from contracts.prediction import Prediction
 from contracts.space import Depth, Intrinsics, Pose
+from contracts.span import Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class Frame:
       in common.
     outage: what came between this frame and the one before it, where the source was lost in between.
     intrinsics, pose, depth: of the camera at this frame, where the source knows them.
+    decoding: the work it was, where a thread of the source's own did it while nobody waited; None: whoever asked for
+      the frame did it meanwhile.
     """
 
     picture: Picture
@@ -72,3 +75,4 @@ class Frame:
     intrinsics: Intrinsics | None = None
     pose: Pose | None = None
     depth: Depth | None = None
+    decoding: Span | None = None

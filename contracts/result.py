@@ -12,26 +12,12 @@ from numpy.typing import NDArray
 from contracts.frame import Frame
 from contracts.picture import Picture
 from contracts.prediction import Prediction
+from contracts.span import Span
 
 Polyline = NDArray[np.float32]
 """float32 (N, 2), N ≥ 2: x, y in pixels of the frame, inside it."""
 LaneLines = Mapping[str, tuple[Polyline, ...]]
 """Head with a lane mask → its lines, left to right; within a line the end nearest to the frame's bottom first."""
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """One stage's work on one frame: monotonic start and end, and the CPU time of its thread, all in ns."""
-
-    stage: str
-    start: int
-    end: int
-    cpu: int
-
-    @property
-    def milliseconds(self) -> float:
-        """Wall time of the stage."""
-        return (self.end - self.start) / 1e6
 
 
 @dataclass(frozen=True, slots=True)

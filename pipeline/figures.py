@@ -11,7 +11,8 @@ from typing import Any, Protocol
 
 from contracts.live import HasStatus, LiveStatus
 from contracts.protocols import Accountant, Chronicler, Losses, Output, Selective, Source
-from contracts.result import Result, Span
+from contracts.result import Result
+from contracts.span import Span
 from outputs.draw.panel import LiveFigures, PanelFigures
 from outputs.mp4 import Mp4Output
 from outputs.segments import SegmentedMp4Output

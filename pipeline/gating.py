@@ -19,7 +19,8 @@ class Gate:
     """For all sources of a run: whichever has its first frames first shows them, the others wait for the verdict.
 
     Nobody waits for another one's frames: a source that is slow with its first ones may come in when the verdict is
-    there, and one whose frames are there does not wait for it.
+    there, and one whose frames are there does not wait for it. Where a source was too short for a verdict, the next
+    one shows its frames.
     """
 
     def __init__(self) -> None:
@@ -43,12 +44,15 @@ class Gate:
                 held.append(frame)
         with self._lock:
             if not self._settled.is_set():
-                _check(sessions, [frame.picture for frame in held])
-                self._settled.set()
+                decided = _check(sessions, [frame.picture for frame in held])
+                if decided or len(held) == RUN_FRAMES:
+                    self._settled.set()
         return held
 
 
-def _check(sessions: Sequence[Session], pictures: Sequence[Picture]) -> None:
+def _check(sessions: Sequence[Session], pictures: Sequence[Picture]) -> bool:
+    """Whether nothing is left open. Raises EngineError for a network that is refused."""
+    decided = True
     for session in sessions:
         verdict = gate_engine(session.config, session.engine.card, pictures)
         if verdict is None:
@@ -58,3 +62,5 @@ def _check(sessions: Sequence[Session], pictures: Sequence[Picture]) -> None:
             raise verdict.error(session.config.file)
         if verdict.state == "no verdict":
             log.warning("%s runs unchecked: %s", session.engine.name, verdict.reason)
+            decided = False
+    return decided

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from contracts.result import Span
+from contracts.span import Span
 
 _STEP = math.log(1.02)  # neighbouring bins differ by 2 %, so a percentile is right to 1 %
 _BINS = 1 + math.ceil(math.log(1e12) / _STEP)  # 1 ns … 1000 s

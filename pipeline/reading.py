@@ -61,7 +61,7 @@ class Reading:
             if frame is None:
                 return
             assert watch.span is not None
-            self.figures.meters.add(watch.span)
+            self.figures.meters.add(frame.decoding or watch.span)  # of a live source the rest was waiting for it
             yield frame
 
     def _gated(self, frames: Iterator[Frame]) -> Iterator[Frame]:

@@ -15,6 +15,7 @@ from contracts.errors import RoadStreamError
 from contracts.picture import Picture
 from contracts.secrets import without_secrets
 from contracts.space import Depth, Intrinsics, Pose
+from contracts.span import Span
 from sources.live.connection import Attempt, Connection, Opener, Received
 from sources.shaping import Shaper
 
@@ -44,6 +45,7 @@ class Arrived:
     intrinsics: Intrinsics | None
     pose: Pose | None
     depth: Depth | None
+    decoding: Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +167,9 @@ class ConnectionReader(threading.Thread):
 
     def _step(self, connection: Connection) -> bool:
         """Takes what comes next; False at the end. Frames die in here: the connection may own their memory."""
+        busy = time.thread_time_ns()
         received = connection.receive()
+        busy = time.thread_time_ns() - busy  # not the time it took: most of that was waiting for the stream
         with self._changed:
             more, self._undecodable = connection.lost - self._undecodable, connection.lost
             self._count += more  # what could not be decoded leaves a gap
@@ -173,11 +177,12 @@ class ConnectionReader(threading.Thread):
         if received is None:
             return False
         for one in received:
-            self._put(self._arrive(one, connection), connection)
+            self._put(self._arrive(one, connection, busy // len(received)), connection)
         return True
 
-    def _arrive(self, received: Received, connection: Connection) -> Arrived:
-        frame = received.frame
+    def _arrive(self, received: Received, connection: Connection, busy: int) -> Arrived:
+        """busy: ns of this thread's time that receiving it took."""
+        frame, busy = received.frame, busy - time.thread_time_ns()
         if self.shaper is None:
             self.shaper = Shaper(frame)
         if not self.shaper.fits(frame) and not self._scaling_said:
@@ -187,6 +192,7 @@ class ConnectionReader(threading.Thread):
         picture = self.shaper.picture(frame)
         if connection.borrowed and picture.owner is frame:
             picture = _copied(picture)
+        busy, now = busy + time.thread_time_ns(), time.monotonic_ns()
         intrinsics = received.intrinsics and self.shaper.intrinsics(received.intrinsics, frame)
         return Arrived(
             picture,
@@ -197,6 +203,7 @@ class ConnectionReader(threading.Thread):
             intrinsics,
             received.pose,
             received.depth,
+            Span("decode", now - busy, now, busy),
         )
 
     def _put(self, arrived: Arrived, connection: Connection) -> None:

@@ -177,4 +177,5 @@ class LiveSource:
             intrinsics=arrived.intrinsics,
             pose=arrived.pose,
             depth=arrived.depth,
+            decoding=arrived.decoding,
         )

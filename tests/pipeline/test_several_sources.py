@@ -154,6 +154,39 @@ def test_whoever_has_its_first_frames_shows_them_to_the_gate(
     assert shown == [16]
 
 
+def test_a_source_too_short_for_a_verdict_leaves_it_to_the_next(
+    tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    box_network(tmp_path / "reference.onnx", drift=16)
+    with network.with_suffix(".card.yaml").open("a", encoding="utf-8") as card:
+        card.write("reference: reference.onnx\n")
+    through = threading.Event()
+
+    class Later(ListedSource):
+        def frames(self) -> Iterator[Frame]:
+            for frame in super().frames():
+                if frame.index == 1:
+                    assert through.wait(_LONG_S)
+                yield frame
+
+    shown: list[int] = []
+
+    def looked(config: EngineConfig, card: Card, pictures: Sequence[Picture]) -> Any:
+        shown.append(len(pictures))
+        return gate_engine(config, card, pictures)
+
+    monkeypatch.setattr(gating, "gate_engine", looked)
+    fake(monkeypatch, long=lambda: Later("long", 40), short=lambda: ListedSource("short", 2))
+    counts: Counter[str] = Counter()
+    for result in stream("fake:short", "fake:long", engines=[network]):
+        counts[result.frame.source.id] += 1
+        if counts["short"] == 2:
+            through.set()
+    assert counts == {"short": 2, "long": 40}
+    assert shown == [2, 16]
+
+
 def test_two_dead_ones_cost_the_living_two_nothing(
     tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

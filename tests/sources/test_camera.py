@@ -470,6 +470,20 @@ def test_a_run_on_a_camera(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> N
         assert 1 <= len(list(made.decode(video=0))) <= 10
 
 
+def test_waiting_for_a_camera_is_not_called_decoding(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import sources.camera_device as devices
+    from roadstream import stream
+    from tests.support.networks import mask_network
+
+    graph = Device("lavfi", "testsrc=size=320x240:rate=4,realtime", "camera 0")
+    monkeypatch.setattr(devices, "device_of", lambda _: graph)
+    run = stream("0", engines=[mask_network(tmp_path / "network.onnx")], max_frames=6)
+    assert len(list(run)) == 6
+    decode = run.statistics()["stages"]["decode"]
+    assert 0 < decode["cpu_ms"] < 100
+    assert 0 < decode["p50_ms"] < 100  # a picture comes every 250 ms
+
+
 def test_a_stalled_camera_ends_a_run_with_everything_closed(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fifo: Path
 ) -> None:
