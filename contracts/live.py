@@ -9,7 +9,8 @@ connecting ──first picture──▶ live ◀──pictures──▶ stalled
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from typing import Literal, Protocol, runtime_checkable
@@ -76,13 +77,15 @@ class Patience:
     """How long a live source is waited for, and how often it is tried again.
 
     open_s: to the first picture of every try. read_s: between two pictures. reconnect: tries that may fail in a row,
-    None for ever, "auto": what suits the source (see ``tries``). transport: of RTSP.
+    None for ever, "auto": what suits the source (see ``tries``). transport: of RTSP. stopped: asked while a source
+    opens, which only an open one can be told: whether nobody waits for it any more.
     """
 
     open_s: float = 10.0
     read_s: float = 5.0
     reconnect: int | Literal["auto"] | None = "auto"
     transport: Literal["tcp", "udp"] = "tcp"
+    stopped: Callable[[], bool] = field(default=lambda: False, compare=False, repr=False)
 
 
 @runtime_checkable

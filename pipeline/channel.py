@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from contracts.config import RunConfig
 from contracts.control import Control
+from contracts.errors import SourceError
 from contracts.frame import SourceInfo
 from contracts.picture import Picture
 from contracts.protocols import Chronicler, EngineFacts, Output, Source
@@ -22,6 +23,7 @@ from pipeline.closing import Closing
 from pipeline.figures import Figures
 from pipeline.gating import Gate
 from pipeline.ignoring import Ignoring
+from pipeline.queues import Aborted
 from pipeline.regions import check_areas, open_regions
 from pipeline.renaming import renamed
 from pipeline.runner import Run, Sharing
@@ -74,9 +76,7 @@ class Channel:
         """Open the source, its networks and outputs, in this order; what is open is closed again on an error."""
         config = self._config
         tracking = Tracking(config.track, config.track_buffer) if config.track is not None else None
-        source = open_source(
-            self.uri, start=config.start, loop=config.loop, maker=open_generator, patience=config.patience()
-        )
+        source = self._open_source()
         networks: Sequence[Session] = ()
         opened: list[Output] = []
         try:
@@ -120,6 +120,17 @@ class Channel:
         if self.control.stopping.is_set():
             self.run.stop()
         return self.run
+
+    def _open_source(self) -> Source:
+        """Raises Aborted where the run was stopped meanwhile, and the source's errors."""
+        config, stopped = self._config, self.control.stopping.is_set
+        patience = replace(config.patience(), stopped=stopped)
+        try:
+            return open_source(self.uri, start=config.start, loop=config.loop, maker=open_generator, patience=patience)
+        except SourceError as fault:
+            if stopped():  # nobody waits for it: no error
+                raise Aborted from fault
+            raise
 
     def statistics(self) -> dict[str, Any]:
         """Figures of this source in the schema of ``--stats``; empty before it is open."""

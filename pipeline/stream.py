@@ -21,6 +21,7 @@ from pipeline.closing import Closing
 from pipeline.default_network import with_network
 from pipeline.figures import Progress
 from pipeline.only_source import OnlySource
+from pipeline.queues import Aborted
 from pipeline.source_state import SourceState
 from pipeline.stats import write_statistics
 from pipeline.warning_log import WarningLog
@@ -58,7 +59,10 @@ class Stream:
         if self._used:
             raise UsageError("this stream has run already", "call stream() again")
         self._used = True
-        self._open()
+        try:
+            self._open()
+        except Aborted:  # stopped while its source was still opening
+            return
         atexit.register(self.close)  # a program that forgets the iterator still gets finished files
         try:
             yield from self._work.results()

@@ -10,6 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from typing import Any
@@ -29,6 +30,7 @@ log = logging.getLogger(__name__)
 _FIRST_TRIES = 5
 """Failures in a row, after the first one, that a source that has never been live may have."""
 _JOIN_S = 1.0
+_LOOK_S = 0.2
 _STEADY_S = 10.0
 """Seconds with pictures after which the next loss is no longer waited for as if it were one with the last."""
 _STALL_S, _STALL_PICTURES = 1.0, 5
@@ -98,7 +100,7 @@ class Line:
 
     def next(self) -> Arrived | None:
         """The next picture; None: the stream is complete, or closed. Raises SourceError when it is given up."""
-        while not self._stopping.is_set():
+        while not self._is_over():
             try:
                 arrived = self._wait(self._reader or self._connect())
             except Fault as fault:
@@ -116,6 +118,10 @@ class Line:
                     self._enter(LiveState.ENDED, "complete")
                 return arrived
         return None
+
+    def _is_over(self) -> bool:
+        """Whether nobody waits any more."""
+        return self._stopping.is_set() or (self.connection < 0 and self._patience.stopped())
 
     def newest(self, arrived: Arrived) -> Arrived:
         """The newest picture that waits, or else ``arrived``; whatever came before it is not counted."""
@@ -153,7 +159,7 @@ class Line:
             raise Fault(f"{counted(len(self._hanging), 'earlier connection')} of {self._name} hang", "restart it")
         more_s: list[float] = []
         self._more_s = more_s
-        attempt = Attempt(self._patience, self._start, self.position, self._stopping.is_set, more_s.append)
+        attempt = Attempt(self._patience, self._start, self.position, self._is_over, more_s.append)
         reader = ConnectionReader(self._name, self._opener, attempt, self._shaper, self._count)
         self._position_before = self.position
         with self._lock:
@@ -167,11 +173,7 @@ class Line:
     def _wait(self, reader: ConnectionReader) -> Arrived | None:
         """Waits for as long as the state allows. Raises Fault, and what ended the connection."""
         if self.status.state is LiveState.CONNECTING:
-            try:
-                arrived = reader.take(self._patience.open_s)
-            except TimeUp:
-                more_s = sum(self._more_s)
-                arrived = self._take(reader, more_s, "has sent no picture", self._patience.open_s + more_s)
+            arrived = self._first_picture(reader)
             if arrived is not None:
                 self._came()
             return arrived
@@ -186,6 +188,18 @@ class Line:
         if arrived is not None:
             self._enter(LiveState.LIVE)
         return arrived
+
+    def _first_picture(self, reader: ConnectionReader) -> Arrived | None:
+        """Waits in short turns: somebody else may stop what has not come to be a source yet."""
+        begun = time.monotonic()
+        while not self._is_over():
+            limit_s = self._patience.open_s + sum(self._more_s)
+            left = limit_s - (time.monotonic() - begun)
+            if left <= _LOOK_S:
+                return self._take(reader, max(left, 0), "has sent no picture", limit_s)
+            with suppress(TimeUp):
+                return reader.take(_LOOK_S)
+        return None
 
     def _take(self, reader: ConnectionReader, limit_s: float, what: str, in_all_s: float) -> Arrived | None:
         try:
@@ -224,7 +238,9 @@ class Line:
         self._say(fault, wait_s, tries)
         self.why_lost = self.why_lost if not was_live else fault.message
         self._enter(LiveState.LOST, fault.message, next_try_ns=now + int(wait_s * 1e9))
-        self._stopping.wait(wait_s)
+        due = time.monotonic() + wait_s
+        while not self._is_over() and (left := due - time.monotonic()) > 0:
+            self._stopping.wait(min(left, _LOOK_S))
         self._enter(LiveState.CONNECTING, fault.message)
 
     def _tries(self) -> int | None:

@@ -194,6 +194,17 @@ def test_close_ends_every_wait_at_once(course: list[Step] | Exception, live: boo
     assert line.next() is None
 
 
+@pytest.mark.parametrize("course", [["hang"], Fault("refused")], ids=["hanging", "refused"])
+def test_who_opens_it_may_be_told_to_stop(course: list[Step] | Exception) -> None:
+    """By a flag: there is no source to be closed yet."""
+    stop = threading.Event()
+    threading.Timer(0.3, stop.set).start()
+    begun = time.monotonic()
+    with pytest.raises(SourceError):
+        source(Script([course]), Patience(60, 60, None, stopped=stop.is_set))
+    assert 0.2 < time.monotonic() - begun < 10
+
+
 def test_a_recorded_stream_gives_every_picture_once_to_a_slow_taker_and_goes_on_where_it_was_cut() -> None:
     cut = Fault("cut")
     script = Script([[*range(10), cut], [*range(4, 12), cut], [*range(11, 30), "end"]], live=False)
