@@ -72,9 +72,11 @@ class Screen:
         return "" if window is None else self.do("getwindowname", window).strip()
 
     def place(self) -> tuple[int, int, int, int]:
-        """Left, top, width and height of the window's inside."""
-        lines = self.do("getwindowgeometry", "--shell", str(self.window())).split()
-        facts = dict(line.split("=", 1) for line in lines)
+        """Left, top, width and height of the window's inside, once it is to be seen."""
+        deadline, facts = time.monotonic() + DEADLINE_S, dict[str, str]()
+        while "X" not in facts and time.monotonic() < deadline:
+            lines = self.do("getwindowgeometry", "--shell", str(self.window())).split()
+            facts = dict(line.split("=", 1) for line in lines if "=" in line)
         return int(facts["X"]), int(facts["Y"]), int(facts["WIDTH"]), int(facts["HEIGHT"])
 
     def inside(self) -> NDArray[np.uint8]:
