@@ -120,43 +120,15 @@ def test_networks_are_opened_and_checked_once(tmp_path: Path, network: Path, mon
     assert len(gated) == 1
 
 
-def test_whoever_has_its_first_frames_shows_them_to_the_gate(
-    tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("first", "second", "shown"),
+    [(40, 5, [16]), (2, 40, [2, 16])],
+    ids=["who has its frames shows them", "one too short for a verdict leaves it to the next"],
+)
+def test_who_shows_its_frames_to_the_gate(
+    first: int, second: int, shown: list[int], *, tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One gives its second frame only when the other is through: it must not hold up the verdict."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    box_network(tmp_path / "reference.onnx", drift=16)
-    with network.with_suffix(".card.yaml").open("a", encoding="utf-8") as card:
-        card.write("reference: reference.onnx\n")
-    through = threading.Event()
-
-    class Slow(ListedSource):
-        def frames(self) -> Iterator[Frame]:
-            for frame in super().frames():
-                if frame.index == 1:
-                    assert through.wait(_LONG_S)
-                yield frame
-
-    shown: list[int] = []
-
-    def looked(config: EngineConfig, card: Card, pictures: Sequence[Picture]) -> Any:
-        shown.append(len(pictures))
-        return gate_engine(config, card, pictures)
-
-    monkeypatch.setattr(gating, "gate_engine", looked)
-    fake(monkeypatch, slow=lambda: Slow("slow", 5), quick=lambda: ListedSource("quick", 40))
-    counts: Counter[str] = Counter()
-    for result in stream("fake:slow", "fake:quick", engines=[network]):
-        counts[result.frame.source.id] += 1
-        if counts["quick"] == 40:
-            through.set()
-    assert counts == {"slow": 5, "quick": 40}
-    assert shown == [16]
-
-
-def test_a_source_too_short_for_a_verdict_leaves_it_to_the_next(
-    tmp_path: Path, network: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    """The second source gives its second frame only when the first is through: it must not hold up the verdict."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     box_network(tmp_path / "reference.onnx", drift=16)
     with network.with_suffix(".card.yaml").open("a", encoding="utf-8") as card:
@@ -170,21 +142,21 @@ def test_a_source_too_short_for_a_verdict_leaves_it_to_the_next(
                     assert through.wait(_LONG_S)
                 yield frame
 
-    shown: list[int] = []
+    looked_at: list[int] = []
 
     def looked(config: EngineConfig, card: Card, pictures: Sequence[Picture]) -> Any:
-        shown.append(len(pictures))
+        looked_at.append(len(pictures))
         return gate_engine(config, card, pictures)
 
     monkeypatch.setattr(gating, "gate_engine", looked)
-    fake(monkeypatch, long=lambda: Later("long", 40), short=lambda: ListedSource("short", 2))
+    fake(monkeypatch, first=lambda: ListedSource("first", first), second=lambda: Later("second", second))
     counts: Counter[str] = Counter()
-    for result in stream("fake:short", "fake:long", engines=[network]):
+    for result in stream("fake:second", "fake:first", engines=[network]):
         counts[result.frame.source.id] += 1
-        if counts["short"] == 2:
+        if counts["first"] == first:
             through.set()
-    assert counts == {"short": 2, "long": 40}
-    assert shown == [2, 16]
+    assert counts == {"first": first, "second": second}
+    assert looked_at == shown
 
 
 def test_two_dead_ones_cost_the_living_two_nothing(
