@@ -9,21 +9,27 @@ from urllib.parse import urlsplit
 from contracts.errors import UsageError
 from contracts.secrets import HIDDEN, expand, printable, redact
 from contracts.text import did_you_mean
+from contracts.trust import without_mark
 
 Format = Literal["rtsp", "flv"]
 
 _FORMATS: dict[str, Format] = {"rtsp": "rtsp", "rtsps": "rtsp", "rtmp": "flv", "rtmps": "flv"}
+_SECURE = ("rtsps", "rtmps")
 _EXAMPLE = "write rtsp://HOST:8554/NAME or rtmp://HOST/APP/KEY"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A media server's URL. url: with its secrets. shown: without. key: RTMP's last part, which is a secret too."""
+    """A media server's URL. url: with its secrets. shown: without. key: RTMP's last part, which is a secret too.
+
+    checked: whether its certificate is looked at.
+    """
 
     url: str
     shown: str
     format: Format
     key: str
+    checked: bool
 
     @classmethod
     def of(cls, uri: str) -> Address:
@@ -33,6 +39,7 @@ class Address:
         if scheme not in _FORMATS:
             cure = did_you_mean(scheme, _FORMATS) if "://" in url else _EXAMPLE
             raise UsageError(f"push {printable(uri)}: no media server's URL", cure)
+        url, insecure = without_mark(url, _SECURE)
         try:
             parts = urlsplit(url)
             good = bool(parts.hostname) and parts.port != 0
@@ -41,7 +48,8 @@ class Address:
         if not good:
             raise UsageError(f"push {printable(uri)}: no host, or a port that is none", _EXAMPLE)
         key = parts.path.rpartition("/")[2] if _FORMATS[scheme] == "flv" else ""
-        return cls(url, _shown(uri, key), _FORMATS[scheme], key)
+        shown = _shown(uri.partition("#")[0], key)
+        return cls(url, shown, _FORMATS[scheme], key, scheme in _SECURE and not insecure)
 
     def without_secrets(self, text: str) -> str:
         """What FFmpeg said, fit to be shown."""

@@ -11,8 +11,9 @@ from urllib.error import HTTPError, URLError
 
 import av
 
+from contracts.trust import trouble
 from sources.live.connection import Again, Fault
-from sources.network.address import INSECURE, NetworkAddress
+from sources.network.address import NetworkAddress
 
 _STATUS: dict[int, tuple[str, str, Again]] = {
     400: ("does not understand the request", "its path or query is not what the server wants", "once live"),
@@ -77,12 +78,8 @@ def _closed(name: str) -> Fault:
 def _tls_fault(name: str, fault: ssl.SSLError) -> Fault:
     if isinstance(fault, ssl.SSLEOFError):
         return _closed(name)
-    if isinstance(fault, ssl.SSLCertVerificationError):
-        message = f"{name} shows a certificate that cannot be trusted: {fault.verify_message}"
-        cure = f"if this is your own device, put #{INSECURE} behind the address; else do not go on"
-        return Fault(message, cure, again="once live")
-    cure = "look at the port, or write the scheme without its s"
-    return Fault(f"{name} does not speak TLS", cure, again="once live")
+    what, cure = trouble(fault)
+    return Fault(f"{name} {what}", cure, again="once live")
 
 
 def _name_fault(name: str, fault: socket.gaierror) -> Fault:

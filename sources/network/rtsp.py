@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from pathlib import Path
 
 import av
 from av.container import InputContainer
 
 from contracts.live import Patience
+from contracts.trust import NO_LIST, NO_LIST_CURE, greet, trusted_list
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.container import ContainerConnection
 from sources.live.source import Identity, LiveSource
-from sources.network.address import INSECURE, NetworkAddress
+from sources.network.address import NetworkAddress
 from sources.network.faults import rtsp_fault, socket_fault
 from sources.network.pace import Pace
 
@@ -28,7 +27,6 @@ _WAITED, _USUAL_RATE = Fraction(1, 2), Fraction(25)
 """A picture that took longer than this share of the time between two was waited for."""
 _LONGEST_NS = 1_000_000_000
 """For reading what waits, at most."""
-_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 
 def open_rtsp(address: NetworkAddress, patience: Patience) -> LiveSource:
@@ -108,9 +106,7 @@ def _find(address: NetworkAddress, limit_s: float) -> None:
     """FFmpeg calls an unknown host, and a certificate nobody trusts, an input/output error. Raises Fault."""
     try:
         if address.scheme == "rtsps" and not address.insecure:
-            context = ssl.create_default_context(cafile=_certificates(address))
-            with socket.create_connection((address.host, address.port), limit_s) as plain:
-                context.wrap_socket(plain, server_hostname=address.host).close()
+            greet(address.host, address.port, _certificates(address), limit_s)
         else:
             socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except OSError as fault:
@@ -118,10 +114,8 @@ def _find(address: NetworkAddress, limit_s: float) -> None:
 
 
 def _certificates(address: NetworkAddress) -> str:
-    """The file with the certificates this machine trusts; FFmpeg's build knows none. Raises Fault."""
-    named = ssl.get_default_verify_paths().cafile
-    found = next((path for path in (named, *_CERTIFICATES) if path and Path(path).is_file()), None)
+    """The file with the certificates this machine trusts. Raises Fault."""
+    found = trusted_list()
     if found is None:
-        cure = f"name it in SSL_CERT_FILE, or put #{INSECURE} behind the address of your own device"
-        raise Fault(f"{address.name}: this machine has no list of trusted certificates", cure, again="never")
+        raise Fault(f"{address.name}: {NO_LIST}", NO_LIST_CURE, again="never")
     return found
