@@ -15,12 +15,13 @@ from av.video.frame import VideoFrame
 from contracts.live import Patience
 from contracts.space import Intrinsics, Pose
 from sources.hololens.address import Hl2ssAddress
-from sources.hololens.channel import Channel, HungUp, sooner
+from sources.hololens.channel import Channel, HungUp
 from sources.hololens.depth import DepthReader
 from sources.hololens.messages import STOP_CAMERA, TICKS_PER_S, VIDEO_PORT, VideoPacket, read_video, start_camera
 from sources.hololens.space import picture_intrinsics, picture_pose
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.source import Identity, LiveSource
+from sources.live.waiting import sooner
 
 log = logging.getLogger(__name__)
 

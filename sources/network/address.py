@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from contracts.errors import UsageError
@@ -18,7 +18,7 @@ class NetworkAddress:
     label: what messages call it instead of its own name.
     """
 
-    uri: str
+    uri: str = field(repr=False)
     insecure: bool = False
     label: str = ""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil
+from types import MappingProxyType
 
 import av
 from av.container import InputContainer
@@ -13,6 +14,7 @@ from av.video.stream import VideoStream
 from contracts.errors import UsageError
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.container import ContainerConnection
+from sources.live.waiting import Waits, sooner
 from sources.network.address import NetworkAddress
 from sources.network.faults import check_start
 from sources.network.hls import PartClocks, open_hls
@@ -24,8 +26,6 @@ from sources.network.webfile import LiveBody, WebFile
 
 TRIES = 5
 """Failures in a row that end a web stream which has been live."""
-_SPARE = 0.9
-"""Share of the time to open that one request may take, so that it can say what it waited for before time is up."""
 _BUFFER_BYTES = 1 << 18
 _HEAD_BYTES = 512
 _MJPEG = "multipart/x-mixed-replace"
@@ -46,8 +46,8 @@ class WebOpener:
 
     def __call__(self, attempt: Attempt) -> Connection:
         """Raises Fault."""
-        limit_s = max(attempt.patience.open_s * _SPARE, attempt.patience.read_s)  # of each wait, in the body too
-        client = WebClient(self._address, limit_s, self._headers)
+        limit_s = max(sooner(attempt.patience.open_s), attempt.patience.read_s)  # in the body, too
+        client = WebClient(self._address, Waits(limit_s, attempt.stopped), self._headers)
         body = client.get(self._address.bare, 0)  # from 0 on: so it says whether parts can be had
         try:
             return self._connection(client, body, attempt)
@@ -66,19 +66,33 @@ class WebOpener:
             raise WebPage(f"{client.name} is a web page, not a video", cure, again="once live")
         if body.size is None:
             _refuse_start(client.name, attempt)
-            return _StreamConnection(LiveBody(body), client.name)
+            return StreamConnection(LiveBody(body), client.name)
         return _FileConnection(WebFile(client, body), client.name, attempt)
 
 
-class _StreamConnection(ContainerConnection):
-    """A body that is made while it is sent: live."""
+class StreamConnection(ContainerConnection):
+    """A body that is made while it is sent: live. endless: whether it is lost also where it says that it is complete.
 
-    def __init__(self, file: LiveBody, name: str, container_format: str | None = None) -> None:
+    options: of the demuxer.
+    """
+
+    def __init__(
+        self,
+        file: LiveBody,
+        name: str,
+        container_format: str | None = None,
+        *,
+        endless: bool = False,
+        options: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._file = file
-        options = {**_NO_FILES, "fpsprobesize": "0"}
-        container = _opened(file, name, container_format, options)
+        container = _opened(file, name, container_format, {**_NO_FILES, "fpsprobesize": "0", **options})
         super().__init__(
-            container, name, live=True, complete=lambda: file.complete, broken=lambda fault: _broken(file, name, fault)
+            container,
+            name,
+            live=True,
+            complete=lambda: file.complete and not endless,
+            broken=lambda fault: _broken(file, name, fault),
         )
 
     def close(self) -> None:
@@ -87,7 +101,7 @@ class _StreamConnection(ContainerConnection):
         self._file.release()
 
 
-class _MjpegConnection(_StreamConnection):
+class _MjpegConnection(StreamConnection):
     """Pictures one after the other; when they were taken nobody says, so they are placed by their arrival."""
 
     def __init__(self, file: LiveBody, name: str, pace: Pace) -> None:

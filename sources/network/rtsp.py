@@ -15,12 +15,11 @@ from contracts.trust import NO_LIST, NO_LIST_CURE, greet, trusted_list
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.container import ContainerConnection
 from sources.live.source import Identity, LiveSource
+from sources.live.waiting import sooner
 from sources.network.address import NetworkAddress
 from sources.network.faults import rtsp_fault, socket_fault
 from sources.network.pace import Pace
 
-_SPARE = 0.9
-"""Share of the time to open that FFmpeg may take, so that it can say where it waited before time is up."""
 _GRACE_S = 1.0
 """Seconds FFmpeg waits for the next picture longer than we do: then its thread ends by itself."""
 _WAITED, _USUAL_RATE = Fraction(1, 2), Fraction(25)
@@ -40,7 +39,7 @@ def open_rtsp(address: NetworkAddress, patience: Patience) -> LiveSource:
 
 
 def _connect(address: NetworkAddress, patience: Patience, pace: Pace) -> Connection:
-    limit_s = patience.open_s * _SPARE
+    limit_s = sooner(patience.open_s)  # so that FFmpeg can say where it waited
     _find(address, limit_s)
 
     def broken(fault: Exception) -> Fault:

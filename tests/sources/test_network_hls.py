@@ -14,6 +14,7 @@ import pytest
 from contracts.errors import SourceError, UsageError
 from contracts.live import HasStatus, LiveState, Patience
 from sources.live.connection import Fault
+from sources.live.waiting import Waits
 from sources.network.address import NetworkAddress
 from sources.network.playlist import Piece, best_variant, read_media_list
 from sources.network.segments import Loaded, SegmentLoader
@@ -171,7 +172,7 @@ def test_a_segment_that_is_missing_leaves_a_gap(tmp_path: Path) -> None:
 
 def test_a_loader_that_is_far_behind_skips_to_the_live_end(tmp_path: Path) -> None:
     with live_hls(tmp_path, segment_s=0.2) as origin:
-        client = WebClient(NetworkAddress.parse(origin.url), 20)
+        client = WebClient(NetworkAddress.parse(origin.url), Waits(20))
         body = client.get(origin.url)
         listed = read_media_list(body.whole(1 << 20).decode(), body.url)
         loader = SegmentLoader(client, origin.url, listed, Fraction(0))

@@ -13,6 +13,7 @@ from contracts import backoff
 from contracts.errors import SourceError, UsageError
 from contracts.live import HasStatus, LiveState, Patience
 from sources.live.connection import Fault
+from sources.live.reader import ConnectionReader
 from sources.open import open_source
 from tests.support.certificates import Certificate, self_signed
 from tests.support.live_web import live_web
@@ -194,6 +195,19 @@ def test_a_stream_that_falls_silent_is_lost_and_found() -> None:
         seen = watch(source, 30, hush)
         assert source.losses.reconnects == 1
         assert len(seen) == 30
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_silent_stream_is_let_go_at_once(tls: bool, certificate: Certificate) -> None:
+    """Nobody waits for the limit, which is ten minutes here."""
+    context = certificate.server_side() if tls else None
+    with live_web(tls=context) as server, opened(server.url + "#insecure" * tls, Patience(600, 600)) as source:
+        server.silent = True
+        source.close()
+        readers = [thread for thread in threading.enumerate() if isinstance(thread, ConnectionReader)]
+        for reader in readers:
+            reader.join(60)
+        assert not [reader for reader in readers if reader.is_alive()]
 
 
 def test_times_of_mjpeg_are_those_of_its_arrival() -> None:
