@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from contracts.errors import UsageError
-from contracts.secrets import printable
+from contracts.secrets import without_login
 from contracts.text import did_you_mean
 
 INSECURE = "insecure"
@@ -29,9 +29,9 @@ def without_mark(uri: str, secure: Collection[str]) -> tuple[str, bool]:
     """
     bare, _, fragment = uri.partition("#")
     if "@" in fragment:
-        raise UsageError(f"{printable(uri)!r}: a # ends the address", ENCODE)
+        raise UsageError(f"{without_login(uri)!r}: a # ends the address", ENCODE)
     if fragment and fragment != INSECURE:
-        raise UsageError(f"#{fragment} behind {printable(bare)!r} says nothing", did_you_mean(fragment, [INSECURE]))
+        raise UsageError(f"#{fragment} behind {without_login(bare)!r} says nothing", did_you_mean(fragment, [INSECURE]))
     if fragment and bare.partition("://")[0].lower() not in secure:
         raise UsageError(f"#{INSECURE} is for {' and '.join(f'{scheme}://' for scheme in secure)}", "leave it out")
     return bare, bool(fragment)

@@ -7,7 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from contracts.errors import UsageError
-from contracts.secrets import HIDDEN, expand, printable, redact
+from contracts.secrets import HIDDEN, expand, redact, without_login
 from contracts.text import did_you_mean
 from contracts.trust import without_mark
 
@@ -38,7 +38,7 @@ class Address:
         scheme = url.partition("://")[0].lower()
         if scheme not in _FORMATS:
             cure = did_you_mean(scheme, _FORMATS) if "://" in url else _EXAMPLE
-            raise UsageError(f"push {printable(uri)}: no media server's URL", cure)
+            raise UsageError(f"push {without_login(uri)}: no media server's URL", cure)
         url, insecure = without_mark(url, _SECURE)
         try:
             parts = urlsplit(url)
@@ -46,7 +46,7 @@ class Address:
         except ValueError:  # a port that is no number, an unclosed [
             good = False
         if not good:
-            raise UsageError(f"push {printable(uri)}: no host, or a port that is none", _EXAMPLE)
+            raise UsageError(f"push {without_login(uri)}: no host, or a port that is none", _EXAMPLE)
         key = parts.path.rpartition("/")[2] if _FORMATS[scheme] == "flv" else ""
         shown = _shown(uri.partition("#")[0], key)
         return cls(url, shown, _FORMATS[scheme], key, scheme in _SECURE and not insecure)
@@ -59,5 +59,5 @@ class Address:
 
 def _shown(uri: str, key: str) -> str:
     """The URI as it was written, without user, password and what tells a platform whose channel it is."""
-    shown = printable(uri)
+    shown = without_login(uri)
     return shown.replace(f"/{key}", f"/{HIDDEN}") if key else shown

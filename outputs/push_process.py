@@ -28,6 +28,7 @@ import av
 from av import error
 from av.container import OutputContainer
 
+from contracts.text import reason_of
 from contracts.trust import NO_LIST, NO_LIST_CURE, greet, trouble, trusted_list
 from outputs.push_wire import Order, Word, packets
 
@@ -161,4 +162,4 @@ def _reason(fault: Exception) -> str:
     log = getattr(fault, "log", None)
     if log and log[1] != "tee" and not isinstance(fault, _CLEAR):  # which says that all its outputs failed
         return str(log[2]).strip()
-    return str(getattr(fault, "strerror", None) or fault)
+    return reason_of(fault)

@@ -61,11 +61,6 @@ class Hl2ssAddress:
         depth = _one_of(uri, "depth", options.get("depth", "longthrow"), ("longthrow", "none"))
         return cls(parts.hostname or "", VideoWish(width, height, fps, coding, bitrate), depth == "longthrow")
 
-    @property
-    def id(self) -> str:
-        """``hololens-192.168.1.20``; letters, digits and the like only, for it becomes part of names."""
-        return id_of(self.host)
-
 
 @dataclass(frozen=True, slots=True)
 class PortalAddress:
@@ -93,11 +88,6 @@ class PortalAddress:
         return cls(parts.hostname or "", _HTTPS if port is None else port, login, quality)
 
     @property
-    def id(self) -> str:
-        """``hololens-192.168.1.20``."""
-        return id_of(self.host)
-
-    @property
     def rate(self) -> int:
         """Frames per second."""
         return _QUALITIES[self.quality]
@@ -109,11 +99,6 @@ class PortalAddress:
         host = f"[{self.host}]" if ":" in self.host else self.host
         path = f"api/holographic/stream/live_{self.quality}.mp4?holo=false&pv=true&mic=false&loopback=false"
         return NetworkAddress(f"https://{login}{host}:{self.port}/{path}", label=f"the Device Portal at {self.host}")
-
-
-def id_of(host: str) -> str:
-    """A short name for what comes from there."""
-    return "hololens-" + (re.sub(r"[^\w.-]+", "-", host).strip("-.") or "2")
 
 
 def _split(uri: str, form: str) -> SplitResult:

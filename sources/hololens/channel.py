@@ -6,6 +6,7 @@ import socket
 import time
 from collections.abc import Callable
 
+from contracts.text import reason_of
 from sources.live.connection import Again, Fault
 from sources.live.waiting import LOOK_S, Waits
 
@@ -83,7 +84,7 @@ class Channel:
     def _broken(self, fault: OSError) -> Fault:
         if isinstance(fault, ConnectionResetError | BrokenPipeError):
             return HungUp(f"{self._name} closed the connection", _CLOSED)
-        return Fault(f"the connection to {self._name} broke: {reason(fault)}", ASLEEP)
+        return Fault(f"the connection to {self._name} broke: {reason_of(fault)}", ASLEEP)
 
 
 def _unreached(host: str, name: str, fault: Exception) -> Fault:
@@ -92,12 +93,7 @@ def _unreached(host: str, name: str, fault: Exception) -> Fault:
     if isinstance(fault, socket.gaierror):
         again: Again = "always" if fault.errno == socket.EAI_AGAIN else "once live"
         cure = "check its name and the network, or write its address"
-        return Fault(f"no address is known for {host!r}: {reason(fault)}", cure, again=again)
+        return Fault(f"no address is known for {host!r}: {reason_of(fault)}", cure, again=again)
     if isinstance(fault, ConnectionRefusedError):
         return Fault(f"{name}: nobody listens", _REFUSED)
-    return Fault(f"{name} cannot be reached: {reason(fault)}", ASLEEP)
-
-
-def reason(fault: Exception) -> str:
-    """What the system says of it."""
-    return getattr(fault, "strerror", None) or str(fault)
+    return Fault(f"{name} cannot be reached: {reason_of(fault)}", ASLEEP)

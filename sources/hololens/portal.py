@@ -8,13 +8,14 @@ from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from urllib.error import HTTPError
 
 from contracts.live import Patience
-from contracts.secrets import printable
+from contracts.secrets import without_login
 from sources.hololens.address import PortalAddress
 from sources.hololens.certificates import Pin
 from sources.hololens.channel import ASLEEP
 from sources.live.connection import Again, Attempt, Connection, Fault
 from sources.live.source import Identity, LiveSource
 from sources.live.waiting import Waits, sooner
+from sources.names import name_of
 from sources.network.http import StreamConnection
 from sources.network.web import DeviceClient
 from sources.network.webfile import LiveBody
@@ -35,7 +36,7 @@ _STATUS: dict[int, tuple[str, str, Again]] = {
 def open_portal(address: PortalAddress, uri: str, patience: Patience) -> LiveSource:
     """Opens the video of a device. Raises SourceError where it cannot be reached, refuses or stays silent."""
     pin = Pin(f"{address.host}:{address.port}")
-    identity = Identity(address.id, printable(uri), f"the HoloLens at {address.host}")
+    identity = Identity(name_of(uri), without_login(uri), f"the HoloLens at {address.host}")
     return LiveSource(identity, lambda attempt: _connect(address, pin, attempt), patience)
 
 

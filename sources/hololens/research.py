@@ -22,6 +22,7 @@ from sources.hololens.space import picture_intrinsics, picture_pose
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.source import Identity, LiveSource
 from sources.live.waiting import sooner
+from sources.names import name_of
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ _NO_DEPTH = "allow research mode in the Device Portal and start the hl2ss app an
 
 def open_research(address: Hl2ssAddress, uri: str, patience: Patience) -> LiveSource:
     """Opens the streams of a device. Raises SourceError where it cannot be reached, refuses or stays silent."""
-    identity = Identity(address.id, uri, f"the HoloLens at {address.host}")
+    identity = Identity(name_of(uri), uri, f"the HoloLens at {address.host}")
     return LiveSource(identity, ResearchOpener(address), patience)
 
 

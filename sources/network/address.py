@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from contracts.errors import UsageError
-from contracts.secrets import printable
+from contracts.secrets import without_login
 from contracts.trust import ENCODE, without_mark
 from sources.names import PORTS, name_of
 
@@ -30,9 +30,9 @@ class NetworkAddress:
         try:
             host, _ = address._parts.hostname, address._parts.port
         except ValueError as fault:
-            raise UsageError(f"{printable(uri)!r} is no address: its port is no number", ENCODE) from fault
+            raise UsageError(f"{without_login(uri)!r} is no address: its port is no number", ENCODE) from fault
         if not host:
-            raise UsageError(f"{printable(uri)!r} names no host", f"write {address.scheme}://HOST/PATH")
+            raise UsageError(f"{without_login(uri)!r} names no host", f"write {address.scheme}://HOST/PATH")
         return address
 
     @property
@@ -69,7 +69,7 @@ class NetworkAddress:
     @property
     def shown(self) -> str:
         """The URI for people: no login, no values of parameters that are named like secrets."""
-        return printable(self.uri)
+        return without_login(self.uri)
 
     @property
     def name(self) -> str:

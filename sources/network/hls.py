@@ -9,10 +9,10 @@ from fractions import Fraction
 
 import av
 
-from contracts.errors import UsageError
+from contracts.frame import USUAL_RATE
 from sources.live.connection import Attempt, Fault, Received
 from sources.live.container import ContainerConnection
-from sources.network.faults import check_start, silent
+from sources.network.faults import check_start, refuse_start, silent
 from sources.network.playlist import MOST_BYTES, MediaList, Piece, best_variant, read_media_list
 from sources.network.segments import Loaded, Played, SegmentLoader
 from sources.network.web import Body, WebClient
@@ -24,7 +24,6 @@ caught up with at once."""
 _NAP_S = 0.1
 _GRACE_S = 1.0
 """Seconds we wait for data longer than our reader waits for pictures: then its thread ends by itself."""
-_USUAL_RATE = Fraction(25)
 _BACK_S = 1
 """Seconds before the wanted position at which a finite list is begun: its durations are rounded."""
 _ENCRYPTED = "record it with a program that may decrypt it, and name the file"
@@ -51,9 +50,9 @@ def open_hls(client: WebClient, body: Body, attempt: Attempt, clocks: PartClocks
         raise Fault(f"{client.name} is encrypted", _ENCRYPTED, again="never")
     if listed.ended and not listed.segments:
         raise Fault(f"{client.name} is an empty list", "name another stream", again="once live")
-    if attempt.start and not listed.ended:
-        raise UsageError(f"{client.name} is live and cannot start later", "leave --start out")
-    if listed.ended:
+    if not listed.ended:
+        refuse_start(client.name, attempt.start)
+    else:
         check_start(client.name, attempt.start, sum((each.duration for each in listed.segments), Fraction(0)))
     wanted = attempt.position if attempt.position is not None else attempt.start
     loader = SegmentLoader(client, url, listed, wanted - _BACK_S, played)
@@ -144,7 +143,7 @@ class HlsConnection:
         if frame.pts is None:
             return True
         seconds = frame.pts * self._part.time_base
-        begin = self._begin if self._last is None or not self.live else self._last + 1 / (self.rate or _USUAL_RATE)
+        begin = self._begin if self._last is None or not self.live else self._last + 1 / (self.rate or USUAL_RATE)
         seconds += self._clocks.offsets.setdefault(self._number, begin - seconds)
         frame.pts, frame.time_base = round(seconds / _TIME_BASE), _TIME_BASE
         self._count_skipped(seconds)

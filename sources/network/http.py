@@ -11,12 +11,12 @@ import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from contracts.errors import UsageError
+from contracts.text import reason_of
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.container import ContainerConnection
 from sources.live.waiting import Waits, sooner
 from sources.network.address import NetworkAddress
-from sources.network.faults import check_start
+from sources.network.faults import check_start, refuse_start
 from sources.network.hls import PartClocks, open_hls
 from sources.network.pace import Pace
 from sources.network.playlist import MARK
@@ -57,7 +57,7 @@ class WebOpener:
 
     def _connection(self, client: WebClient, body: Body, attempt: Attempt) -> Connection:
         if body.type == _MJPEG:
-            _refuse_start(client.name, attempt)
+            refuse_start(client.name, attempt.start)
             return _MjpegConnection(LiveBody(body), client.name, self._pace)
         if body.peek(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf").startswith(MARK):
             return open_hls(client, body, attempt, self._clocks, self._played)
@@ -65,7 +65,7 @@ class WebOpener:
             cure = "name the stream itself; the camera's manual or the page's source may tell it"
             raise WebPage(f"{client.name} is a web page, not a video", cure, again="once live")
         if body.size is None:
-            _refuse_start(client.name, attempt)
+            refuse_start(client.name, attempt.start)
             return StreamConnection(LiveBody(body), client.name)
         return _FileConnection(WebFile(client, body), client.name, attempt)
 
@@ -146,11 +146,6 @@ class _FileConnection(ContainerConnection):
         self._file.release()
 
 
-def _refuse_start(name: str, attempt: Attempt) -> None:
-    if attempt.start:
-        raise UsageError(f"{name} is live and cannot start later", "leave --start out")
-
-
 def _opened(
     file: LiveBody | WebFile, name: str, container_format: str | None, options: Mapping[str, str]
 ) -> InputContainer:
@@ -173,10 +168,8 @@ def _broken(file: LiveBody | WebFile, name: str, fault: Exception) -> Fault:
     if isinstance(file, WebFile) and file.is_mp4 and not file.seekable():
         what = f"{name} gives no parts of files, and this one may have its index at its end"
         return Fault(what, "download it, and name the file", again="once live")
-    reason = getattr(fault, "strerror", None) or type(fault).__name__
-    return Fault(
-        f"{name} is not a video that can be read: {reason}", "look at the address in a browser", again="once live"
-    )
+    what = f"{name} is not a video that can be read: {reason_of(fault)}"
+    return Fault(what, "look at the address in a browser", again="once live")
 
 
 def _first(container: InputContainer, attempt: Attempt) -> int | None:

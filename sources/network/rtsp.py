@@ -10,6 +10,7 @@ from fractions import Fraction
 import av
 from av.container import InputContainer
 
+from contracts.frame import USUAL_RATE
 from contracts.live import Patience
 from contracts.trust import NO_LIST, NO_LIST_CURE, greet, trusted_list
 from sources.live.connection import Attempt, Connection, Fault, Received
@@ -22,7 +23,7 @@ from sources.network.pace import Pace
 
 _GRACE_S = 1.0
 """Seconds FFmpeg waits for the next picture longer than we do: then its thread ends by itself."""
-_WAITED, _USUAL_RATE = Fraction(1, 2), Fraction(25)
+_WAITED = Fraction(1, 2)
 """A picture that took longer than this share of the time between two was waited for."""
 _LONGEST_NS = 1_000_000_000
 """For reading what waits, at most."""
@@ -77,7 +78,7 @@ class _RtspConnection(ContainerConnection):
         """The first picture that is new, or the newest that could be had in time."""
         self._settled = True
         newest: list[Received] = []
-        wait_ns, end_ns = int(_WAITED / (self.rate or _USUAL_RATE) * 10**9), time.monotonic_ns() + _LONGEST_NS
+        wait_ns, end_ns = int(_WAITED / (self.rate or USUAL_RATE) * 10**9), time.monotonic_ns() + _LONGEST_NS
         while (begun := time.monotonic_ns()) < end_ns:
             received = super().receive()
             newest = list(received or newest)[-1:]
