@@ -26,7 +26,7 @@ _GRACE_S = 1.0
 """Seconds we wait for data longer than our reader waits for pictures: then its thread ends by itself."""
 _BACK_S = 1
 """Seconds before the wanted position at which a finite list is begun: its durations are rounded."""
-_ENCRYPTED = "record it with a program that may decrypt it, and name the file"
+_PROTECTED = "only METHOD=AES-128 with a key of its own is, not what takes a player's rights; name another stream"
 
 
 @dataclass(slots=True)
@@ -43,11 +43,11 @@ def open_hls(client: WebClient, body: Body, attempt: Attempt, clocks: PartClocks
     """Takes over the body of a master or media list. Raises Fault."""
     try:
         url, listed = _media_list(client, body)
-    except (ValueError, KeyError, ZeroDivisionError) as fault:
+    except (ValueError, KeyError, ArithmeticError) as fault:
         message = f"{client.name} is no HLS list that can be read: {fault}"
         raise Fault(message, "look at the server", again="once live") from fault
-    if listed.encrypted:
-        raise Fault(f"{client.name} is encrypted", _ENCRYPTED, again="never")
+    if listed.protected:
+        raise Fault(f"{client.name} is encrypted in a way that is not read", _PROTECTED, again="never")
     if listed.ended and not listed.segments:
         raise Fault(f"{client.name} is an empty list", "name another stream", again="once live")
     if not listed.ended:

@@ -222,6 +222,7 @@ def test_a_live_list_cannot_start_later(tmp_path: Path) -> None:
 
 
 _LIST = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n"
+_SEGMENT = "#EXTINF:2,\na.ts\n#EXT-X-ENDLIST"
 
 
 @pytest.mark.parametrize(
@@ -230,7 +231,10 @@ _LIST = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n"
         ("#EXTM3U\nhello", "no HLS list that can be read: no target duration"),
         ("#EXTM3U\n#EXT-X-TARGETDURATION:soon", "no HLS list that can be read"),
         (f"{_LIST}#EXT-X-ENDLIST", "is an empty list"),
-        (f'{_LIST}#EXT-X-KEY:METHOD=AES-128,URI="k"\n#EXTINF:2,\na.ts\n#EXT-X-ENDLIST', "is encrypted → record it"),
+        (f'{_LIST}#EXT-X-KEY:METHOD=SAMPLE-AES,URI="k"\n{_SEGMENT}', "is encrypted in a way that is not read → only"),
+        (f'{_LIST}#EXT-X-KEY:METHOD=AES-128,URI="k",KEYFORMAT="com.apple"\n{_SEGMENT}', "in a way that is not read"),
+        (f'{_LIST}#EXT-X-KEY:METHOD=AES-128,URI="k",IV=12\n{_SEGMENT}', "'12' is no initialization vector"),
+        (f'{_LIST}#EXT-X-MEDIA-SEQUENCE:-1\n#EXT-X-KEY:METHOD=AES-128,URI="k"\n{_SEGMENT}', "no HLS list"),
         (f"{_LIST}#EXTINF:2,\nfile:///etc/passwd\n#EXT-X-ENDLIST", "unknown url type: file"),
         (f"{_LIST}#EXTINF:2,\nconcat:/etc/passwd\n#EXT-X-ENDLIST", "unknown url type: concat"),
     ],
@@ -252,7 +256,7 @@ def test_what_a_media_list_says() -> None:
     header = Piece("http://host/live/i.mp4", 0, 20)
     assert found.target == 4
     assert not found.ended
-    assert not found.encrypted
+    assert not found.protected
     assert [each.number for each in found.segments] == [17, 18, 19]
     assert [each.piece for each in found.segments] == [
         Piece("http://host/live/all.mp4", 20, 120),
