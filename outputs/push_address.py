@@ -15,6 +15,7 @@ Format = Literal["rtsp", "flv"]
 
 _FORMATS: dict[str, Format] = {"rtsp": "rtsp", "rtsps": "rtsp", "rtmp": "flv", "rtmps": "flv"}
 _SECURE = ("rtsps", "rtmps")
+_NO_LOGIN = "write it behind the key, as most servers want it (?user=…&pass=…), or put #insecure behind the URL"
 _EXAMPLE = "write rtsp://HOST:8554/NAME or rtmp://HOST/APP/KEY"
 
 
@@ -48,8 +49,11 @@ class Address:
         if not good:
             raise UsageError(f"push {without_login(uri)}: no host, or a port that is none", _EXAMPLE)
         key = parts.path.rpartition("/")[2] if _FORMATS[scheme] == "flv" else ""
-        shown = _shown(uri.partition("#")[0], key)
-        return cls(url, shown, _FORMATS[scheme], key, scheme in _SECURE and not insecure)
+        shown, checked = _shown(uri.partition("#")[0], key), scheme in _SECURE and not insecure
+        if scheme == "rtmps" and checked and parts.username is not None:
+            # Adobe's login: FFmpeg connects a second time for it, and then has forgotten to look at the certificate
+            raise UsageError(f"push {shown}: with a login before the host no certificate is looked at", _NO_LOGIN)
+        return cls(url, shown, _FORMATS[scheme], key, checked)
 
     def without_secrets(self, text: str) -> str:
         """What FFmpeg said, fit to be shown."""

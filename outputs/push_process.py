@@ -4,9 +4,8 @@ PyAV holds Python's lock while FFmpeg connects, so in the run itself a silent se
 stops nobody else, and whatever FFmpeg waits for, the alarm ends this process in time.
 
 FFmpeg looks at the server's certificate on the connection itself, where it is told to. Its RTSP writer takes that as
-an option; PyAV opens an RTMP connection without any, but the writer ``tee`` hands its own down to it. One hole is left:
-an RTMP server that asks for Adobe's login (``rtmps://USER:PASSWORD@…``) is connected to a second time, for which FFmpeg
-has forgotten the option. A short handshake of ours comes before, because FFmpeg does not say what is wrong.
+an option; PyAV opens an RTMP connection without any, but the writer ``tee`` hands its own down to it. A short handshake
+of ours comes before, because FFmpeg does not say what is wrong.
 """
 
 from __future__ import annotations

@@ -38,6 +38,8 @@ def test_urls(monkeypatch: pytest.MonkeyPatch, uri: str, url: str, shown: str, f
         ("rtsp://host/cam", "rtsp://host/cam", False),
         ("rtsp://host/cam#insecure", r"#insecure is for rtsps:// and rtmps://", None),
         ("rtsps://host/cam#insecur", r"#insecur behind 'rtsps://host/cam' says nothing", None),
+        ("rtmps://me:pass@host/app/k3y#insecure", "rtmps://me:pass@host/app/k3y", False),
+        ("rtmps://me:pass@host/app/k3y", "push rtmps://host/app/…: with a login before the host no certificate", None),
         ("rtsps://me:pass#word@host/cam", "a # ends the address", None),
     ],
 )
@@ -46,6 +48,7 @@ def test_whose_certificate_is_looked_at(uri: str, url: str, checked: bool | None
         with pytest.raises(UsageError, match=url) as raised:
             Address.of(uri)
         assert "pass" not in raised.value.message
+        assert "k3y" not in raised.value.message
         return
     address = Address.of(uri)
     assert (address.url, address.checked) == (url, checked)

@@ -55,7 +55,8 @@ def test_rtmps(tmp_path: Path, certificate: Certificate, monkeypatch: pytest.Mon
 def test_a_certificate_nobody_trusts_ends_the_run_and_hears_nothing(certificate: Certificate, scheme: str) -> None:
     words = r"it shows a certificate that cannot be trusted: self-signed certificate → .*put #insecure behind"
     with tls_relay([certificate]) as relay:
-        feeder = Feeder(f"{scheme}://{_WRITTEN}@127.0.0.1:{relay.port}/live/cam")
+        login = f"{_WRITTEN}@" if scheme == "rtsps" else ""
+        feeder = Feeder(f"{scheme}://{login}127.0.0.1:{relay.port}/live/cam")
         with pytest.raises(OutputError, match=words) as raised:
             feeder.give_until(lambda: False, "an error")
         feeder.output.close(raised.value)
@@ -70,7 +71,8 @@ def test_who_steps_in_after_the_first_handshake_hears_nothing(
     monkeypatch.setattr(backoff, "_MOST_S", 0.2)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.cert))
     with tls_relay([certificate, self_signed(tmp_path)]) as relay:
-        feeder = Feeder(f"{scheme}://{_WRITTEN}@127.0.0.1:{relay.port}/live/cam")
+        login = f"{_WRITTEN}@" if scheme == "rtsps" else ""
+        feeder = Feeder(f"{scheme}://{login}127.0.0.1:{relay.port}/live/cam")
         with pytest.raises(OutputError, match="cannot push to") as raised:
             feeder.give_until(lambda: False, "an error")
         feeder.output.close(raised.value)
