@@ -84,7 +84,7 @@ class WebClient:
         return (ProxyHandler(), *ways, HTTPRedirectHandler(), _Login(self._address))
 
     def _authorize(self, request: Request) -> None:
-        """Before the first request nothing is known of what a server wants to hear."""
+        """What is sent unasked: no login."""
 
 
 class DeviceClient(WebClient):
@@ -93,11 +93,9 @@ class DeviceClient(WebClient):
     It gets the login unasked, for not every device sends a challenge.
     """
 
-    def __init__(
-        self, address: NetworkAddress, waits: Waits, look: Look, headers: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, address: NetworkAddress, waits: Waits, look: Look) -> None:
         self._look = look
-        super().__init__(address, waits, headers)
+        super().__init__(address, waits)
 
     def _ways(self) -> Sequence[BaseHandler]:
         return (TlsHandler(self._waits, insecure=True, look=self._look),)

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from fractions import Fraction
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -146,13 +147,16 @@ def test_a_login_stays_with_its_host(clip: bytes) -> None:
             assert all("Authorization" not in each for each in [*other.requests, *third.requests])
 
 
-def test_through_a_proxy(clip: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    with site(clip) as host, proxy() as between:
-        monkeypatch.setenv("http_proxy", f"http://{between.address}")
-        monkeypatch.setenv("no_proxy", "")
-        with opened(host.url) as source:
-            assert len(watch(source)) == COUNT
-        assert between.asked
+@pytest.mark.parametrize("tls", [False, True])
+def test_through_a_proxy(clip: bytes, certificate: Certificate, monkeypatch: pytest.MonkeyPatch, tls: bool) -> None:
+    with site(clip, tls=certificate.server_side() if tls else None) as host:
+        far = urlsplit(host.url)
+        with proxy(tunnel_to=(far.hostname, far.port)) as between:
+            monkeypatch.setenv(f"{far.scheme}_proxy", f"http://{between.address}")
+            monkeypatch.setenv("no_proxy", "")
+            with opened(host.url + "#insecure" * tls) as source:
+                assert len(watch(source)) == COUNT
+            assert between.asked
 
 
 def test_one_picture() -> None:
