@@ -218,10 +218,10 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
         "--push",
         metavar="URL",
         help="send the annotated stream to a media server: rtsp://USER:${PASSWORD}@HOST:8554/NAME (rtsps://) or"
-        " rtmp://HOST/APP/KEY (rtmps://), ${…} read from the environment; --codec, --crf and --preset hold for it, too."
-        " The run never waits for the server: pictures it is too slow for are left out, a lost connection is made"
-        " again. A recorded source is paced as with --realtime, for that is what a server's viewers see; where the"
-        " networks are slower, add --live",
+        " rtmp://HOST/APP/KEY (rtmps://), ${…} read from the environment, #insecure behind it for a server that signed"
+        " its certificate itself; --codec, --crf and --preset hold for it, too. The run never waits for the server:"
+        " pictures it is too slow for are left out, a lost connection is made again. A recorded source is paced as with"
+        " --realtime, for that is what a server's viewers see; where the networks are slower, add --live",
     )
     group.add_argument(
         "--pictures", metavar="DIR", help="annotated pictures, DIR/SOURCE-000012.jpg, a JPEG (quality 95) per frame"

@@ -17,7 +17,7 @@ from typing import Any
 
 from contracts.control import Control
 from contracts.errors import RoadStreamError
-from contracts.frame import Frame, SourceInfo
+from contracts.frame import USUAL_RATE, Frame, SourceInfo
 from contracts.live import LiveState
 from contracts.picture import Picture
 from contracts.prediction import Prediction
@@ -42,7 +42,6 @@ _WAKE_S = 0.5
 _LONGEST_PAUSE_S = 1.0  # between two pictures that there are; an end need not be waited for longer
 _FINISHING_S = 900.0  # finishing a day's recording copies it once
 _USUAL_SIZE = (1280, 720)  # of a source that is not open yet
-_USUAL_RATE = Fraction(25)  # where no source names its own
 
 
 class Grid:
@@ -164,7 +163,7 @@ class Grid:
     def _rate(self) -> Fraction:
         """Of the fastest source that is open."""
         rates = [cell.info.rate for cell in self.cells if cell.info is not None and cell.info.rate]
-        return max(rates, default=_USUAL_RATE)
+        return max(rates, default=USUAL_RATE)
 
     def _steps(self) -> Iterator[Fraction]:
         """Times of the grid at which it shows something new, by the sources' own time."""

@@ -14,7 +14,7 @@ from contracts.control import Control
 from contracts.errors import SourceError, UsageError
 from contracts.protocols import Ending, Output, Source
 from contracts.result import Result
-from contracts.secrets import printable
+from contracts.secrets import without_login
 from outputs.open import check_paths, check_paths_of_several
 from pipeline.channels import Channels
 from pipeline.closing import Closing
@@ -164,7 +164,7 @@ def _check_sources(config: RunConfig) -> None:
     strange = next((uri for uri in config.sources if not has_truth(uri)), None)
     if config.truth and strange is not None:
         cure = "leave --truth out; dataset:FOLDER and synthetic: have it"
-        raise UsageError(f"{printable(strange)} has no truth to draw", cure)
+        raise UsageError(f"{without_login(strange)} has no truth to draw", cure)
 
 
 def _places_read(config: RunConfig) -> list[str]:
