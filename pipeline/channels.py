@@ -89,7 +89,7 @@ class Channels:
         outputs = [whole.part() for whole in self._extra]
         draws = any(output.wants_drawn for output in (*outputs_of(config), *outputs))
         if self._grid is not None:
-            outputs.append(self._grid.cells[position])
+            outputs.insert(0, self._grid.cells[position])  # so that the figures call all of them by their own name
             if any(map(is_live, self.config.sources)) and not (config.live or is_live(uri)):
                 config = config.model_copy(update={"realtime": True})  # beside a live picture it shows its own speed
         member = Member(

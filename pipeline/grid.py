@@ -29,6 +29,7 @@ from outputs.mp4 import Mp4Output
 from outputs.segments import SegmentedMp4Output
 from pipeline.combined import COMPOSE
 from pipeline.grid_cells import Cell
+from pipeline.grid_figures import GridFigures
 from pipeline.measure import Meters, timed
 from pipeline.source_state import SourceState
 from pipeline.steadfast import Steadfast
@@ -99,7 +100,10 @@ class Grid:
         waiting.tell()
 
     def output_counts(self, stage: str) -> Mapping[str, Any]:
-        """What an output counts itself, by its stage."""
+        """What an output counts itself, by its stage; what became of the sources' pictures under ``grid``."""
+        if stage == Cell.name:
+            whole = GridFigures.of_all(cell.figures for cell in self.cells)
+            return {"pictures": self._count, **whole.counts()}
         found = [output for output in self._outputs if _stage(output) == stage]
         return found[0].counts() if found and isinstance(found[0], Accountant) else {}
 
@@ -127,7 +131,7 @@ class Grid:
             fault = error
             self._failed(error)
         for cell in self.cells:
-            cell.end()  # a source that still writes must not wait for what has ended
+            cell.abandon()  # a source that still writes must not wait for what has ended
         for output in opened:
             try:
                 output.close(fault)
@@ -232,7 +236,7 @@ class Grid:
                 GridCell(cell.source, cell.shown, word) for cell, word in zip(self.cells, self._words, strict=True)
             ]
             for cell in self.cells:
-                cell.news = False
+                cell.painted()
         with timed(COMPOSE) as watch:
             picture = painter.paint(shown)
         assert watch.span is not None
@@ -240,12 +244,16 @@ class Grid:
         self._control.wait_while_paused()
         frame = Frame(picture, self._count, pts, time.monotonic_ns(), info)
         result = Result(frame, Prediction(), Timings(frame.arrival), _as_it_is)
-        self._count += 1
         for output in self._outputs:
             with timed(_stage(output)) as watch:
                 output.write(result)
             assert watch.span is not None
             self.meters.add(watch.span)
+        now_ns = time.monotonic_ns()
+        with self._changed:
+            self._count += 1
+            for cell in self.cells:
+                cell.written(now_ns)
 
     def _said(self) -> list[str]:
         """What stands over each cell that does not show its source as it is now; with ``_changed`` held."""
