@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from contracts.live import HasStatus, LiveStatus
-from contracts.protocols import Accountant, Chronicler, Losses, Output, Selective, Source
+from contracts.protocols import Chronicler, Losses, Output, Source
 from contracts.result import Result
 from contracts.span import Span
 from outputs.draw.panel import LiveFigures, PanelFigures
 from outputs.mp4 import Mp4Output
 from outputs.segments import SegmentedMp4Output
+from pipeline.accounts import Accounts
 from pipeline.measure import Histogram, Meters, StageMeter
+from pipeline.one_for_all import Part
 
 _PANEL_EVERY_NS = 500_000_000  # a figure that changes faster cannot be read
 _LATENCIES_OPEN = 256  # frames that some output still has to take; older ones were dropped by it
@@ -85,8 +87,9 @@ class Figures:
         """Frames each engine has looked at: fewer than ``inferred`` where it skips some."""
         self._names = _stage_names(outputs)
         self.writes: dict[str, int] = dict.fromkeys(self._names.values(), 0)
-        self._selective = {self._names[id(each)]: each for each in outputs if isinstance(each, Selective)}
-        self._accountants = {self._names[id(each)]: each for each in outputs if isinstance(each, Accountant)}
+        self.shared = {self._names[id(each)]: each.whole for each in outputs if isinstance(each, Part)}
+        """Outputs that write what other sources give as well: what they count themselves is not this source's."""
+        self._accounts = Accounts({self._names[id(each)]: each for each in outputs})
         self._chroniclers = [output for output in outputs if isinstance(output, Chronicler)]
         self._source: Source | None = None
         self._caller: _Counting | None = None
@@ -195,18 +198,15 @@ class Figures:
     def output_drops(self) -> dict[str, int]:
         """Results each output of a live run was too slow for, and those it left out itself."""
         boxes = {stage: box.dropped for stage, box in zip(self.writes, self._boxes, strict=True)}
-        return {stage: dropped + self._left_out(stage) for stage, dropped in boxes.items()}
+        return {stage: dropped + self._accounts.dropped(stage) for stage, dropped in boxes.items()}
 
     def output_writes(self) -> dict[str, int]:
         """Results that came through each output."""
-        return {stage: count - self._left_out(stage) for stage, count in self.writes.items()}
-
-    def _left_out(self, stage: str) -> int:
-        return self._selective[stage].dropped if stage in self._selective else 0
+        return {stage: count - self._accounts.dropped(stage) for stage, count in self.writes.items()}
 
     def output_counts(self, stage: str) -> Mapping[str, Any]:
         """What an output counts itself, by its stage."""
-        return self._accountants[stage].counts() if stage in self._accountants else {}
+        return self._accounts.counts(stage)
 
     @property
     def finished(self) -> int:

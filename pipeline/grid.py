@@ -21,13 +21,12 @@ from contracts.frame import Frame, SourceInfo
 from contracts.live import LiveState
 from contracts.picture import Picture
 from contracts.prediction import Prediction
-from contracts.protocols import Accountant, Output, Selective
+from contracts.protocols import Output
 from contracts.result import Result, Timings
 from outputs.draw.grid import GridCell, GridLayout, GridPainter
 from outputs.draw.scaling import place_in
 from outputs.mp4 import Mp4Output
 from outputs.segments import SegmentedMp4Output
-from pipeline.combined import COMPOSE
 from pipeline.grid_cells import Cell
 from pipeline.grid_figures import GridFigures
 from pipeline.measure import Meters, timed
@@ -53,6 +52,8 @@ class Grid:
     arrival, as far as can be told before the sources are open.
     """
 
+    name = Cell.name
+
     def __init__(
         self,
         sources: Sequence[str],
@@ -67,7 +68,8 @@ class Grid:
         self._changed = threading.Condition()
         self.cells = tuple(Cell(name, self._changed, latest_only=arrival) for name in sources)
         self.meters = Meters()
-        self._outputs, self._control, self._size = tuple(outputs), control, size
+        self.outputs = {_stage(output): output for output in outputs}
+        self._control, self._size = control, size
         self._arrival, self._states, self._failed = arrival, states, failed
         self._ended = threading.Event()
         self._started = False
@@ -99,17 +101,9 @@ class Grid:
                 raise RoadStreamError("did not end: grid", "please report this with the log of --debug")
         waiting.tell()
 
-    def output_counts(self, stage: str) -> Mapping[str, Any]:
-        """What an output counts itself, by its stage; what became of the sources' pictures under ``grid``."""
-        if stage == Cell.name:
-            whole = GridFigures.of_all(cell.figures for cell in self.cells)
-            return {"pictures": self._count, **whole.counts()}
-        found = [output for output in self._outputs if _stage(output) == stage]
-        return found[0].counts() if found and isinstance(found[0], Accountant) else {}
-
-    def output_drops(self) -> dict[str, int]:
-        """Pictures that outputs left out themselves."""
-        return {_stage(output): output.dropped for output in self._outputs if isinstance(output, Selective)}
+    def counts(self) -> Mapping[str, Any]:
+        """Pictures of the grid, and what became of those of its sources."""
+        return {"pictures": self._count, **GridFigures.of_all(cell.figures for cell in self.cells).counts()}
 
     # -- the thread -------------------------------------------------------------------------------------------------
 
@@ -121,7 +115,7 @@ class Grid:
             if typical is not None:
                 layout = GridLayout.of(len(self.cells), typical, self._size)
                 info = self._info(layout)
-                for output in self._outputs:
+                for output in self.outputs.values():
                     opened.append(output)
                     output.open([info])
                 painter = GridPainter(layout)
@@ -237,15 +231,15 @@ class Grid:
             ]
             for cell in self.cells:
                 cell.painted()
-        with timed(COMPOSE) as watch:
+        with timed("compose") as watch:
             picture = painter.paint(shown)
         assert watch.span is not None
         self.meters.add(watch.span)
         self._control.wait_while_paused()
         frame = Frame(picture, self._count, pts, time.monotonic_ns(), info)
         result = Result(frame, Prediction(), Timings(frame.arrival), _as_it_is)
-        for output in self._outputs:
-            with timed(_stage(output)) as watch:
+        for stage, output in self.outputs.items():
+            with timed(stage) as watch:
                 output.write(result)
             assert watch.span is not None
             self.meters.add(watch.span)

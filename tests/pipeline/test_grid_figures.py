@@ -244,7 +244,7 @@ def test_latency_and_age_are_those_of_the_frame_when_the_picture_is_out() -> Non
         assert (found["shown"], found["replaced"]) == (1, 0)
         assert 0.98 * seconds * 1e3 <= found["latency_ms"]["p50"] <= 1.02 * (seconds * 1e3 + took_ms)
         assert 0.98 * (seconds + 5) * 1e3 <= found["age_ms"]["p95"] <= 1.02 * ((seconds + 5) * 1e3 + took_ms)
-    whole = grid.output_counts("grid")
+    whole = grid.counts()
     assert (whole["shown"], whole["pictures"]) == (2, output.count)
     assert whole["latency_ms"]["p50"] < 15_000 < whole["latency_ms"]["p95"]
 
