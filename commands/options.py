@@ -7,14 +7,6 @@ from pathlib import Path
 from typing import Any
 
 _NOT_RUN_CONFIG = {"config", "debug", "quiet", "dry_run", "json", "rounds"}
-_OPTION_BY_ENDING = {
-    ".mp4": "save",
-    ".jsonl": "events",
-    ".csv": "events",
-    ".parquet": "events",
-    ".json": "stats",
-    ".html": "report",
-}
 
 
 class Parser(argparse.ArgumentParser):
@@ -301,8 +293,10 @@ def run_options(arguments: argparse.Namespace) -> tuple[dict[str, Any], Path | N
 def _option_for(path: str) -> str:
     """The output option that ``-o PATH`` means; raises UsageError."""
     from contracts.errors import UsageError
+    from contracts.output_options import OUTPUTS
 
+    known = {ending: name for name, option in OUTPUTS.items() for ending in option.endings}
     ending = Path(path).suffix.lower()
-    if ending not in _OPTION_BY_ENDING:
-        raise UsageError(f"-o {path}: no output has the ending {ending!r}", f"known: {', '.join(_OPTION_BY_ENDING)}")
-    return _OPTION_BY_ENDING[ending]
+    if ending not in known:
+        raise UsageError(f"-o {path}: no output has the ending {ending!r}", f"known: {', '.join(known)}")
+    return known[ending]
