@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from commands.options import Parser, add_common_options, add_run_options, run_options
+from commands.options import add_common_options, add_run_options, run_options
+from commands.parser import Parser
 from commands.terminal import answer, say
 
 if TYPE_CHECKING:
