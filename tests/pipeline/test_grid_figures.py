@@ -136,6 +136,17 @@ def test_recorded_sources_are_shown_whole_but_for_what_falls_between_two_picture
     assert "  dense     11 shown, 9 replaced · latency p50" in summary_text(data)
 
 
+def two_that_go_on(kind: str, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Two sources for longer than anybody looks. kind: ``fake``, recorded, or ``live``."""
+    live = kind == "live"
+
+    def opened(name: str) -> ListedSource:
+        return ListedSource(name, 10_000, live=live, pause_s=0.005 if live else 0)
+
+    fake(monkeypatch, a=lambda: opened("a"), b=lambda: opened("b"))
+    return [f"{kind}:a", f"{kind}:b"]
+
+
 def broken(monkeypatch: pytest.MonkeyPatch, at: int) -> None:
     """A grid whose video fails at one picture."""
     write = mp4.Mp4Output.write
@@ -154,14 +165,7 @@ def test_pictures_add_up_where_the_grid_fails(
 ) -> None:
     """Those on their way, those that wait, and those that come afterwards."""
     broken(monkeypatch, at=5)
-    live = kind == "live"
-    pause = 0.01 if live else 0
-    fake(
-        monkeypatch,
-        a=lambda: ListedSource("a", 10_000, live=live, pause_s=pause),
-        b=lambda: ListedSource("b", 10_000, live=live, pause_s=pause),
-    )
-    run = stream(f"{kind}:a", f"{kind}:b", **options)
+    run = stream(*two_that_go_on(kind, monkeypatch), **options)
     with pytest.raises(OutputError, match="disk full"):
         run_through(run)
     data = run.statistics()
@@ -174,20 +178,13 @@ def test_pictures_add_up_where_the_grid_fails(
 def test_pictures_add_up_where_the_loop_is_left(
     kind: str, options: dict[str, Any], given_pictures: Counter[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    live = kind == "live"
-    pause = 0.005 if live else 0
-    fake(
-        monkeypatch,
-        a=lambda: ListedSource("a", 10_000, live=live, pause_s=pause),
-        b=lambda: ListedSource("b", 10_000, live=live, pause_s=pause),
-    )
-    run = stream(f"{kind}:a", f"{kind}:b", **options)
+    run = stream(*two_that_go_on(kind, monkeypatch), **options)
     for result in run:
         if result.frame.index >= 30:
             break
     data = run.statistics()
     adds_up(data, given_pictures)
-    if not live:
+    if kind == "fake":
         assert all(cell["replaced"] == 0 for cell in cells_of(data).values()), "what was seen of each is in the video"
 
 
