@@ -99,7 +99,12 @@ class Channels:
                 uri,
                 self._control.part(),
                 outputs,
-                among=Among(name, Sharing(self._turns, lambda error: self._failed(member, error)), gate),
+                among=Among(
+                    name,
+                    Sharing(self._turns, lambda error: self._failed(member, error)),
+                    gate,
+                    self._grid.stages if self._grid is not None else (),
+                ),
                 painted_size=self._grid.painted_size if self._grid is not None and not draws else None,
             ),
             self._grid.cells[position] if self._grid is not None else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -45,16 +45,16 @@ class Progress:
     status: LiveStatus | None = None
 
 
-def _stage_names(outputs: Sequence[Output]) -> dict[int, str]:
+def _stage_names(outputs: Sequence[Output], others: Collection[str]) -> dict[int, str]:
     """What the figures call each output's work, by its identity: ``encode`` for the MP4 writer, else its own name.
 
-    Unique, and never one of the run's own stages: ``name-2`` where it would be.
+    Unique, and never one of the run's own stages, or of ``others``: ``name-2`` where it would be.
     """
     names: dict[int, str] = {}
     for output in outputs:
         encodes = isinstance(output, Mp4Output | SegmentedMp4Output)
         wanted = "encode" if encodes else output.name
-        taken = {*names.values(), *(() if encodes else _STAGES), "caller"}
+        taken = {*names.values(), *others, *(() if encodes else _STAGES), "caller"}
         number, name = 1, wanted
         while name in taken:
             number += 1
@@ -66,7 +66,8 @@ def _stage_names(outputs: Sequence[Output]) -> dict[int, str]:
 class Figures:
     """Counters are written by one thread each; the rest is guarded.
 
-    clock_ns: what throughput is counted by; one that stands while the run is paused.
+    clock_ns: what throughput is counted by; one that stands while the run is paused. others: stages of the run that
+    work for other sources, too.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Figures:
         outputs: Sequence[Output],
         engines: Sequence[str],
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        others: Collection[str] = (),
     ) -> None:
         self._clock_ns = clock_ns
         self.meters = Meters()
@@ -85,7 +87,7 @@ class Figures:
         """Frames of a live source that were dropped for their age."""
         self.looked = [0] * len(engines)
         """Frames each engine has looked at: fewer than ``inferred`` where it skips some."""
-        self._names = _stage_names(outputs)
+        self._names = _stage_names(outputs, others)
         self.writes: dict[str, int] = dict.fromkeys(self._names.values(), 0)
         self.shared = {self._names[id(each)]: each.whole for each in outputs if isinstance(each, Part)}
         """Outputs that write what other sources give as well: what they count themselves is not this source's."""

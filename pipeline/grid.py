@@ -41,6 +41,7 @@ _OLD_NS = 2_000_000_000  # a live picture older than this is not shown as if it 
 _WAKE_S = 0.5
 _LONGEST_PAUSE_S = 1.0  # between two pictures that there are; an end need not be waited for longer
 _FINISHING_S = 900.0  # finishing a day's recording copies it once
+_COMPOSE = "compose"  # the stage that puts the pictures together
 _USUAL_SIZE = (1280, 720)  # of a source that is not open yet
 _USUAL_RATE = Fraction(25)  # where no source names its own
 
@@ -69,6 +70,7 @@ class Grid:
         self.cells = tuple(Cell(name, self._changed, latest_only=arrival) for name in sources)
         self.meters = Meters()
         self.outputs = {_stage(output): output for output in outputs}
+        self.stages = (_COMPOSE, *self.outputs)
         self._control, self._size = control, size
         self._arrival, self._states, self._failed = arrival, states, failed
         self._ended = threading.Event()
@@ -231,7 +233,7 @@ class Grid:
             ]
             for cell in self.cells:
                 cell.painted()
-        with timed("compose") as watch:
+        with timed(_COMPOSE) as watch:
             picture = painter.paint(shown)
         assert watch.span is not None
         self.meters.add(watch.span)
