@@ -41,6 +41,7 @@ def test_twenty_seconds_of_standstill_are_one_outage(tmp_path: Path) -> None:
     print(f"\nan outage of {outage_s:.1f} s; 50 frames more {back_s:.1f} s after the server went on\n{said}")
     assert STALL_S - 1 < outage_s < STALL_S + 3 * Patience().read_s
     assert back_s < 3 * Patience().read_s
+    assert f"is back after {outage_s:.0f} s" in said
     times = [float(moment) for moment, _ in decoded(video)]
     assert len(times) == len(frames)
     assert max(after - before for before, after in pairwise(times)) > STALL_S - 1
