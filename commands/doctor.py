@@ -20,7 +20,7 @@ from commands import doctor_machine as machine
 from commands import doctor_software as software
 from commands.doctor_finding import Finding, one_line
 from commands.doctor_probe import Probes
-from commands.options import Parser
+from commands.parser import Parser
 from commands.terminal import answer
 from contracts.errors import EngineError, OutputError, RoadStreamError
 from contracts.text import encodable

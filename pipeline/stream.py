@@ -182,8 +182,8 @@ def stream(
 
     sources: as on the command line; of several, results come as they are ready (``frame.source.id`` tells whose).
     config: a YAML preset. outputs: your own outputs, beside those the options name; one that is given to a run of
-    several sources is opened for each. options: the names of RunConfig (``engines=["x.onnx"]``, ``save="out.mp4"``,
-    ``score=0.4`` …).
+    several sources is opened for each, and what it counts itself stands once in the statistics. options: the names of
+    RunConfig (``engines=["x.onnx"]``, ``save="out.mp4"``, ``score=0.4`` …).
     Raises UsageError at once; SourceError, EngineError and OutputError from the loop.
     """
     if not all(isinstance(source, str | Path) for source in sources):
