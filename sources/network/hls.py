@@ -87,7 +87,7 @@ class HlsConnection:
         self._loader, self._name, self._clocks = loader, name, clocks
         self._stopped = attempt.stopped
         self._feed = _Feed(loader, name, attempt)
-        self._start = attempt.start if attempt.position is None else Fraction(0)
+        self._start, self._after = attempt.start if attempt.position is None else Fraction(0), attempt.position
         self._lost, self._skipped = 0, Fraction(0)
         self._last: Fraction | None = None  # seconds of the last picture
         self._due: Fraction | None = None  # what makes a picture's seconds the monotonic seconds it is due at
@@ -138,7 +138,7 @@ class HlsConnection:
         return self._feed.fault or Fault(f"{self._name} sends segments that are no video", "look at the server")
 
     def _place(self, received: Received) -> bool:
-        """Moves the picture's stamp onto the list's time; False for one before the start."""
+        """Moves the picture's stamp onto the list's time; False for one before the start, or given out before."""
         frame = received.frame
         if frame.pts is None:
             return True
@@ -148,7 +148,8 @@ class HlsConnection:
         frame.pts, frame.time_base = round(seconds / _TIME_BASE), _TIME_BASE
         self._count_skipped(seconds)
         self._last = seconds
-        return frame.pts * _TIME_BASE >= self._start
+        seconds = frame.pts * _TIME_BASE
+        return seconds >= self._start and (self._after is None or seconds > self._after)
 
     def _count_skipped(self, seconds: Fraction) -> None:
         """Segments that were left out are noticed when they are loaded, and count where the pictures jump."""
@@ -193,16 +194,14 @@ class _Feed:
         """Begins the next part; its first segment. Raises Fault."""
         loaded = self._pending or self._take()
         if loaded is None:
-            raise Fault(f"{self._name} is an empty list", "name another stream", again="once live")
+            raise self.fault or Fault(f"{self._name} is an empty list", "name another stream", again="once live")
         header = loaded.segment.header
         self._kind, self._pending = (loaded.segment.part, header), None
         self._set(loaded, self._loader.header(header) if header is not None else b"")
         return loaded
 
     def read(self, most: int) -> bytes:
-        """The next bytes; none: the part is at its end. Raises Fault, once."""
-        if self.fault is not None:
-            return b""
+        """The next bytes; none: the part is at its end, or a fault is. What is still in the decoder comes out then."""
         if self._at >= len(self._data):
             loaded = self._pending or self._take()
             if loaded is None:
@@ -216,16 +215,18 @@ class _Feed:
         return found
 
     def ended_in_order(self) -> bool:
-        """Whether the end that the container saw is one."""
-        return self.fault is None
+        """True: the end that the container saw is one. Raises Fault where it is not."""
+        if self.fault is not None:
+            raise self.fault
+        return True
 
     def _set(self, loaded: Loaded, header: bytes) -> None:
         self._data, self._at = header + loaded.data, 0
         self.skipped += loaded.skipped
 
     def _take(self) -> Loaded | None:
-        """The next segment; None: the list is at its end. Raises Fault."""
-        if self.over:
+        """The next segment; None: the list is at its end, or there is a fault."""
+        if self.over or self.fault is not None:
             return None
         deadline, item = time.monotonic() + self._limit_s, None
         while True:
@@ -238,6 +239,6 @@ class _Feed:
                     break
         if isinstance(item, Fault):
             self.fault = item
-            raise item
+            return None
         self.over = item is None
         return item

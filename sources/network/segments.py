@@ -8,6 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 from fractions import Fraction
+from urllib.error import HTTPError
 
 from contracts.text import counted
 from sources.live.connection import Fault
@@ -31,6 +32,7 @@ _MOST_MISSING = 3
 _MOST_KEYS = 16
 """Kept; a list may change its key with every segment."""
 _LOOK_S = 0.25
+_NOT_THERE = (404, 410)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,7 +98,7 @@ class SegmentLoader(threading.Thread):
     def header(self, piece: Piece) -> bytes:
         """What a segment's container begins with. Raises Fault."""
         if piece not in self._headers:
-            self._headers = {piece: self._fetch(piece)}
+            self._headers = {piece: self._named("a header", piece)}
         return self._headers[piece]
 
     def stop(self) -> None:
@@ -137,7 +139,7 @@ class SegmentLoader(threading.Thread):
     def _load(self, segment: Segment) -> None:
         self._next = segment.number + 1
         try:
-            data = self._fetch(segment.piece)
+            data = self._named("a segment", segment.piece, f" (number {segment.number})")
         except Fault as fault:
             self._missing += 1
             if self._list.ended or self._missing >= _MOST_MISSING or fault.again != "once live":
@@ -160,7 +162,21 @@ class SegmentLoader(threading.Thread):
         body = self._fetch(Piece(self._url), MOST_BYTES)
         self._list = read_media_list(body.decode(errors="replace"), self._url)
 
-    def _fetch(self, piece: Piece, most: int = _MOST_SEGMENT_BYTES) -> bytes:
+    def _named(self, what: str, piece: Piece, which: str = "", most: int = _MOST_SEGMENT_BYTES) -> bytes:
+        """What the list names, which is there, so that one that is not must not read as a stream that is not.
+
+        Raises Fault.
+        """
+        try:
+            return self._fetch(piece, most)
+        except Fault as fault:
+            cause = fault.__cause__
+            if isinstance(cause, HTTPError) and cause.code in _NOT_THERE:
+                what = f"{self._client.name} names {what} that its server has not{which}"
+                raise Fault(what, "look at the server", again="once live") from cause
+            raise
+
+    def _fetch(self, piece: Piece, most: int) -> bytes:
         for tries in range(1, _TRIES + 1):
             try:
                 whole = piece.end is None and not piece.start
@@ -191,7 +207,7 @@ class SegmentLoader(threading.Thread):
         """Fetched once. Raises Fault."""
         key = self._keys.get(url)
         if key is None:
-            key = self._fetch(Piece(url), MOST_BYTES)
+            key = self._named("a key", Piece(url), most=MOST_BYTES)
             if len(key) != KEY_BYTES:
                 what = f"{self._client.name} is encrypted, and what should be its key has {counted(len(key), 'byte')}"
                 raise Fault(what, "look whether it is for those only who sign in", again="once live")

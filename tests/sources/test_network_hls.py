@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from contracts.errors import SourceError, UsageError
 from contracts.live import HasStatus, LiveState, Patience
+from contracts.protocols import Losses
 from sources.live.connection import Fault
 from sources.live.waiting import Waits
 from sources.network.address import NetworkAddress
@@ -22,7 +24,7 @@ from sources.network.web import WebClient
 from sources.open import open_source
 from tests.support.certificates import self_signed
 from tests.support.hls_origin import finite_hls, live_hls
-from tests.support.numbered_video import RATE
+from tests.support.numbered_video import RATE, number_of
 from tests.support.watching import QUICK, left_behind, off, opened, watch
 from tests.support.web import site
 
@@ -72,6 +74,42 @@ def test_a_finite_list_goes_on_where_it_was_cut(kind: str, tmp_path: Path) -> No
 def test_a_finite_list_can_start_later(start: float, first: int, tmp_path: Path) -> None:
     with finite_hls(tmp_path, COUNT) as origin, opened(origin.url, start=start) as source:
         assert [each.number for each in watch(source)] == list(range(first, COUNT))
+
+
+@pytest.mark.parametrize("missing", [1, 2, 6])
+@pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
+def test_a_finite_list_is_shown_up_to_a_segment_that_is_missing(kind: str, missing: int, tmp_path: Path) -> None:
+    numbers: list[int | None] = []
+    with finite_hls(tmp_path, 8 * RATE, kind=kind) as origin:
+        origin.missing |= {f"list{missing}.{'ts' if kind == 'mpegts' else 'm4s'}"}
+        words = rf"names a segment that its server has not \(number {missing}\) → look at the server"
+        with opened(origin.url, replace(QUICK, reconnect=2)) as source, pytest.raises(SourceError, match=words):
+            numbers.extend(number_of(frame) for frame in source.frames())
+    assert numbers == list(range(missing * RATE))
+    assert source.losses == Losses()
+
+
+def test_a_finite_list_whose_segment_comes_after_all_goes_on_there(tmp_path: Path) -> None:
+    with finite_hls(tmp_path, 8 * RATE) as origin, opened(origin.url) as source:
+        origin.missing |= {"list5.ts"}
+        seen = watch(source, after=lambda count: origin.missing.clear() if count == 5 * RATE else None)
+    assert [each.number for each in seen] == list(range(8 * RATE))
+    assert source.losses.reconnects == 1
+
+
+@pytest.mark.parametrize(
+    ("missing", "words"),
+    [
+        ("list0.m4s", r"names a segment that its server has not \(number 0\) → look at the server"),
+        ("init.mp4", "names a header that its server has not → look at the server"),
+    ],
+)
+def test_a_finite_list_that_lacks_its_beginning_is_refused_at_once(missing: str, words: str, tmp_path: Path) -> None:
+    with finite_hls(tmp_path, 2 * RATE, kind="fmp4") as origin:
+        origin.missing |= {missing}
+        with pytest.raises(SourceError, match=words):
+            open_source(origin.url, patience=QUICK)
+    assert sum(path.endswith("m3u8") for path in origin.asked) == 1, "one try"
 
 
 def test_parts_with_clocks_of_their_own_follow_one_another(tmp_path: Path) -> None:
