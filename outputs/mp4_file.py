@@ -31,10 +31,16 @@ class Mp4File:
         self.recording: Recording | None = None
 
     def begin(
-        self, encoder: Encoder, rate: Fraction, picture: Picture, tags: Mapping[str, str] | None = None
+        self,
+        encoder: Encoder,
+        rate: Fraction,
+        picture: Picture,
+        tags: Mapping[str, str] | None = None,
+        *,
+        touch: Callable[[Path], None] = lambda _: None,
     ) -> Recording:
-        """Opens the part for pictures like the first one."""
-        self.recording = Recording(self.target.part, encoder, rate, picture, tags)
+        """Opens the part for pictures like the first one. touch: what is done to it once it has a header."""
+        self.recording = Recording(self.target.part, encoder, rate, picture, tags, touch=touch)
         return self.recording
 
     def complete(self) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
@@ -31,12 +31,20 @@ class Recording:
     """The growing file: an encoder and FFmpeg's MP4 writer. Everything raises OSError or av.FFmpegError.
 
     Its first frame is at 0, whenever that came. ``picture``: the first one, for its size and its colours. ``tags``:
-    those with a box of their own in every MP4.
+    those with a box of their own in every MP4. ``touch``: what is done to the file once its header is written.
     """
 
     def __init__(
-        self, path: Path, encoder: Encoder, rate: Fraction, picture: Picture, tags: Mapping[str, str] | None = None
+        self,
+        path: Path,
+        encoder: Encoder,
+        rate: Fraction,
+        picture: Picture,
+        tags: Mapping[str, str] | None = None,
+        *,
+        touch: Callable[[Path], None] = lambda _: None,
     ) -> None:
+        self._path, self._touch = path, touch
         self._container: OutputContainer = av.open(f"file:{path}", "w", format="mp4", container_options=_RECORDING)
         self._container.metadata.update(tags or {})
         stream = self._container.add_stream(encoder.name, rate=rate, options=dict(encoder.options))
@@ -87,3 +95,5 @@ class Recording:
             self._last = Fraction(packet.pts or 0, TICKS)
             self.largest = max(self.largest, packet.size)
             self._container.mux(packet)
+            if self._frames == 1:  # the header came with it
+                self._touch(self._path)

@@ -3,7 +3,8 @@
 ``--save rec/out.mp4`` gives ``rec/out-000001-20261127T190501Z.mp4`` and so on. The number is one more than the
 highest there is: names sort by time whatever the clock did meanwhile, a new run goes on behind the old ones, and no
 two are alike. The time (UTC, of the first frame) is for people. Ours is a plain file with exactly such a name *and*
-our mark at its end, a box of 24 bytes that players skip: a file that somebody else made or edited has none.
+our mark at its end, a box of 24 bytes that players skip: a file that somebody else made or edited has none. A part
+has another one in its beginning, from its first byte on, where no copy that a program makes of it has one.
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _MARK = struct.pack(">I4s16s", 24, b"uuid", UUID("6f1f3a52-5a0c-4d0e-9b1e-7c1d2f0a8e37").bytes)
 """A user extension box (ISO/IEC 14496-12, 4.2) that holds nothing but its own kind."""
+_BEGUN = struct.pack(">I4s16s", 24, b"uuid", UUID("c0b7a5f2-3d0e-4d55-8a43-91f6f6f0b2d4").bytes)
+"""The same in the beginning of what we record."""
 _TIME = "%Y%m%dT%H%M%SZ"
 _BEGINNING = 256  # bytes; a recording without its first fragment is shorter: two headers
 _LONGEST = "-000001-20261127T190501Z"
@@ -73,6 +76,19 @@ def mark(path: Path) -> None:
         except OSError:
             file.truncate(end)
             raise
+
+
+def mark_beginning(part: Path) -> None:
+    """Marks as ours what has no more than its header yet. Raises OSError.
+
+    FFmpeg hides a second ``ftyp`` there, in a box for padding that becomes the beginning of the pictures' box when the
+    file is closed; nobody reads either.
+    """
+    with part.open("r+b", buffering=0) as file:
+        hidden = file.read(_BEGINNING).find(b"ftyp", 8) - 4
+        if hidden > 0:
+            file.seek(hidden)
+            file.write(_BEGUN)
 
 
 class SegmentNames:
@@ -142,19 +158,22 @@ class SegmentNames:
         return segment_at(path, number)
 
     def recover(self) -> None:
-        """Parts that a killed run left become segments, cut to what plays; with a warning. Raises OSError."""
+        """Parts of ours that a killed run left become segments, cut to what plays; with a warning. Raises OSError."""
         for number, state, part in sorted(self._named()):
             if state == ".part" and number < self.first and stat.S_ISREG(os.lstat(part).st_mode):
                 with part.open("rb", buffering=0) as left:
                     if lock_file(left):  # else another run is writing it, whatever its series is called
-                        self._recover(part)
+                        self._recover(part, left.read(_BEGINNING))
 
-    def _recover(self, part: Path) -> None:
-        """A part that nobody writes. Raises OSError."""
+    def _recover(self, part: Path, beginning: bytes) -> None:
+        """A part that nobody writes; one that is not ours is only named. Raises OSError."""
+        if beginning and _BEGUN not in beginning:
+            log.warning("%s was not recorded by RoadStream as a segment: it stays as it is", part)
+            return
         target = Target(part.with_name(part.name.removesuffix(f".part{part.suffix}") + part.suffix))
         with suppress(OSError):
             target.finishing.unlink()  # a copy of the part that was not finished
-        if not part.stat().st_size or _is_beginning(part):
+        if len(beginning) < _BEGINNING:
             part.unlink()
         elif os.path.lexists(target.path) or not _plays(part):
             target.set_part_aside()
@@ -170,12 +189,6 @@ class SegmentNames:
             for entry in entries:
                 if match := self._pattern.fullmatch(entry.name):
                     yield int(match[1]), match[2], self.path.with_name(entry.name)
-
-
-def _is_beginning(part: Path) -> bool:
-    """Whether it is an MP4 without its first fragment: nothing to keep. Raises OSError."""
-    data = part.read_bytes() if part.stat().st_size < _BEGINNING else b""
-    return data[4:8] == b"ftyp"
 
 
 def _plays(part: Path) -> bool:

@@ -28,7 +28,7 @@ from outputs.paths import Target
 from outputs.recording import FAULTS, Recording
 from outputs.remux import Belongings
 from outputs.segment_budget import Budget
-from outputs.segment_names import SegmentNames, mark
+from outputs.segment_names import SegmentNames, mark, mark_beginning
 from outputs.tags import kept_tags
 from outputs.worker import Worker
 
@@ -136,7 +136,7 @@ class SegmentedMp4Output:
         when = self._when(frame)
         self._file = self._claimed(self._names.next(when))
         tags = {"creation_time": _iso(when)} if when is not None and self._source.live else None
-        return self._file.begin(self._encoder, rate, picture, tags)
+        return self._file.begin(self._encoder, rate, picture, tags, touch=mark_beginning)
 
     def _claimed(self, target: Target) -> Mp4File:
         """Raises OutputError. A disk may have no room for another file, however small, before its bytes are used up."""
