@@ -3,10 +3,12 @@
 While recording, ``out.part.mp4`` grows by whole fragments of a quarter second, each on its own playable; nothing
 waits in an encoder (see ``encoder``) or in a buffer. After the last frame it becomes a plain MP4 with its index in
 front and what travels with the drive (sound, GPS tracks, when and where), which takes the target's name in one step.
+That is a copy; where a disk has no room for it, and there is no sound or track to be lost, the part takes the name.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -17,10 +19,12 @@ from contracts.result import Result
 from outputs.encoder import Encoder, VideoSettings, choose, usual_rate
 from outputs.i420 import even_size
 from outputs.mp4_file import Mp4File
-from outputs.paths import Target
-from outputs.recording import FAULTS
+from outputs.paths import Target, is_full
+from outputs.recording import FAULTS, Recording
 from outputs.remux import Belongings
 from outputs.tags import kept_tags
+
+log = logging.getLogger(__name__)
 
 
 class Mp4Output:
@@ -82,11 +86,23 @@ class Mp4Output:
             raise self._give_up(file, fault) from fault
         assert file.recording is not None
         try:
-            file.publish_copy(file.recording.first, self._belongings(file.recording.first))
+            self._publish(file, file.recording)
         except FAULTS as fault:
             raise file.fault(fault) from fault
         finally:
             file.release()
+
+    def _publish(self, file: Mp4File, recording: Recording) -> None:
+        belongings = self._belongings(recording.first)
+        try:
+            file.publish_copy(recording.first, belongings)
+        except FAULTS as fault:
+            if not is_full(fault) or belongings.sound or belongings.telemetry:
+                raise
+            file.publish()
+            without = ", without its tags" if belongings.tags else ""
+            words = "%s: the disk has no room for the copy that finishes it; it is whole, its index at the end%s"
+            log.warning(words, self._target.path, without)
 
     def _belongings(self, first: Fraction) -> Belongings:
         assert self._source is not None

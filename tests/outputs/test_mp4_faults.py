@@ -16,12 +16,14 @@ import numpy as np
 import pytest
 
 from contracts.errors import OutputError
+from contracts.frame import SourceInfo
 from contracts.picture import Picture
 from contracts.result import Result
 from outputs.encoder import VideoSettings
 from outputs.mp4 import Mp4Output
 from tests.support.disks import make_read_only, small_disk
-from tests.support.recording import FAST, decoded, i420, planes, result_of, source_info
+from tests.support.recording import FAST, boxes, decoded, i420, planes, result_of, source_info
+from tests.support.sounds import write_sound
 
 SIZE = (320, 240)
 
@@ -132,23 +134,49 @@ def test_a_disk_too_full_for_the_first_fragment(tmp_path: Path) -> None:
         assert list(disk.iterdir()) == []
 
 
-def test_a_disk_that_fills_up_while_finishing(tmp_path: Path) -> None:
-    """The finished file needs as much room again: without it the recording stays, whole."""
+@pytest.mark.parametrize("lost", ["sound", "telemetry"])
+def test_a_disk_that_fills_up_while_finishing(tmp_path: Path, lost: str) -> None:
+    """With sound the finished file needs as much room again: without it the recording stays, whole."""
+    source = write_sound(tmp_path / "in.mp4", "aac")
+    info = source_info(SIZE, audio=source) if lost == "sound" else source_info(SIZE, telemetry=source)
     with small_disk(tmp_path / "disk", 1_500_000) as disk:
-        output, count = Mp4Output(disk / "out.mp4", FAST), 0
-        output.open([source_info(SIZE)])
-        part = disk / "out.part.mp4"
-        while not part.exists() or part.stat().st_size < 900_000:
-            output.write(_noise(count))
-            count += 1
+        output, count = _record_most(disk, info)
         with pytest.raises(OutputError, match=r"disk full.*out\.part\.mp4"):
             output.close(None)
         assert [file.name for file in disk.iterdir()] == ["out.part.mp4"]
-        assert len(decoded(part)) == count
+        assert len(decoded(disk / "out.part.mp4")) == count
+
+
+@pytest.mark.parametrize("tags", [{}, {"title": "A drive", "location": "+48.1+011.5/"}])
+def test_without_sound_a_disk_needs_no_room_for_a_second_file(
+    tmp_path: Path, tags: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It takes its name as it was recorded, and that is said, with what is not in it."""
+    with small_disk(tmp_path / "disk", 1_500_000) as disk:
+        output, count = _record_most(disk, source_info(SIZE, tags=tags))
+        output.close(None)
+        assert [file.name for file in disk.iterdir()] == ["out.mp4"]
+        frames = decoded(disk / "out.mp4")
+        assert [pts for pts, *_ in frames] == [Fraction(index, 30) for index in range(count)]
+        assert boxes(disk / "out.mp4") == ["ftyp", "free", "mdat", "moov"]
+        (warning,) = caplog.messages
+        assert warning.startswith(f"{disk / 'out.mp4'}: the disk has no room for the copy that finishes it")
+        assert warning.endswith(", without its tags" if tags else "its index at the end")
+
+
+def _record_most(disk: Path, info: SourceInfo) -> tuple[Mp4Output, int]:
+    """More than half of the disk, not closed, and how many frames those are."""
+    output, count = Mp4Output(disk / "out.mp4", FAST), 0
+    output.open([info])
+    part = disk / "out.part.mp4"
+    while not part.exists() or part.stat().st_size < 900_000:
+        output.write(_noise(count))
+        count += 1
+    return output, count
 
 
 def test_a_disk_that_fills_up_in_the_very_last_bytes(tmp_path: Path) -> None:
-    """The end of a recording writes an index and a second file; wherever that stops, what is left plays."""
+    """The end of a recording writes an index, which may stop anywhere: what is left plays."""
     count, small, endings = 44, (64, 64), set()
     for room in range(0, 280_000, 8192):
         with small_disk(tmp_path / str(room), 2_000_000) as disk:
@@ -164,7 +192,7 @@ def test_a_disk_that_fills_up_in_the_very_last_bytes(tmp_path: Path) -> None:
             found = len(decoded(disk / left))
             assert count - 8 <= found <= count
             endings.add((left, found == count))
-    assert endings == {("out.part.mp4", False), ("out.part.mp4", True), ("out.mp4", True)}
+    assert endings == {("out.part.mp4", False), ("out.mp4", True)}
 
 
 def test_a_disk_that_turns_read_only_before_the_end(tmp_path: Path) -> None:
