@@ -99,7 +99,8 @@ def test_a_wrong_password_ends_the_run_and_is_not_shown(tmp_path: Path) -> None:
         ("live.mp4", "write rtsp://HOST:8554/NAME"),
         ("rtsp:///live", "no host"),
         ("rtsp://host:port/live", "no host, or a port that is none"),
-        ("rtsp://u:${NO_SUCH_PASSWORD}@host/live", "NO_SUCH_PASSWORD is not set"),
+        ("rtsp://u:${NO_SUCH}@host/live", "NO_SUCH is not set → export NO_SUCH=… first; ${NO_SUCH} stands for it"),
+        ("rtsp://u:p@ss:w/rd@host:8554/live", "(# is %23, / is %2F, ? is %3F)"),
     ],
 )
 def test_refused_before_anything_starts(url: str, says: str) -> None:

@@ -67,6 +67,11 @@ def test_what_waited_while_ffmpeg_looked_at_the_stream_is_not_taken_for_new() ->
     assert source.losses.dropped == 0
 
 
+def test_a_scheme_may_be_written_in_capitals() -> None:
+    with rtsp_server() as server, opened(server.url().replace("rtsp", "RTSP")) as source:
+        assert watch(source, 2)
+
+
 @pytest.mark.parametrize("scheme", ["basic", "digest"])
 @pytest.mark.parametrize("tls", [False, True])
 def test_logins(scheme: str, tls: bool, certificate: Certificate) -> None:
