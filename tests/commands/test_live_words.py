@@ -21,7 +21,7 @@ from contracts.frame import SourceInfo
 from contracts.live import LiveState, LiveStatus
 from contracts.secrets import learn
 from pipeline.figures import Progress
-from tests.support.screen import until
+from tests.support.waiting import until
 
 S = 10**9
 NOW = 1000 * S

@@ -22,7 +22,8 @@ from run_stream import main
 from tests.support.clips import write_clip
 from tests.support.networks import mask_network
 from tests.support.program import command, run_stream
-from tests.support.screen import Screen, screen, until
+from tests.support.screen import Screen, screen
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")

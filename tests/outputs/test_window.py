@@ -31,7 +31,8 @@ from outputs.window import WindowOutput
 from outputs.window_process import first_size
 from tests.support.program import ROOT
 from tests.support.recording import result_of, source_info
-from tests.support.screen import Screen, screen, until
+from tests.support.screen import Screen, screen
+from tests.support.waiting import until
 
 _SIZES = st.integers(1, 20_000)
 

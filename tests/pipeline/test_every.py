@@ -39,16 +39,10 @@ from tests.support.clips import write_clip
 from tests.support.fakes import CountingSource, EchoEngine, FirstPixelHead, ListOutput, make_run, session
 from tests.support.networks import box_network, mask_network
 
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+
 DRIVE = "synthetic:city?seed=3&size=192x144&seconds=1"
 FRAMES = 23
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
-    assert left == []
 
 
 @pytest.fixture(scope="module")

@@ -21,17 +21,11 @@ from roadstream import OutputError, Stream, stream
 from tests.support.networks import box_network
 from tests.support.sources import ListedSource, fake
 
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+
 _LONG_S = 60.0  # for a busy machine
 SIZE = (160, 120)
 GROUND = 24
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
-    assert left == []
 
 
 @pytest.fixture

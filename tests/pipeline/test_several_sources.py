@@ -8,7 +8,7 @@ import threading
 import time
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,16 +27,11 @@ from roadstream import EngineError, OutputError, SourceError, UsageError, stream
 from tests.support.clips import write_clip
 from tests.support.networks import box_network, mask_network
 from tests.support.sources import ListedSource, fake
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 _LONG_S = 60.0  # for a busy machine
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
-    assert left == []
 
 
 @pytest.fixture
@@ -317,15 +312,8 @@ def test_one_that_hangs_in_opening_is_left_behind(
     assert "still opening, left behind: late" in caplog.text
     hang.set()
     assert late.closed.wait(_LONG_S)
-    _until(lambda: not any("roadstream-source" in thread.name for thread in threading.enumerate()))
+    until(lambda: not any("roadstream-source" in thread.name for thread in threading.enumerate()), "its thread ends")
     assert late.given == 0
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _LONG_S
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def test_limits_are_those_of_each(tmp_path: Path, network: Path) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -15,13 +13,7 @@ from tests.support.clips import write_clip
 from tests.support.fakes import ListOutput
 from tests.support.networks import box_network, mask_network
 
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
-    assert left == []
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def test_results_carry_frame_prediction_timings_and_the_drawn_picture(tmp_path: Path) -> None:

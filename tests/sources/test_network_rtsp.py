@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from typing import Literal
@@ -22,16 +21,12 @@ from sources.open import open_source
 from tests.support.certificates import Certificate, self_signed
 from tests.support.netns import cable
 from tests.support.rtsp_server import Access, Codec, Mount, rtsp_server
-from tests.support.watching import QUICK, Seen, descriptors, left_behind, off, opened, resident, said, watch
+from tests.support.waiting import left_behind
+from tests.support.watching import QUICK, Seen, descriptors, off, opened, resident, said, watch
+
+pytestmark = pytest.mark.usefixtures("no_thread_stays")
 
 LOGIN = ("bob", "p@ss:w/rd")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_outlives_a_test() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert not left_behind(before, 30)
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 
 import numpy as np
@@ -24,6 +23,8 @@ from sources.live.line import Line
 from sources.live.source import Identity, LiveSource
 from tests.support.connections import Script, Step
 
+pytestmark = pytest.mark.usefixtures("no_thread_stays")
+
 WHO = Identity("cam", "rtsp://camera/live", "rtsp://camera/live")
 SOON = Patience(open_s=0.5, read_s=0.4, reconnect=3)
 
@@ -32,16 +33,6 @@ SOON = Patience(open_s=0.5, read_s=0.4, reconnect=3)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backoff, "_FIRST_S", 0.01)
     monkeypatch.setattr(backoff, "_MOST_S", 0.02)
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    deadline = time.monotonic() + 5
-    while set(threading.enumerate()) - before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not set(threading.enumerate()) - before
 
 
 def source(script: Script, patience: Patience = SOON, **options: object) -> LiveSource:
