@@ -280,11 +280,10 @@ def test_live_ones_drop_their_own_and_recorded_ones_none(
     assert seen["film"] == list(range(25))
     assert seen["camera"] == sorted(seen["camera"])
     camera, film = (source["frames"] for source in run.statistics()["sources"])
-    assert film == {"read": 25, "inferred": 25, "written": 0, "dropped": 0, "lost": 0, "reconnects": 0} | {
-        "written": film["written"]
-    }
+    assert film == {"read": 25, "inferred": 25, "written": 0, "dropped": 0, "lost": 0, "reconnects": 0}
     assert camera["read"] == 200 == camera["inferred"] + camera["dropped"]
     assert len(seen["camera"]) + run.statistics()["caller"]["dropped"] == camera["inferred"]
+    assert len(seen["camera"]) < 200
 
 
 def test_leaving_the_loop_ends_all_and_finishes_their_files(tmp_path: Path, network: Path) -> None:
