@@ -15,6 +15,7 @@ import pytest
 from hypothesis import settings
 
 from contracts import secrets
+from tests.support.screen import Screen, screen
 from tests.support.waiting import left_behind
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,6 +93,25 @@ def no_thread_stays() -> Iterator[None]:
     before = set(threading.enumerate())
     yield
     assert left_behind(before, 30) == []
+
+
+@pytest.fixture
+def no_file_is_left() -> Iterator[None]:
+    """As many files and sockets are open behind a test as before it."""
+    before = _open_files()
+    yield
+    assert _open_files() <= before
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").is_dir() else 0
+
+
+@pytest.fixture(scope="module")
+def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
+    """A screen of the module's own."""
+    with screen(tmp_path_factory.mktemp("display")) as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

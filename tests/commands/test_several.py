@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from pipeline.source_state import SourceState
 from tests.support.clips import write_clip
 from tests.support.networks import mask_network
 from tests.support.program import command, run_stream
-from tests.support.screen import Screen, screen
+from tests.support.screen import Screen
 from tests.support.waiting import until
 
 
@@ -125,12 +124,6 @@ def test_the_progress_line_names_a_few_and_counts_many() -> None:
 
 def _progress(finished: int, fps: float = 0.0, dropped: int = 0) -> Progress:
     return Progress(finished, finished, dropped, 0, 1.0, fps, None, None)
-
-
-@pytest.fixture(scope="module")
-def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
-    with screen(tmp_path_factory.mktemp("display")) as found:
-        yield found
 
 
 def test_a_window_shows_all_of_them_and_q_ends_them(display: Screen, tmp_path: Path) -> None:

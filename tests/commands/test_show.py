@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import signal
@@ -20,16 +19,11 @@ import pytest
 from roadstream import stream
 from run_stream import main
 from tests.support.clips import write_clip
+from tests.support.events import events_of
 from tests.support.networks import mask_network
 from tests.support.program import command, run_stream
 from tests.support.screen import Screen, screen
 from tests.support.waiting import until
-
-
-@pytest.fixture(scope="module")
-def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
-    with screen(tmp_path_factory.mktemp("display")) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +74,7 @@ def test_q_finishes_what_is_recorded(display: Screen, job: list[str | Path], tmp
         code, said = ended(process, display)
     assert code == 0
     assert f"written     {out}" in said
-    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    lines = events_of(events)
     assert [line["index"] for line in lines] == list(range(len(lines)))
     assert frames(out) == len(lines) > 0
     assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "out.jsonl"}
