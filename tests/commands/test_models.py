@@ -22,7 +22,7 @@ from engines.releases import registered_cards
 from roadstream import stream
 from tests.engines.tiny import spec
 from tests.support.networks import box_network, constant_network, mask_network
-from tests.support.program import ROOT, run_stream
+from tests.support.program import ROOT, run_here, run_stream
 
 Captured = pytest.CaptureFixture[str]
 YOLO = [spec("output0", 1, 84, 8400)]
@@ -240,10 +240,13 @@ def test_the_documentation_knows_every_network_and_its_card_is_one() -> None:
     ],
     ids=str,
 )
-def test_mistakes_end_in_one_line_with_a_cure(tmp_path: Path, words: list[str], code: int, says: str) -> None:
+def test_mistakes_end_in_one_line_with_a_cure(
+    tmp_path: Path, capfd: Captured, words: list[str], code: int, says: str
+) -> None:
     (tmp_path / "text.onnx").write_text("no network")
     (tmp_path / "best.pt").write_bytes(b"PK\x03\x04")
-    done = run_stream("models", *(str(tmp_path / word) if word in ("text.onnx", "best.pt") else word for word in words))
+    words = [str(tmp_path / word) if word in ("text.onnx", "best.pt") else word for word in words]
+    done = run_here(capfd, "models", *words)
     assert (done.code, done.out) == (code, ""), done.err
     assert len(done.err.splitlines()) == 1
     assert says in done.err

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.program import run_stream
+from tests.support.program import run_here, run_stream
 from tests.support.recording import decoded
 
 CAMERA = "synthetic:city?size=320x180&seconds=5&fps=10"
@@ -56,8 +56,8 @@ def test_what_was_deleted_is_said(tmp_path: Path) -> None:
     assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 2_000_000
 
 
-def test_dry_run_shows_it() -> None:
-    done = run_stream(CAMERA, "--save", "out.mp4", "--segment", "1h30m", "--keep", "50GB", "--dry-run")
+def test_dry_run_shows_it(capfd: pytest.CaptureFixture[str]) -> None:
+    done = run_here(capfd, CAMERA, "--save", "out.mp4", "--segment", "1h30m", "--keep", "50GB", "--dry-run")
     assert done.code == 0, done.err
     shown = json.loads(done.out)
     assert (shown["segment"], shown["keep"]) == ("5400s", "50GB")
@@ -72,8 +72,10 @@ def test_dry_run_shows_it() -> None:
         (["--save", "out.mp4", "--segment", "2GB", "--keep", "3GB"], "at least 4GB"),
     ],
 )
-def test_usage_errors_are_one_line_with_the_cure(tmp_path: Path, words: list[str], says: str) -> None:
-    done = run_stream(CAMERA, *words)
+def test_usage_errors_are_one_line_with_the_cure(
+    capfd: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    done = run_here(capfd, CAMERA, *words)
     assert done.code == 2
     assert says in done.err
     assert len(done.err.splitlines()) == 1

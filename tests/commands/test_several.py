@@ -50,7 +50,7 @@ def test_a_video_each_and_what_is_said_of_them(tmp_path: Path) -> None:
 def test_a_lost_source_is_named_at_the_end_and_in_the_exit_code(tmp_path: Path) -> None:
     there, network = write_clip(tmp_path / "there.mp4", 9), mask_network(tmp_path / "mask.onnx")
     events = tmp_path / "e.jsonl"
-    done = run_stream(there, tmp_path / "gone.mp4", "--engine", network, "--events", events)
+    done = run_stream(there, tmp_path / "gone.mp4", "--engine", network, "--events", events, "--quiet")
     assert done.code == 3
     assert "Traceback" not in done.err
     first, last = done.err.splitlines()[0], done.err.splitlines()[-1]

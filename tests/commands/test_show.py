@@ -244,7 +244,7 @@ def test_without_a_display_one_line_says_so(
     display: Screen, job: list[str | Path], tmp_path: Path, environment: dict[str, str], said: str
 ) -> None:
     bare = {key: value for key, value in display.environment.items() if key != "DISPLAY"}
-    done = run_stream(*job, "--show", "--save", tmp_path / "out.mp4", environment=bare | environment)
+    done = run_stream(*job, "--quiet", "--show", "--save", tmp_path / "out.mp4", environment=bare | environment)
     assert done.code == 5
     assert done.err.count("\n") == 1
     assert said in done.err
@@ -261,7 +261,8 @@ def test_without_the_library_one_line_names_the_extra(display: Screen, job: list
         "            raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Absent())\n"
     )
-    done = run_stream(*job, "--show", environment=display.environment | {"PYTHONPATH": str(tmp_path)})
+    words: list[str | Path] = [*job, "--quiet", "--show"]
+    done = run_stream(*words, environment=display.environment | {"PYTHONPATH": str(tmp_path)})
     assert done.code == 2
     assert done.err.startswith("roadstream: show: the package 'pygame-ce' is not installed → pip install")
     assert done.err.count("\n") == 1

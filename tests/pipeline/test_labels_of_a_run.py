@@ -157,7 +157,7 @@ def test_a_folder_of_pictures_is_no_output_however_it_is_named(tmp_path: Path, w
 
 def test_labels_of_another_hand_survive_a_run(tmp_path: Path) -> None:
     (tmp_path / "data.yaml").write_text("names: [cat]\n")
-    done = run_stream(DRIVE, "--max-frames", "1", "--labels", tmp_path)
+    done = run_stream(DRIVE, "--max-frames", "1", "--labels", tmp_path, "--quiet")
     assert (done.code, done.err.count("\n")) == (5, 1), done.err
     assert "holds files of somebody else (data.yaml) → give another folder" in done.err
     assert _contents(tmp_path) == {"data.yaml": b"names: [cat]\n"}
