@@ -125,7 +125,13 @@ def test_the_card_that_would_be_used_is_printed(tmp_path: Path, capsys: Captured
 def test_a_file_without_a_card_gets_one_to_complete_that_runs(tmp_path: Path) -> None:
     """As the error tells people to do it: with the shell writing into the very card that is looked for."""
     file = mask_network(tmp_path / "net.onnx", card=False)
-    arguments: list[str | Path] = ["synthetic:?seconds=1", "--engine", file, "--events", tmp_path / "out.jsonl"]
+    arguments: list[str | Path] = [
+        "synthetic:?seconds=1&size=64x64",
+        "--engine",
+        file,
+        "--events",
+        tmp_path / "out.jsonl",
+    ]
     refused = run_stream(*arguments)
     assert refused.code == 4
     told = refused.err.partition("→ run_stream.py ")[2].partition(" writes one")[0]
@@ -164,7 +170,7 @@ def test_a_network_of_any_kind_is_refused_without_a_card_and_given_one_to_comple
 ) -> None:
     file = constant_network(tmp_path / "net.onnx", outputs)
     with pytest.raises(EngineError, match="has no card") as refused:
-        list(stream("synthetic:?seconds=1", engines=[file], max_frames=1))
+        list(stream("synthetic:?seconds=1&size=64x64", engines=[file], max_frames=1))
     assert "\n" not in str(refused.value)
     assert f"models card {file} > {tmp_path / 'net.card.yaml'}" in refused.value.cure
     assert models.main(["card", str(file)]) == 0
@@ -174,7 +180,7 @@ def test_a_network_of_any_kind_is_refused_without_a_card_and_given_one_to_comple
     (head,) = Card.from_yaml(text, "made").heads
     assert (head.kind, set(head.outputs)) == (kind, set(outputs))
     (tmp_path / "net.card.yaml").write_text(text, encoding="utf-8")
-    (result,) = stream("synthetic:?seconds=1", engines=[file], max_frames=1)
+    (result,) = stream("synthetic:?seconds=1&size=64x64", engines=[file], max_frames=1)
     assert list(result.prediction) == [head.name]
     assert models.main(["show", str(file)]) == 0
     assert "\nbut " not in capsys.readouterr().out

@@ -164,7 +164,9 @@ def test_the_published_file_through_a_proxy_over_tls_interrupted_and_resumed(
     file = Path(done.out.strip())
     assert file.read_bytes() == body
     assert [path.name for path in file.parent.iterdir()] == ["twinlitenet.onnx"]
-    ran = run_stream("synthetic:?seconds=1", "--max-frames", "2", "--engine", file, "--events", tmp_path / "e.jsonl")
+    ran = run_stream(
+        "synthetic:?seconds=1&size=64x64", "--max-frames", "2", "--engine", file, "--events", tmp_path / "e.jsonl"
+    )
     assert ran.code == 0, ran.err
 
 

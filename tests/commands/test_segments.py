@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.networks import mask_network
 from tests.support.program import run_here, run_stream
 from tests.support.recording import decoded
 
@@ -18,6 +19,8 @@ def test_a_run_into_segments(tmp_path: Path) -> None:
     """Twice into the same name: the second goes on, and neither names more than the first and the last file."""
     words: list[str | Path] = [
         CAMERA,
+        "--engine",
+        mask_network(tmp_path / "net.onnx"),
         "--save",
         tmp_path / "out.mp4",
         "--segment",
@@ -47,13 +50,14 @@ def test_a_run_into_segments(tmp_path: Path) -> None:
 
 
 def test_what_was_deleted_is_said(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
     done = run_stream(
-        "synthetic:city?size=640x360&seconds=20&fps=10",
-        *("--save", tmp_path / "out.mp4", "--segment", "1s", "--keep", "2MB", "--crf", "1"),
+        *("synthetic:city?size=640x360&seconds=10&fps=10", "--engine", mask_network(tmp_path / "net.onnx")),
+        *("--save", tmp_path / "kept/out.mp4", "--segment", "1s", "--keep", "2MB", "--crf", "1"),
     )
     assert done.code == 0, done.err
     assert re.search(r"\((\d+) segments, .*; \d+ oldest ones deleted\)", done.err), done.err
-    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 2_000_000
+    assert sum(file.stat().st_size for file in (tmp_path / "kept").iterdir()) <= 2_000_000
 
 
 def test_dry_run_shows_it(capfd: pytest.CaptureFixture[str]) -> None:
