@@ -12,6 +12,7 @@ import pytest
 from contracts.frame import SourceInfo
 from contracts.protocols import Source
 from contracts.result import Result
+from pipeline import channels
 from roadstream import EngineError, OutputError, SourceError, stream
 from tests.support.events import events_of
 from tests.support.sources import ListedSource, fake
@@ -126,6 +127,7 @@ def test_a_network_that_does_not_run_is_told_before_any_source_opens(
 def test_one_that_hangs_in_opening_is_left_behind(
     network: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr(channels, "_OPENING_S", 0.3)
     hang, late = threading.Event(), ListedSource("late")
     waited: list[bool] = []
 
