@@ -38,7 +38,7 @@ demo: env
 bench: env $(VENV)-baseline/.installed
 	$(BIN)/python benchmarks/main_job.py
 
-# Live streams for minutes, lost a thousand times: half an hour. `make soak SOAK='--minutes 1 --reconnects 50'`: less.
+# Live streams for minutes, standing still, lost a thousand times: half an hour. `make soak SOAK='--minutes 1 --reconnects 50'`: less.
 soak: env
 	$(BIN)/python -m pytest soak -s --timeout 7200 $(SOAK)
 

@@ -65,11 +65,13 @@ class ProgressLine(TickingLine):
 
 
 def progress_text(progress: Progress, source: SourceInfo) -> str:
-    """``120/300 frames · 31.2 FPS · 1.25× real time · 6 s left``; of a live source that is not there: where it is."""
+    """``120/300 frames · 31.2 FPS · 1.25× real time · 6 s left``; of what is not there yet, or gone: where it is."""
     if progress.status is not None and progress.status.state is not LiveState.LIVE:
         return f"{progress.finished} frames · {state_text(progress.status)}"
     total = source.frames
     words = [f"{progress.finished}/{total} frames" if total else f"{progress.finished} frames"]
+    if not progress.finished:  # networks that are tried on the first frames take their time
+        return " · ".join([*words, f"first frame on its way for {clock(progress.seconds)}", *_odd(progress)])
     words.append(f"{progress.fps:.1f} FPS")
     if source.rate and not source.live:
         words.append(f"{progress.fps / float(source.rate):.2f}× real time")

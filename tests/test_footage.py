@@ -137,7 +137,7 @@ def test_a_network_that_runs_wrong_is_refused_not_run(shared: Path, tmp_path: Pa
         "--max-frames",
         "30",
     ]
-    refused = run_stream(*words, "--precision", "fp32", environment=_WITHOUT_AMX)
+    refused = run_stream(*words, "--precision", "fp32", "--quiet", environment=_WITHOUT_AMX)
     assert refused.code == 4
     assert len(refused.err.splitlines()) == 1, refused.err
     assert "--backend" in refused.err

@@ -67,6 +67,7 @@ class Line:
         self._count = 0  # pictures of those
         self._shaper: Shaper | None = None  # of the first picture: all others are brought to its size
         self._begun_ns = self._live_ns = time.monotonic_ns()
+        self._last_ns = self._begun_ns  # when the last picture arrived
         self.status = LiveStatus(LiveState.CONNECTING, self._begun_ns)
         self.position: Fraction | None = None
         """Seconds on a recorded stream's own clock of the last picture given out; kept by whoever gives it out."""
@@ -116,6 +117,8 @@ class Line:
             else:
                 if arrived is None:
                     self._enter(LiveState.ENDED, "complete")
+                else:
+                    self._last_ns = arrived.arrival
                 return arrived
         return None
 
@@ -175,7 +178,7 @@ class Line:
         if self.status.state is LiveState.CONNECTING:
             arrived = self._first_picture(reader)
             if arrived is not None:
-                self._came()
+                self._came(arrived)
             return arrived
         read_s = self._patience.read_s
         rate = self.facts.rate
@@ -207,12 +210,12 @@ class Line:
         except TimeUp:
             raise Fault(f"{self._name} {what} for {in_all_s:g} s", "look whether it is on and reachable") from None
 
-    def _came(self) -> None:
+    def _came(self, arrived: Arrived) -> None:
         """A connection brought its first picture."""
         now = time.monotonic_ns()
         self.connection += 1
         if self.connection:
-            log.warning("%s is back after %s", self._name, clock((now - self._live_ns) / 1e9))
+            log.warning("%s is back after %s", self._name, clock((arrived.arrival - self._last_ns) / 1e9))
         first_s = (now - self._begun_ns) / 1e9 if self.status.first_frame_s is None else self.status.first_frame_s
         self._enter(LiveState.LIVE, attempt=0, reconnects=self.connection, first_frame_s=first_s)
         self._live_ns, self.lost, self._live = now, False, self.facts.live
@@ -229,7 +232,7 @@ class Line:
         if brought_some and (not self._live or (now - self._live_ns) / 1e9 >= _STEADY_S):
             self._backoff.reset()
         if was_live:
-            self._live_ns, self.lost = now, True  # from here on it is without pictures
+            self.lost = True
         wait_s, tries = self._backoff.next_s(), self._tries()
         hopeless = fault.again == "never" or (fault.again == "once live" and self.connection < 0)
         if hopeless or (tries is not None and self._failed >= (tries + 1 if self.connection < 0 else tries)):

@@ -97,6 +97,12 @@ def test_the_line_of_a_source_that_is_not_there_says_so_instead_of_figures() -> 
     assert progress_text(gone, info) == "7 frames · ended: gone"
 
 
+def test_the_line_before_the_first_frame_says_how_long_that_takes() -> None:
+    info = SourceInfo("drive", "drive.mp4", 8, 8, Fraction(25), Fraction(1, 25), frames=221)
+    before = Progress(24, 0, 0, 0, 12.3, 0.0, None, None)
+    assert progress_text(before, info) == "0/221 frames · first frame on its way for 12 s"
+
+
 def test_the_rate_is_that_of_the_last_seconds() -> None:
     rate, found = RecentRate(), None
     for tenth in range(100):

@@ -11,16 +11,19 @@ from tests.support.numbered_video import number_of
 from tests.support.peers import peer, unused_port
 from tests.support.rtsp_server import Mount, rtsp_server
 
+_FRAMES = 80  # longer than the dead ones are waited for
+
 
 def test_the_living_two_of_four_lose_nothing(tmp_path: Path) -> None:
     seen: dict[str, list[tuple[int, int | None]]] = defaultdict(list)
-    with rtsp_server(Mount("/a"), Mount("/b")) as server, peer() as (quiet, _):
+    mounts = [Mount(path, rate=10) for path in ("/a", "/b")]  # slow enough for any machine: a drop has another cause
+    with rtsp_server(*mounts) as server, peer() as (quiet, _):
         living = [server.url("/a"), server.url("/b")]
         run = stream(
             *(living[0], f"rtsp://{quiet}/x", living[1], f"rtsp://127.0.0.1:{unused_port()}/x"),
             engines=[mask_network(tmp_path / "network.onnx")],
             events=tmp_path / "e.jsonl",
-            max_frames=120,
+            max_frames=_FRAMES,
             open_timeout=3,
             reconnect=1,
         )
@@ -30,10 +33,9 @@ def test_the_living_two_of_four_lose_nothing(tmp_path: Path) -> None:
     sources = {each["uri"]: each for each in run.statistics()["sources"]}
     for uri in living:
         found = sources[uri]
-        assert (found["frames"]["lost"], found["reconnects"], found["state"]) == (0, 0, "ended")
-        assert found["frames"]["read"] == 120
-        frames = seen[found["id"]]
-        (offset,) = {number - index for index, number in frames if number is not None}  # not one picture is missing
-        assert offset >= 0
-        assert len(frames) > 60
+        counts, frames = found["frames"], seen[found["id"]]
+        assert (counts["lost"], counts["dropped"], found["reconnects"], found["state"]) == (0, 0, 0, "ended")
+        assert [index for index, _ in frames] == list(range(_FRAMES))
+        first = frames[0][1] or 0
+        assert [number for _, number in frames] == list(range(first, first + _FRAMES))
     assert sorted("error" in each for each in sources.values()) == [False, False, True, True]
