@@ -80,9 +80,12 @@ def test_ctrl_c_finishes_everything(grid: bool, tmp_path: Path) -> None:
     ]
     with subprocess.Popen(command(*words, *(["--grid"] if grid else [])), stderr=subprocess.PIPE, text=True) as process:
         wanted = ["out.part.mp4"] if grid else ["out-a.part.mp4", "out-b.part.mp4"]
-        until(lambda: all(_bytes(tmp_path / name) > 2000 for name in wanted), "something is recorded")
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=120)
+        try:
+            until(lambda: all(_bytes(tmp_path / name) > 2000 for name in wanted), "something is recorded")
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()  # an endless run
     assert process.returncode == 130, said
     assert "interrupted; outputs are finished" in said
     assert "Traceback" not in said
@@ -137,12 +140,15 @@ def test_a_window_shows_all_of_them_and_q_ends_them(display: Screen, tmp_path: P
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        until(lambda: "RoadStream" in display.title() or process.poll() is not None, "a window")
-        until(lambda: "loading" not in display.title() or process.poll() is not None, "a picture")
-        time.sleep(1)
-        shown = display.inside()
-        display.press("q")
-        _, said = process.communicate(timeout=120)
+        try:
+            until(lambda: "RoadStream" in display.title() or process.poll() is not None, "a window")
+            until(lambda: "loading" not in display.title() or process.poll() is not None, "a picture")
+            time.sleep(1)
+            shown = display.inside()
+            display.press("q")
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()  # an endless run
     assert process.returncode == 0, said
     assert shown.shape == (240, 640, 3)
     assert np.abs(shown[100:140, :100].astype(int) - shown[100:140, 320:420].astype(int)).mean() < 12
