@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from commands.options import Parser, add_common_options, add_run_options, run_options
+from commands.options import add_common_options, add_run_options, run_options
+from commands.parser import Parser
 from commands.terminal import answer, say
 
 if TYPE_CHECKING:

@@ -20,10 +20,10 @@ from commands import doctor_machine as machine
 from commands import doctor_software as software
 from commands.doctor_finding import Finding, one_line
 from commands.doctor_probe import Probes
-from commands.options import Parser
+from commands.parser import Parser
 from commands.terminal import answer
 from contracts.errors import EngineError, OutputError, RoadStreamError
-from contracts.text import printable
+from contracts.text import encodable
 
 VERSION = 1
 _DEADLINE_S = 30.0  # for everything together; the checks have shorter ones of their own
@@ -75,7 +75,7 @@ def main(arguments: Sequence[str]) -> int:
         answer(json.dumps(_object(findings, fault), indent=2))
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-        answer(printable(page(findings, width)))
+        answer(encodable(page(findings, width)))
     if fault is not None:
         raise fault
     if not parsed.json:
@@ -190,14 +190,14 @@ def _object(findings: Sequence[Finding], fault: RoadStreamError | None) -> dict[
         "version": VERSION,
         "ok": fault is None,
         "exit_code": 0 if fault is None else fault.exit_code,
-        "summary": _summary(findings) if fault is None else printable(fault.message),
+        "summary": _summary(findings) if fault is None else encodable(fault.message),
         "checks": [
             {
                 "section": found.section,
                 "name": found.name,
                 "state": found.state,
-                "found": printable(found.found),
-                "cure": printable(found.cure) or None,
+                "found": encodable(found.found),
+                "cure": encodable(found.cure) or None,
             }
             for found in findings
         ],

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands.options import Parser
+from commands.parser import Parser
 from commands.status import StatusLine
 from commands.terminal import answer, say
 

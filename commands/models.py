@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 from importlib import import_module
 
-from commands.options import Parser, add_command
+from commands.parser import Parser, add_command
 
 _LIST = """\
 Networks that RoadStream knows by their hash: such a file needs no card. What "get" says: "pull" is a public file that

@@ -7,48 +7,6 @@ from pathlib import Path
 from typing import Any
 
 _NOT_RUN_CONFIG = {"config", "debug", "quiet", "dry_run", "json", "rounds"}
-_OPTION_BY_ENDING = {
-    ".mp4": "save",
-    ".jsonl": "events",
-    ".csv": "events",
-    ".parquet": "events",
-    ".json": "stats",
-    ".html": "report",
-}
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse with this project's one-line errors (exit code 2 as for every usage error)."""
-
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """As argparse's, but a command refuses by itself what it does not know, and so knows what was meant."""
-        found, unknown = super().parse_known_args(args, namespace)
-        if unknown:
-            self.error(f"unrecognized arguments: {' '.join(unknown)}")
-        return found, unknown
-
-    def error(self, message: str) -> Any:  # argparse's own prints the whole usage first
-        """Refuse the arguments; raises UsageError."""
-        from contracts.errors import UsageError
-        from contracts.text import nearest
-
-        unknown = message.removeprefix("unrecognized arguments: ").split()[0] if "unrecognized" in message else ""
-        match = nearest(unknown, self._option_string_actions) if unknown else None
-        raise UsageError(message, f"did you mean {match}?" if match else f"see {self.prog} --help")
-
-
-def add_command(commands: Any, name: str, text: str, epilog: str = "") -> argparse.ArgumentParser:
-    """A subcommand (``commands``: what ``add_subparsers`` gave): its help as given, and --debug like all others."""
-    made: argparse.ArgumentParser = commands.add_parser(
-        name,
-        help=text,
-        description=text[:1].upper() + text[1:] + ".",
-        epilog=epilog,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
-    )
-    made.add_argument("--debug", action="store_true", help="log everything, show where an error came from")
-    return made
 
 
 def add_run_options(parser: argparse.ArgumentParser) -> None:
@@ -218,10 +176,10 @@ def _output_options(group: argparse._ArgumentGroup) -> None:
         "--push",
         metavar="URL",
         help="send the annotated stream to a media server: rtsp://USER:${PASSWORD}@HOST:8554/NAME (rtsps://) or"
-        " rtmp://HOST/APP/KEY (rtmps://), ${…} read from the environment; --codec, --crf and --preset hold for it, too."
-        " The run never waits for the server: pictures it is too slow for are left out, a lost connection is made"
-        " again. A recorded source is paced as with --realtime, for that is what a server's viewers see; where the"
-        " networks are slower, add --live",
+        " rtmp://HOST/APP/KEY (rtmps://), ${…} read from the environment, #insecure behind it for a server that signed"
+        " its certificate itself; --codec, --crf and --preset hold for it, too. The run never waits for the server:"
+        " pictures it is too slow for are left out, a lost connection is made again. A recorded source is paced as with"
+        " --realtime, for that is what a server's viewers see; where the networks are slower, add --live",
     )
     group.add_argument(
         "--pictures", metavar="DIR", help="annotated pictures, DIR/SOURCE-000012.jpg, a JPEG (quality 95) per frame"
@@ -301,8 +259,10 @@ def run_options(arguments: argparse.Namespace) -> tuple[dict[str, Any], Path | N
 def _option_for(path: str) -> str:
     """The output option that ``-o PATH`` means; raises UsageError."""
     from contracts.errors import UsageError
+    from contracts.output_options import OUTPUTS
 
+    known = {ending: name for name, option in OUTPUTS.items() for ending in option.endings}
     ending = Path(path).suffix.lower()
-    if ending not in _OPTION_BY_ENDING:
-        raise UsageError(f"-o {path}: no output has the ending {ending!r}", f"known: {', '.join(_OPTION_BY_ENDING)}")
-    return _OPTION_BY_ENDING[ending]
+    if ending not in known:
+        raise UsageError(f"-o {path}: no output has the ending {ending!r}", f"known: {', '.join(known)}")
+    return known[ending]

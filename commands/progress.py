@@ -122,13 +122,11 @@ def summary_text(statistics: dict[str, Any]) -> str:
         f"frames      {_counts(frames, written=written)}",
         *(f"source      {source_text(source)}" for source in statistics["sources"] if "state" in source),
         f"throughput  {statistics['throughput_fps']:.1f} FPS in {clock(statistics['seconds'])}"
-        f" · latency p50 {_ms(statistics['latency_ms']['p50'])}, p95 {_ms(statistics['latency_ms']['p95'])}",
+        f" · latency {_spread(statistics['latency_ms'])}",
     ]
     if statistics["age_ms"]["p50"] is not None:
-        lines.append(
-            f"age         p50 {_ms(statistics['age_ms']['p50'])}, p95 {_ms(statistics['age_ms']['p95'])}"
-            f" · backlog p50 {_ms(statistics['backlog_ms']['p50'])}, p95 {_ms(statistics['backlog_ms']['p95'])}"
-        )
+        lines.append(f"age         {_spread(statistics['age_ms'])} · backlog {_spread(statistics['backlog_ms'])}")
+    lines += _grid_lines(statistics)
     lines += [
         f"engine      {engine['name']}: {engine['backend']}, {engine['device']}, {engine['precision']}"
         + (f", looked at {engine['inferred']} frames" if engine["inferred"] < frames["inferred"] else "")
@@ -157,6 +155,24 @@ def _counts(frames: dict[str, int], *, written: bool) -> str:
     return ", ".join([*(f"{frames[key]} {word}" for key, word in wanted), *odd])
 
 
+def _grid_lines(statistics: dict[str, Any]) -> Iterator[str]:
+    """How late and how old the pictures of a grid's cells were when the grid's own was out; a line for each source."""
+    whole = statistics["outputs"].get("grid", {})
+    if "pictures" not in whole:
+        return
+    yield f"grid        {whole['pictures']} pictures · {_delays(whole)}"
+    for source in statistics["sources"]:
+        if own := source.get("outputs", {}).get("grid"):
+            replaced = f", {own['replaced']} replaced" if own["replaced"] else ""
+            yield f"  {source['id']:<9} {own['shown']} shown{replaced} · {_delays(own)}"
+
+
+def _delays(figures: dict[str, Any]) -> str:
+    """Latency, and of live sources the age."""
+    age = f" · age {_spread(figures['age_ms'])}" if figures["age_ms"]["p50"] is not None else ""
+    return f"latency {_spread(figures['latency_ms'])}{age}"
+
+
 def segment_text(statistics: dict[str, Any]) -> list[str]:
     """``out-000001-….mp4 … out-000042-….mp4 (42 segments, 3.2 GB)``: what a segmented recording wrote, if it did."""
     lines = []
@@ -179,6 +195,10 @@ def _stage_row(name: str, stage: dict[str, float | None]) -> str:
     cells = [stage["p50_ms"], stage["p95_ms"], stage["p99_ms"]]
     row = "".join("       –" if cell is None else f"{cell:8.1f}" for cell in cells)
     return f"  {name:<8}{row}" + ("" if stage["cpu_ms"] is None else f"{stage['cpu_ms']:10.2f}")
+
+
+def _spread(percentiles: dict[str, float | None]) -> str:
+    return f"p50 {_ms(percentiles['p50'])}, p95 {_ms(percentiles['p95'])}"
 
 
 def _ms(value: float | None) -> str:

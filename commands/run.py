@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from commands.options import Parser, add_common_options, add_run_options, run_options
+from commands.options import add_common_options, add_run_options, run_options
+from commands.parser import Parser
 from commands.terminal import answer, say
 
 if TYPE_CHECKING:
@@ -81,13 +82,13 @@ def main(arguments: Sequence[str]) -> int:
 
 def _graph(config: RunConfig) -> str:
     """What would run, as a line: ``clip.mp4 → prepare → twinlitenet, yolov8n → heads → draw → mp4, events``."""
-    from outputs.open import outputs_of
+    from outputs.open import for_grid, outputs_of
 
     engines = ", ".join(engine.file.stem for engine in config.engines)
     tracking = [config.track] if config.track is not None else []
     made = outputs_of(config)
     outputs = [output.name for output in made]
-    if len(config.sources) > 1 and (config.grid or config.show or config.push):
+    if len(config.sources) > 1 and outputs_of(for_grid(config)):
         outputs.insert(0, "grid")
     drawing = ["draw"] if any(output.wants_drawn for output in made) else []
     sources = ", ".join(config.sources) or "no source"

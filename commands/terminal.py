@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,6 +21,7 @@ from contracts.secrets import Redacting, redact
 from contracts.text import one_line
 
 _LAST_WORDS_S = 0.5  # for what is said on the way out
+_ONE_WISH_S = 0.5  # signals so soon one after the other are one wish: timeout(1) signals its child and then its group
 
 
 def guarded(command: Callable[[Sequence[str]], int], arguments: Sequence[str]) -> int:
@@ -75,17 +77,20 @@ def _interrupts() -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    asked = False
+    asked_s: float | None = None
 
     def handler(_number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
+        nonlocal asked_s
+        now_s = time.monotonic()
+        if asked_s is not None:
+            if now_s - asked_s < _ONE_WISH_S:
+                return
             words = "roadstream: left at once; what was recorded is in the .part files"
             last = threading.Thread(target=say, args=(words,), daemon=True)  # a stopped terminal takes no words
             last.start()
             last.join(_LAST_WORDS_S)
             os._exit(EXIT_INTERRUPTED)
-        asked = True
+        asked_s = now_s
         raise KeyboardInterrupt
 
     numbers = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}

@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 
 from contracts.errors import UsageError
 from contracts.live import Patience
+from contracts.output_options import OUTPUTS
 from contracts.output_size import OutputSize
 from contracts.polygon import Polygons, Regions
 from contracts.protocols import Thresholds
@@ -233,7 +234,7 @@ class RunConfig(_Frozen):
             if unknown is not None:
                 raise UsageError(f"{preset}: unknown key {unknown!r}", did_you_mean(unknown, cls.model_fields))
         config = validated(cls, {**data, **options}, "configuration", UsageError)
-        if preset is not None and preset in (config.save, config.events, config.stats, config.report):
+        if preset is not None and any(getattr(config, option) == preset for option in OUTPUTS):
             raise UsageError(f"an output would replace the preset {preset}", "choose another name")
         return config
 

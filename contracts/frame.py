@@ -13,6 +13,9 @@ from contracts.prediction import Prediction
 from contracts.space import Depth, Intrinsics, Pose
 from contracts.span import Span
 
+USUAL_RATE = Fraction(25)
+"""Frames per second assumed for a source where nobody knows its rate."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:

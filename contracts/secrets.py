@@ -66,14 +66,14 @@ def learn(uri: str) -> None:
         _remember(secret)
 
 
-def printable(uri: str) -> str:
+def without_login(uri: str) -> str:
     """The URI without user info and without the values of parameters named like a secret."""
     return _IN_PATH.sub(rf"\1{HIDDEN}", _PARAMETER.sub(rf"\1{HIDDEN}", _USER_INFO.sub("", uri)))
 
 
 def redact(text: str) -> str:
     """A text for people, a log or a file without any secret, by shape and by value."""
-    shaped = _HEADER.sub(rf"\1{HIDDEN}", printable(text))
+    shaped = _HEADER.sub(rf"\1{HIDDEN}", without_login(text))
     pattern = _pattern
     return pattern.sub(HIDDEN, shaped) if pattern is not None else shaped
 

@@ -38,7 +38,7 @@ def clock(seconds: float) -> str:
     return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02} h"
 
 
-def printable(text: str) -> str:
+def encodable(text: str) -> str:
     r"""Text that any UTF-8 stream takes: bytes of a file's name that are no UTF-8 as ``\xe9``."""
     shown = re.sub("[\udc80-\udcff]", lambda match: f"\\x{ord(match[0]) - 0xDC00:02x}", text)
     return shown.encode("utf-8", "backslashreplace").decode("utf-8")
@@ -56,6 +56,11 @@ def one_line(text: str) -> str:
     File names may hold anything; what turns the direction of writing is shown by its number too.
     """
     return _CONTROL.sub(lambda match: ascii(match[0])[1:-1], " ".join(text.split()))
+
+
+def reason_of(fault: BaseException) -> str:
+    """What the system or a library says of a fault, without its number and the file's name."""
+    return getattr(fault, "strerror", None) or str(fault) or type(fault).__name__
 
 
 def installed_version(package: str) -> str:

@@ -24,6 +24,7 @@ from urllib.request import (
 )
 
 from contracts.errors import EngineError, RoadStreamError, SourceError
+from contracts.text import reason_of
 
 FAULTS = (OSError, HTTPException)
 """What goes wrong on the way: no network, a lost connection, a silent server, a proxy's or server's nonsense."""
@@ -107,7 +108,7 @@ def explained(fault: Exception, url: str) -> RoadStreamError:
             f"{host} cannot prove who it is: {cause.verify_message}",
             "a proxy that reads along? Give its certificates in SSL_CERT_FILE",
         )
-    reason = getattr(cause, "strerror", None) or str(cause) or type(cause).__name__
+    reason = cause if isinstance(cause, str) else reason_of(cause)
     if "Tunnel connection failed: 407" in reason:
         return SourceError(f"cannot fetch from {host}: {reason}", _PROXY_LOGIN)
     return SourceError(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from contracts.card import Card
 from contracts.errors import EngineError
+from contracts.pool import Pool
 from contracts.protocols import Tensors
 from contracts.tensor import TensorSpec
 
@@ -97,6 +98,13 @@ def _check_pixels(card: Card, spec: TensorSpec) -> None:
             f"card {card.name!r} scales pixels (scale {given.scale:g}), but the network takes raw bytes: {spec}",
             "write `scale: 1` and no mean and std under `input:` in the card",
         )
+
+
+def buffer_for(engine: str, spec: TensorSpec, asked: TensorSpec, pool: Pool) -> NDArray[Any]:
+    """An array for the engine's one input, which ``asked`` has to be; raises EngineError."""
+    if asked != spec:
+        raise EngineError(f"engine {engine} has no input {asked}", f"its input is {spec}")
+    return pool.take()
 
 
 def tensor_for(engine: str, spec: TensorSpec, tensors: Tensors) -> NDArray[Any]:

@@ -18,11 +18,12 @@ from contracts.errors import EngineError
 from contracts.pool import Pool
 from contracts.protocols import EngineFacts, Tensors
 from contracts.tensor import TensorSpec
-from engines.cards import check_card, check_heads, find_card
+from engines.cards import check_card, find_card
 from engines.contents import Contents
 from engines.files import hashes_of, require_readable
-from engines.inputs import resolve_input, tensor_for
+from engines.inputs import buffer_for, resolve_input, tensor_for
 from engines.places import STOP_DEADLINE_S, SUBMIT_DEADLINE_S, Places, closed_error, late_error, places_each
+from engines.warm_up import warm_up
 
 
 def _without_telemetry(module: str) -> Any:
@@ -95,29 +96,23 @@ class OnnxRuntimeEngine:
         self._output_pools = _pools(self.outputs, keep=places + 1)
         self._places: Places[int] = Places(self.name, range(places), deadline_s)
         self._jobs: queue.SimpleQueue[OnnxRuntimeTicket | None] = queue.SimpleQueue()
-        self._tickets: set[OnnxRuntimeTicket] = set()
-        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._work, name=f"onnxruntime {self.name}", daemon=True)
         self._thread.start()
         try:
-            self._warm_up()
+            warm_up(self, 1)
         except BaseException:
             self.close()
             raise
 
     def buffer(self, spec: TensorSpec) -> NDArray[Any]:
         """A writable array of the input's shape and dtype."""
-        if spec != self.inputs[0]:
-            raise EngineError(f"engine {self.name} has no input {spec}", f"its input is {self.inputs[0]}")
-        return self._pool.take()
+        return buffer_for(self.name, self.inputs[0], spec, self._pool)
 
     def submit(self, tensors: Tensors) -> OnnxRuntimeTicket:
         """Queues one inference; waits for a place while ``depth`` are on their way. Raises EngineError."""
         array = tensor_for(self.name, self.inputs[0], tensors)
-        place = self._places.take()
-        ticket = OnnxRuntimeTicket(self, place, array)
-        with self._lock:
-            self._tickets.add(ticket)
+        ticket = OnnxRuntimeTicket(self.name, self._places, self._places.take(), array)
+        self._places.hold(ticket)
         self._jobs.put(ticket)
         return ticket
 
@@ -128,10 +123,6 @@ class OnnxRuntimeEngine:
         """
         if not self._places.close():
             return
-        with self._lock:
-            tickets = list(self._tickets)
-        for ticket in tickets:
-            ticket.close()
         self._jobs.put(None)
         self._thread.join(STOP_DEADLINE_S)
         if self._thread.is_alive():
@@ -162,29 +153,13 @@ class OnnxRuntimeEngine:
                 outputs[output.name] = value.numpy()
         return outputs
 
-    def _give_back(self, ticket: OnnxRuntimeTicket, place: int) -> None:
-        with self._lock:
-            self._tickets.discard(ticket)
-        self._places.give_back(place)
-
-    def _warm_up(self) -> None:
-        """The first run allocates, and shows whether the card fits the real outputs."""
-        array = self.buffer(self.inputs[0])
-        array[:] = 0
-        ticket = self.submit({self.inputs[0].name: array})
-        try:
-            outputs = ticket.result(SUBMIT_DEADLINE_S)
-            check_heads(self.card, [TensorSpec(name, a.shape, str(a.dtype)) for name, a in outputs.items()])
-        finally:
-            ticket.close()
-
 
 class OnnxRuntimeTicket:
     """One inference on its way; owns its place, its input and its outputs until it is closed."""
 
-    def __init__(self, engine: OnnxRuntimeEngine, place: int, array: NDArray[Any]) -> None:
+    def __init__(self, engine: str, places: Places[int], place: int, array: NDArray[Any]) -> None:
         self._engine = engine
-        self._place = place
+        self._places, self._place = places, place
         self._array = array
         self._options = onnxruntime.RunOptions()
         self._outputs: dict[str, NDArray[Any]] = {}
@@ -213,13 +188,13 @@ class OnnxRuntimeTicket:
         deadline = time.monotonic() + timeout_s
         while not self._closed and not self._done.wait(min(_WAIT_SLICE_S, max(0.0, deadline - time.monotonic()))):
             if time.monotonic() >= deadline:
-                raise late_error(self._engine.name, timeout_s)
+                raise late_error(self._engine, timeout_s)
         with self._lock:
             if self._closed:
-                raise closed_error(self._engine.name)
+                raise closed_error(self._engine)
             if self._fault is not None:
                 raise EngineError(
-                    f"engine {self._engine.name} failed: {_reason(self._fault)}", "try --backend openvino"
+                    f"engine {self._engine} failed: {_reason(self._fault)}", "try --backend openvino"
                 ) from self._fault
             return dict(self._outputs)
 
@@ -233,9 +208,9 @@ class OnnxRuntimeTicket:
         if running and not self._done.is_set():
             self._options.terminate = True
             if not self._done.wait(STOP_DEADLINE_S):
-                raise EngineError(f"engine {self._engine.name} did not stop in {STOP_DEADLINE_S:g} s")
+                raise EngineError(f"engine {self._engine} did not stop in {STOP_DEADLINE_S:g} s")
         self._outputs = {}
-        self._engine._give_back(self, self._place)
+        self._places.give_back(self._place, self)
 
 
 def read_contents(file: Path) -> Contents:

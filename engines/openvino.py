@@ -16,12 +16,13 @@ from contracts.errors import EngineError
 from contracts.pool import Pool
 from contracts.protocols import EngineFacts, Tensors
 from contracts.tensor import TensorSpec
-from engines.cards import check_card, check_heads, find_card
+from engines.cards import check_card, find_card
 from engines.contents import Contents
 from engines.files import cache_folder, hashes_of, require_readable
-from engines.inputs import resolve_input, tensor_for
+from engines.inputs import buffer_for, resolve_input, tensor_for
 from engines.openvino_runtime import core, ov, without_converter
 from engines.places import STOP_DEADLINE_S, SUBMIT_DEADLINE_S, Places, closed_error, late_error, places_each
+from engines.warm_up import warm_up
 
 _frontend = without_converter("openvino.frontend")
 _preprocess = without_converter("openvino.preprocess")
@@ -78,23 +79,18 @@ class OpenVinoEngine:
         self._pool = Pool(self.inputs[0].shape, np.uint8, keep=places + 2)
         requests = [compiled.create_infer_request() for _ in range(places)]
         self._places: Places[Any] = Places(self.name, requests, deadline_s)
-        self._tickets: set[OpenVinoTicket] = set()
-        self._lock = threading.Lock()
-        self._warm_up(places)
+        warm_up(self, places, self.card.input.pad)
 
     def buffer(self, spec: TensorSpec) -> NDArray[Any]:
         """A writable (1, height, width, 3) uint8 array that the runtime reads in place."""
-        if spec != self.inputs[0]:
-            raise EngineError(f"engine {self.name} has no input {spec}", f"its input is {self.inputs[0]}")
-        return self._pool.take()
+        return buffer_for(self.name, self.inputs[0], spec, self._pool)
 
     def submit(self, tensors: Tensors) -> OpenVinoTicket:
         """Starts one inference; waits for a place while ``depth`` are on their way. Raises EngineError."""
         array = tensor_for(self.name, self.inputs[0], tensors)
         request = self._places.take()
-        ticket = OpenVinoTicket(self, request, array)
-        with self._lock:
-            self._tickets.add(ticket)
+        ticket = OpenVinoTicket(self, self._places, request, array)
+        self._places.hold(ticket)
         try:
             request.set_input_tensor(ov.Tensor(array, shared_memory=True))
             request.start_async()
@@ -107,38 +103,15 @@ class OpenVinoEngine:
 
     def close(self) -> None:
         """Stops what is on its way and frees everything; those who wait get an EngineError. May be called twice."""
-        if not self._places.close():
-            return
-        with self._lock:
-            tickets = list(self._tickets)
-        for ticket in tickets:
-            ticket.close()
-
-    def _give_back(self, ticket: OpenVinoTicket, request: Any) -> None:
-        with self._lock:
-            self._tickets.discard(ticket)
-        self._places.give_back(request)
-
-    def _warm_up(self, places: int) -> None:
-        """Every request runs once: the runtime allocates at the first run, and a card is held against real outputs."""
-        array = self.buffer(self.inputs[0])
-        array[:] = self.card.input.pad
-        tickets = [self.submit({self.inputs[0].name: array}) for _ in range(places)]
-        try:
-            for ticket in tickets:
-                outputs = ticket.result(SUBMIT_DEADLINE_S)
-                check_heads(self.card, [TensorSpec(name, a.shape, str(a.dtype)) for name, a in outputs.items()])
-        finally:
-            for ticket in tickets:
-                ticket.close()
+        self._places.close()
 
 
 class OpenVinoTicket:
     """One inference on its way; owns its request and its input until it is closed."""
 
-    def __init__(self, engine: OpenVinoEngine, request: Any, array: NDArray[Any]) -> None:
+    def __init__(self, engine: OpenVinoEngine, places: Places[Any], request: Any, array: NDArray[Any]) -> None:
         self._engine = engine
-        self._request = request
+        self._places, self._request = places, request
         self._array: NDArray[Any] | None = array  # the runtime reads this memory
         self._lock = threading.Lock()
         self._closed = False
@@ -166,7 +139,7 @@ class OpenVinoTicket:
             self._closed = True
         self._stop()
         self._array = None
-        self._engine._give_back(self, self._request)
+        self._places.give_back(self._request, self)
 
     def _wait(self, milliseconds: int) -> bool:
         try:

@@ -19,6 +19,7 @@ if sys.platform != "win32":
     import fcntl
 
 from contracts.errors import OutputError, UsageError
+from contracts.text import reason_of
 
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -151,7 +152,7 @@ class Part:
         except OSError as fault:
             full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
             raise OutputError(
-                f"cannot write {self._target}: {'disk full' if full else fault.strerror or fault}",
+                f"cannot write {self._target}: {'disk full' if full else reason_of(fault)}",
                 "free some space and try again: what came is kept" if full else "check the path, or give --output DIR",
             ) from fault
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Iterable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from contracts.errors import EngineError
 
@@ -17,14 +17,19 @@ STOP_DEADLINE_S = 10.0
 """Seconds an inference gets to stop after it was told to."""
 
 
+class _Holder(Protocol):
+    def close(self) -> None: ...
+
+
 class Places(Generic[Item]):
-    """Items that are taken and given back from any thread."""
+    """Items that are taken and given back from any thread, and the tickets that hold them meanwhile."""
 
     def __init__(self, engine: str, items: Iterable[Item], deadline_s: float) -> None:
         self._engine = engine
         self._idle = deque(items)
         self._deadline_s = deadline_s
         self._closed = False
+        self._tickets: set[_Holder] = set()
         self._changed = threading.Condition()
 
     def take(self) -> Item:
@@ -40,20 +45,34 @@ class Places(Generic[Item]):
                 )
             return self._idle.popleft()
 
-    def give_back(self, item: Item) -> None:
-        """The item may be taken again; after ``close`` it is dropped."""
+    def hold(self, ticket: _Holder) -> None:
+        """A ticket has the item that was taken for it. Raises EngineError where ``close`` was called meanwhile."""
         with self._changed:
+            if self._closed:
+                raise closed_error(self._engine)
+            self._tickets.add(ticket)
+
+    def give_back(self, item: Item, ticket: _Holder) -> None:
+        """A ticket is closed; its item may be taken again, and is dropped after ``close``."""
+        with self._changed:
+            self._tickets.discard(ticket)
             if not self._closed:
                 self._idle.append(item)
                 self._changed.notify()
 
     def close(self) -> bool:
-        """Nobody gets a place any more, those who wait included; False where that was so before."""
+        """Nobody gets a place any more, those who wait included, and every ticket is closed.
+
+        False where that was so before. Raises what closing a ticket raises.
+        """
         with self._changed:
             was_open, self._closed = not self._closed, True
             self._idle.clear()
             self._changed.notify_all()
-            return was_open
+            tickets = list(self._tickets) if was_open else []
+        for ticket in tickets:
+            ticket.close()
+        return was_open
 
 
 def places_each(depth: int, users: int, *, live: bool = False) -> int:

@@ -115,8 +115,6 @@ class EngineView:
         self.waiting: deque[SharedTicket] = deque()
         """Submitted and not started; guarded by the shared engine."""
         self._places: Places[int] = Places(self.name, range(depth), SUBMIT_DEADLINE_S)
-        self._tickets: set[SharedTicket] = set()
-        self._lock = threading.Lock()
 
     @property
     def name(self) -> str:
@@ -149,34 +147,24 @@ class EngineView:
 
     def submit(self, tensors: Tensors) -> SharedTicket:
         """Lines up one inference; waits for a place while ``depth`` of this user's are on their way."""
-        ticket = SharedTicket(self._shared, self, self._places.take(), tensors)
-        with self._lock:
-            self._tickets.add(ticket)
+        ticket = SharedTicket(self._shared, self, self._places, self._places.take(), tensors)
+        self._places.hold(ticket)
         self._shared.ask(ticket)
         return ticket
 
     def close(self) -> None:
         """Closes this user's tickets; those who wait get an EngineError. May be called twice."""
-        if not self._places.close():
-            return
-        with self._lock:
-            tickets = list(self._tickets)
-        for ticket in tickets:
-            ticket.close()
-
-    def give_back(self, ticket: SharedTicket, place: int) -> None:
-        """A ticket is closed."""
-        with self._lock:
-            self._tickets.discard(ticket)
-        self._places.give_back(place)
+        self._places.close()
 
 
 class SharedTicket:
     """One inference of one user: in line, then on its way."""
 
-    def __init__(self, shared: SharedEngine, view: EngineView, place: int, tensors: Tensors) -> None:
+    def __init__(
+        self, shared: SharedEngine, view: EngineView, places: Places[int], place: int, tensors: Tensors
+    ) -> None:
         self.view = view
-        self._shared, self._place = shared, place
+        self._shared, self._places, self._place = shared, places, place
         self._tensors: Tensors | None = tensors
         self._inner: Ticket | None = None
         self._fault: BaseException | None = None
@@ -239,4 +227,4 @@ class SharedTicket:
         finally:
             self._started.set()
             self._shared.done(self)
-            self.view.give_back(self, self._place)
+            self._places.give_back(self._place, self)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from contracts.config import RunConfig
 from contracts.control import Control
 from contracts.errors import UsageError
+from contracts.output_options import OUTPUTS, Form, Whose, without_outputs
 from contracts.protocols import Output
 from contracts.segments import check_segments
 from outputs.encoder import VideoSettings
@@ -27,10 +28,6 @@ from outputs.segment_names import SegmentNames
 from outputs.segments import SegmentedMp4Output
 from outputs.window import WindowOutput, check_window
 
-_VIDEOS = (".mp4",)
-_STATISTICS = (".json",)
-_REPORTS = (".html",)
-_FOLDERS = ("pictures", "masks", "labels", "findings")
 _LABELS: dict[str, type[LabelsOutput]] = {"yolo": YoloLabels, "coco": CocoLabels}
 _EVENTS: dict[str, Callable[[Path], Output]] = {".jsonl": JsonlEvents, ".csv": CsvEvents, ".parquet": ParquetEvents}
 
@@ -42,10 +39,10 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     """
     outputs: list[Output] = []
     if config.save is not None:
-        _check_ending(config.save, _VIDEOS, "save")
+        _check_ending(config.save, "save")
         outputs.append(_video(config, config.save))
     if config.events is not None:
-        _check_ending(config.events, _EVENTS, "events")
+        _check_ending(config.events, "events")
         outputs.append(_EVENTS[config.events.suffix.lower()](config.events))
     if config.pictures is not None:
         outputs.append(PicturesOutput(config.pictures, overwrite=config.overwrite, size=config.output_size))
@@ -56,7 +53,7 @@ def outputs_of(config: RunConfig, control: Control | None = None) -> list[Output
     if config.findings is not None:
         outputs.append(FindingsOutput(config.findings, overwrite=config.overwrite))
     if config.report is not None:
-        _check_ending(config.report, _REPORTS, "report")
+        _check_ending(config.report, "report")
         outputs.append(ReportOutput(config.report, config.palette))
     if config.push is not None:
         outputs.append(PushOutput(config.push, _settings(config), config.output_size))
@@ -80,14 +77,20 @@ def _video(config: RunConfig, path: Path) -> Output:
 
 def files_of(config: RunConfig) -> list[Path]:
     """The files that a run was asked to write; segments, which get their names while it runs, are not among them."""
-    save = config.save if config.segment is None else None
-    return [path for path in (save, config.events, config.stats, config.report) if path is not None]
+    segmented = ("save",) if config.segment is not None else ()
+    return [path for name, path in _asked(config, Form.FILE) if name not in segmented]
 
 
 def folders_of(config: RunConfig) -> list[Path]:
     """The folders that a run was asked to fill."""
-    folders: list[Path | None] = [getattr(config, option) for option in _FOLDERS]
-    return [folder for folder in folders if folder is not None]
+    return [folder for _, folder in _asked(config, Form.FOLDER)]
+
+
+def _asked(config: RunConfig, form: Form) -> Iterator[tuple[str, Path]]:
+    """The files or the folders that a run was asked for, by their options."""
+    for name, option in OUTPUTS.items():
+        if option.form is form and (path := getattr(config, name)) is not None:
+            yield name, path
 
 
 def for_source(config: RunConfig, name: str) -> RunConfig:
@@ -96,25 +99,15 @@ def for_source(config: RunConfig, name: str) -> RunConfig:
     What is one for all of them (statistics, the window, the server, the video of a grid) is left out.
     """
 
-    def own(path: Path | None) -> Path | None:
-        return None if path is None else path.with_name(f"{path.stem}-{name}{path.suffix}")
+    def own(path: Path, form: Form) -> Path:
+        return path / name if form is Form.FOLDER else path.with_name(f"{path.stem}-{name}{path.suffix}")
 
-    def inside(folder: Path | None) -> Path | None:
-        return None if folder is None else folder / name
-
+    asked = {option: own(path, form) for form in (Form.FILE, Form.FOLDER) for option, path in _asked(config, form)}
     return config.model_copy(
         update={
-            "save": None if config.grid else own(config.save),
+            **without_outputs(),
+            **{option: path for option, path in asked.items() if _whose(config, option) is Whose.SOURCE},
             "keep": None if config.keep is None else config.keep // len(config.sources),
-            "events": own(config.events),
-            "report": own(config.report),
-            "pictures": inside(config.pictures),
-            "masks": inside(config.masks),
-            "labels": inside(config.labels),
-            "findings": inside(config.findings),
-            "stats": None,
-            "show": False,
-            "push": None,
             "realtime": config.realtime or (config.push is not None and not config.live),
             "grid": False,
             "output_size": None if config.grid else config.output_size,
@@ -127,13 +120,17 @@ def places_of(config: RunConfig, names: Sequence[str]) -> list[Path]:
     if not names:
         return [*files_of(config), *folders_of(config)]
     each = [for_grid(config), *(for_source(config, name) for name in names)]
-    return [*(path for one in each for path in files_of(one)), *_statistics_of(config), *folders_of(config)]
+    return [*(path for one in each for path in files_of(one)), *_files_of_run(config), *folders_of(config)]
 
 
 def for_grid(config: RunConfig) -> RunConfig:
     """What the grid of several sources is to write: the video where it is one of the grid; the window, the server."""
-    nothing = dict.fromkeys(("events", "report", "stats", *_FOLDERS))
-    return config.model_copy(update={**nothing, "save": config.save if config.grid else None, "audio": False})
+    its = {option: getattr(config, option) for option in OUTPUTS if _whose(config, option) is Whose.GRID}
+    return config.model_copy(update={**without_outputs(), **its, "audio": False})
+
+
+def _whose(config: RunConfig, option: str) -> Whose:
+    return OUTPUTS[option].belongs(grid=config.grid)
 
 
 def check_paths_of_several(config: RunConfig, names: Sequence[str], inputs: Sequence[str]) -> None:
@@ -143,16 +140,16 @@ def check_paths_of_several(config: RunConfig, names: Sequence[str], inputs: Sequ
         outputs_of(one)
         _check_series(one, inputs)
     files = [path for one in (for_grid(config), *own) for path in files_of(one)]
-    check_targets([*files, *_statistics_of(config)], inputs, config.overwrite)
+    check_targets([*files, *_files_of_run(config)], inputs, config.overwrite)
     check_folders(folders_of(config), inputs)
     check_folders([folder for one in own for folder in folders_of(one) if folder.parent.is_dir()], inputs)
-    _check_apart([*files, *_statistics_of(config)], [folder for one in own for folder in folders_of(one)])
+    _check_apart([*files, *_files_of_run(config)], [folder for one in own for folder in folders_of(one)])
     _check_statistics_and_window(config)
 
 
-def _statistics_of(config: RunConfig) -> list[Path]:
-    """The one file that is about all sources."""
-    return [config.stats] if config.stats is not None else []
+def _files_of_run(config: RunConfig) -> list[Path]:
+    """Those that are about all sources."""
+    return [path for option, path in _asked(config, Form.FILE) if _whose(config, option) is Whose.RUN]
 
 
 def check_paths(config: RunConfig, inputs: Sequence[str]) -> None:
@@ -185,7 +182,7 @@ def _check_series(config: RunConfig, inputs: Sequence[str]) -> None:
 
 def _check_statistics_and_window(config: RunConfig) -> None:
     if config.stats is not None:
-        _check_ending(config.stats, _STATISTICS, "stats")
+        _check_ending(config.stats, "stats")
     if config.show:
         check_window()
 
@@ -198,9 +195,8 @@ def _check_apart(files: Sequence[Path], folders: Sequence[Path]) -> None:
             raise UsageError(f"two outputs would write {file}", f"give it another name, or put it beside {inside[0]}")
 
 
-def _check_ending(path: Path, known: Collection[str], option: str) -> None:
+def _check_ending(path: Path, option: str) -> None:
+    known = OUTPUTS[option].endings
     if path.suffix.lower() not in known:
         endings = " or ".join(known)
-        raise UsageError(
-            f"--{option} {path}: the name does not end in {endings}", f"write {path.stem}{next(iter(known))}"
-        )
+        raise UsageError(f"--{option} {path}: the name does not end in {endings}", f"write {path.stem}{known[0]}")

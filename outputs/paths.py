@@ -139,8 +139,8 @@ def _places(folder: Path) -> tuple[Path, ...]:
 
 
 def is_full(fault: BaseException) -> bool:
-    """Whether a disk (or a quota) is full."""
-    return getattr(fault, "errno", None) in _FULL
+    """Whether a disk (or a quota) is full, by the fault itself or by what it was made of."""
+    return any(getattr(each, "errno", None) in _FULL for each in (fault, fault.__cause__))
 
 
 def reason(fault: Exception) -> str:

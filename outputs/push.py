@@ -193,7 +193,8 @@ class _Pusher(threading.Thread):
         context.options = dict(self._encoder.options)
         made = PictureEncoder(context, self._encoder, self._rate, first, keyframe=_KEYFRAME_SECONDS)
         rate = (self._rate.numerator, self._rate.denominator)
-        link.introduce(Order(self._address.url, self._address.format, self._codec, *made.size, rate))
+        address = self._address
+        link.introduce(Order(address.url, address.checked, address.format, self._codec, *made.size, rate))
         return made
 
     def _send(self, link: Link, packets: Packets) -> None:
@@ -219,9 +220,9 @@ class _Pusher(threading.Thread):
     def _judge(self, lost: LinkLost, tries: int) -> None:
         """Says that there is trouble, once. Raises OutputError where trying again is of no use."""
         log.debug("try %d at %s: %s", tries, self._address.shown, self.reason)
-        never = lost.status in _FOR_GOOD or (not self.was_live and (lost.status == _UNKNOWN or tries == _FIRST_TRIES))
-        if never:
-            raise self.failed(cure=_CURES.get(lost.status, _CURE))
+        hopeless = lost.status == _UNKNOWN or bool(lost.cure) or tries == _FIRST_TRIES
+        if lost.status in _FOR_GOOD or (hopeless and not self.was_live):
+            raise self.failed(cure=lost.cure or _CURES.get(lost.status, _CURE))
         if not self._in_trouble and self.was_live:
             log.warning("lost %s: %s; trying again until it is back", self._address.shown, self.reason)
         elif not self._in_trouble:

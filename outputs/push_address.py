@@ -7,23 +7,30 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from contracts.errors import UsageError
-from contracts.secrets import HIDDEN, expand, printable, redact
+from contracts.secrets import HIDDEN, expand, redact, without_login
 from contracts.text import did_you_mean
+from contracts.trust import without_mark
 
 Format = Literal["rtsp", "flv"]
 
 _FORMATS: dict[str, Format] = {"rtsp": "rtsp", "rtsps": "rtsp", "rtmp": "flv", "rtmps": "flv"}
+_SECURE = ("rtsps", "rtmps")
+_NO_LOGIN = "write it behind the key, as most servers want it (?user=…&pass=…), or put #insecure behind the URL"
 _EXAMPLE = "write rtsp://HOST:8554/NAME or rtmp://HOST/APP/KEY"
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """A media server's URL. url: with its secrets. shown: without. key: RTMP's last part, which is a secret too."""
+    """A media server's URL. url: with its secrets. shown: without. key: RTMP's last part, which is a secret too.
+
+    checked: whether its certificate is looked at.
+    """
 
     url: str
     shown: str
     format: Format
     key: str
+    checked: bool
 
     @classmethod
     def of(cls, uri: str) -> Address:
@@ -32,16 +39,21 @@ class Address:
         scheme = url.partition("://")[0].lower()
         if scheme not in _FORMATS:
             cure = did_you_mean(scheme, _FORMATS) if "://" in url else _EXAMPLE
-            raise UsageError(f"push {printable(uri)}: no media server's URL", cure)
+            raise UsageError(f"push {without_login(uri)}: no media server's URL", cure)
+        url, insecure = without_mark(url, _SECURE)
         try:
             parts = urlsplit(url)
             good = bool(parts.hostname) and parts.port != 0
         except ValueError:  # a port that is no number, an unclosed [
             good = False
         if not good:
-            raise UsageError(f"push {printable(uri)}: no host, or a port that is none", _EXAMPLE)
+            raise UsageError(f"push {without_login(uri)}: no host, or a port that is none", _EXAMPLE)
         key = parts.path.rpartition("/")[2] if _FORMATS[scheme] == "flv" else ""
-        return cls(url, _shown(uri, key), _FORMATS[scheme], key)
+        shown, checked = _shown(uri.partition("#")[0], key), scheme in _SECURE and not insecure
+        if scheme == "rtmps" and checked and parts.username is not None:
+            # Adobe's login: FFmpeg connects a second time for it, and then has forgotten to look at the certificate
+            raise UsageError(f"push {shown}: with a login before the host no certificate is looked at", _NO_LOGIN)
+        return cls(url, shown, _FORMATS[scheme], key, checked)
 
     def without_secrets(self, text: str) -> str:
         """What FFmpeg said, fit to be shown."""
@@ -51,5 +63,5 @@ class Address:
 
 def _shown(uri: str, key: str) -> str:
     """The URI as it was written, without user, password and what tells a platform whose channel it is."""
-    shown = printable(uri)
+    shown = without_login(uri)
     return shown.replace(f"/{key}", f"/{HIDDEN}") if key else shown

@@ -21,11 +21,14 @@ _MORE_S = 1.0  # for the process itself to come and go, beside what it waits for
 
 
 class LinkLost(Exception):  # noqa: N818  # what happens to links; whether it is an error depends on what was before
-    """The connection is gone, or never was. status: the number the server answered with, 0 where it gave none."""
+    """The connection is gone, or never was. status: the number the server answered with, 0 where it gave none.
 
-    def __init__(self, reason: str, status: int = 0) -> None:
+    cure: where trying again is none.
+    """
+
+    def __init__(self, reason: str, status: int = 0, cure: str = "") -> None:
         super().__init__(reason)
-        self.reason, self.status = reason, status
+        self.reason, self.status, self.cure = reason, status, cure
 
 
 class Link:
@@ -73,7 +76,7 @@ class Link:
     def _lost(self, line: bytes) -> LinkLost:
         """Why, from the last thing the process said, else from how it ended."""
         if line and (word := Word.of(line)).kind == "failed":
-            return LinkLost(word.text, word.status)
+            return LinkLost(word.text, word.status, word.cure)
         code = self._ended()
         if code == -getattr(signal, "SIGALRM", 0):
             return LinkLost(f"it took nothing for {SEND_S:g} s" if self._live else f"no answer in {CONNECT_S:g} s")

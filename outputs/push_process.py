@@ -2,23 +2,33 @@
 
 PyAV holds Python's lock while FFmpeg connects, so in the run itself a silent server would stop every thread. Here it
 stops nobody else, and whatever FFmpeg waits for, the alarm ends this process in time.
+
+FFmpeg looks at the server's certificate on the connection itself, where it is told to. Its RTSP writer takes that as
+an option; PyAV opens an RTMP connection without any, but the writer ``tee`` hands its own down to it. A short handshake
+of ours comes before, because FFmpeg does not say what is wrong.
 """
 
 from __future__ import annotations
 
 import logging
 import os
+import re
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any
+from urllib.parse import urlsplit
 
 import av
 from av import error
+from av.container import OutputContainer
 
+from contracts.text import reason_of
+from contracts.trust import NO_LIST, NO_LIST_CURE, greet, trouble, trusted_list
 from outputs.push_wire import Order, Word, packets
 
 CONNECT_S, SEND_S, END_S = 10.0, 10.0, 2.0
@@ -28,6 +38,7 @@ _OPTIONS = {
     "rtsp": {"rtsp_transport": "tcp"},
     "flv": {"flvflags": "no_duration_filesize"},  # it could only write them by going back
 }
+_PORTS = {"rtsps": 322, "rtmps": 443}
 _STATUS = {error.HTTPUnauthorizedError: 401, error.HTTPForbiddenError: 403, error.HTTPNotFoundError: 404}
 _CLEAR = (ConnectionError, TimeoutError, error.HTTPClientError, error.HTTPServerError)  # say all there is to say
 
@@ -43,6 +54,9 @@ def main() -> int:
     order = Order.of(sys.stdin.buffer.readline())
     try:
         _send(order, told)
+    except _Untrusted as fault:
+        os.write(told, Word("failed", fault.reason, cure=fault.cure).line())
+        return 1
     except (OSError, ValueError, av.FFmpegError) as fault:
         os.write(told, Word("failed", _reason(fault), _status(fault)).line())
         return 1
@@ -50,7 +64,8 @@ def main() -> int:
 
 
 def _send(order: Order, told: int) -> None:
-    container = av.open(order.url, "w", format=order.format, container_options=_OPTIONS[order.format])
+    with _at_most(CONNECT_S):
+        container = _opened(order)
     stream: Any = container.add_mux_stream(
         order.codec, rate=Fraction(*order.rate), width=order.width, height=order.height
     )
@@ -65,6 +80,46 @@ def _send(order: Order, told: int) -> None:
             os.write(told, Word("live").line())
     with _at_most(END_S):
         container.close()
+
+
+def _opened(order: Order) -> OutputContainer:
+    """What packets are written to; it connects with the first one. Raises _Untrusted, OSError."""
+    options = _OPTIONS[order.format]
+    if not order.checked:
+        return av.open(order.url, "w", format=order.format, container_options=options)
+    options = {**options, "tls_verify": "1", "ca_file": _greeted(order.url)}
+    if order.format == "rtsp":
+        return av.open(order.url, "w", format=order.format, container_options=options)
+    told = ":".join(f"{name}={_escaped(value, ':]')}" for name, value in options.items())
+    return av.open(_escaped(f"[f={order.format}:{told}]{order.url}", "|"), "w", format="tee")
+
+
+def _escaped(text: str, special: str) -> str:
+    """For FFmpeg's readers of tokens."""
+    return re.sub(rf"[{re.escape(special)}\\']", lambda match: f"\\{match[0]}", text)
+
+
+def _greeted(url: str) -> str:
+    """The file of certificates by which the server is trusted. Raises _Untrusted, OSError."""
+    trusted, parts = trusted_list(), urlsplit(url)
+    if trusted is None:
+        raise _Untrusted(NO_LIST, NO_LIST_CURE)
+    try:
+        greet(parts.hostname or "", parts.port or _PORTS[parts.scheme], trusted, CONNECT_S)
+    except ssl.SSLEOFError as fault:
+        raise ConnectionResetError from fault
+    except ssl.SSLError as fault:
+        what, cure = trouble(fault)
+        raise _Untrusted(f"it {what}", cure) from fault
+    return trusted
+
+
+class _Untrusted(Exception):  # noqa: N818  # told to the run, whose error it becomes
+    """Nothing is sent to this server."""
+
+    def __init__(self, reason: str, cure: str) -> None:
+        super().__init__(reason)
+        self.reason, self.cure = reason, cure
 
 
 @contextmanager
@@ -104,6 +159,6 @@ def _reason(fault: Exception) -> str:
     if isinstance(fault, BrokenPipeError | ConnectionResetError):
         return "it closed the connection"
     log = getattr(fault, "log", None)
-    if log and not isinstance(fault, _CLEAR):
+    if log and log[1] != "tee" and not isinstance(fault, _CLEAR):  # which says that all its outputs failed
         return str(log[2]).strip()
-    return str(getattr(fault, "strerror", None) or fault)
+    return reason_of(fault)

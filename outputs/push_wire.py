@@ -18,9 +18,13 @@ _PACKET = struct.Struct("<Iqqq?")  # bytes, pts, dts, duration (ticks), keyframe
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """The first thing the process hears. url: with its secrets, so by a pipe and not in a command line."""
+    """The first thing the process hears. url: with its secrets, so by a pipe and not in a command line.
+
+    checked: whether the server's certificate is looked at.
+    """
 
     url: str
+    checked: bool
     format: Literal["rtsp", "flv"]
     codec: str
     width: int
@@ -41,12 +45,14 @@ class Order:
 class Word:
     """What the process says. live: the server has taken the first packet. failed: why it takes none (any more).
 
-    status: HTTP's and RTSP's number, where the server answered with one.
+    status: HTTP's and RTSP's number, where the server answered with one. cure: where the process knows what to do; then
+    trying again is of no use to who never got through.
     """
 
     kind: Literal["live", "failed"]
     text: str = ""
     status: int = 0
+    cure: str = ""
 
     def line(self) -> bytes:
         """As a line."""

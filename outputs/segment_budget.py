@@ -15,6 +15,7 @@ from outputs.segment_names import Segment, SegmentNames
 log = logging.getLogger(__name__)
 
 _AHEAD = 1.25  # of the newest segment's size is what the next one may need
+_LOOK_S = 60.0  # thousands of files on a slow disk
 
 
 class Budget:
@@ -31,6 +32,7 @@ class Budget:
         self._finished_bytes = self._stuck_bytes = self._closing_bytes = self._growing_bytes = 0
         self._gone: set[Path] = set()  # since the last look began
         self._warned: set[str] = set()
+        self._looked = threading.Event()  # a disk that is full from the beginning is met before we know what is there
         self.deleted = 0
         """Segments deleted so far."""
 
@@ -79,11 +81,13 @@ class Budget:
             self._finished = deque(each for each in found if each.path not in self._gone)
             self._finished_bytes, self._stuck_bytes = sum(each.size for each in self._finished), 0
             self._make_room_ahead(self._keep)
+        self._looked.set()
 
     def frees(self, fault: Exception) -> bool:
         """Whether the fault is a full disk, and a segment went so that trying again may help."""
         if self._keep is None or not is_full(fault):
             return False
+        self._looked.wait(_LOOK_S)
         with self._lock:
             while self._finished:
                 if self._delete_oldest():

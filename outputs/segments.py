@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from contracts.errors import OutputError
 from contracts.frame import Frame, SourceInfo
 from contracts.picture import Picture
 from contracts.result import Result
@@ -23,6 +24,7 @@ from contracts.segments import SegmentLimit, size_text
 from outputs.encoder import Encoder, VideoSettings, choose, usual_rate
 from outputs.i420 import even_size
 from outputs.mp4_file import Mp4File
+from outputs.paths import Target
 from outputs.recording import FAULTS, Recording
 from outputs.remux import Belongings
 from outputs.segment_budget import Budget
@@ -132,9 +134,18 @@ class SegmentedMp4Output:
         if size != self._size:
             self._encoder, self._size = choose(self._settings, size, rate), size
         when = self._when(frame)
-        self._file = Mp4File(self._names.next(when))
+        self._file = self._claimed(self._names.next(when))
         tags = {"creation_time": _iso(when)} if when is not None and self._source.live else None
         return self._file.begin(self._encoder, rate, picture, tags)
+
+    def _claimed(self, target: Target) -> Mp4File:
+        """Raises OutputError. A disk may have no room for another file, however small, before its bytes are used up."""
+        while True:
+            try:
+                return Mp4File(target)
+            except OutputError as fault:
+                if not self._budget.frees(fault):
+                    raise
 
     def _is_over(self, recording: Recording, picture: Picture, frame: Frame) -> bool:
         """Whether a new segment begins with this picture."""

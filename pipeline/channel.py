@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -38,11 +38,15 @@ OpenSessions = Callable[[bool], Sequence[Session]]
 
 @dataclass(frozen=True, slots=True)
 class Among:
-    """What makes a channel one of several. name: of the source. sharing: between their runs. gate: the networks'."""
+    """What makes a channel one of several.
+
+    name: of the source. sharing: between their runs. gate: the networks'. stages: that work for all of them.
+    """
 
     name: str
     sharing: Sharing
     gate: Gate
+    stages: Collection[str] = ()
 
 
 class Channel:
@@ -102,7 +106,8 @@ class Channel:
         self.chroniclers = [output for output in outputs if isinstance(output, Chronicler)]
         self.engines = tuple(session.engine.facts for session in networks)
         size = config.output_size if self._painted_size is None else self._painted_size(source.info)
-        figures = Figures(outputs, [_shown(session) for session in networks], self.control.clock_ns)
+        others = self._among.stages if self._among is not None else ()
+        figures = Figures(outputs, [_shown(session) for session in networks], self.control.clock_ns, others)
         self.run = Run(
             config,
             source,

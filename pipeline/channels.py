@@ -78,7 +78,7 @@ class Channels:
             names,
             outputs,
             self._control,
-            size=config.output_size if config.grid or not _drawn_alone(self.config) else None,
+            size=config.output_size if config.grid or not _draws(for_source(self.config, names[0])) else None,
             arrival=config.live or any(map(is_live, config.sources)),
             states=self.states,
             failed=self._ended_by,
@@ -87,9 +87,9 @@ class Channels:
     def _member(self, position: int, name: str, gate: Gate) -> Member:
         uri, config = self.config.sources[position], for_source(self.config, name)
         outputs = [whole.part() for whole in self._extra]
-        draws = any(output.wants_drawn for output in (*outputs_of(config), *outputs))
+        draws = _draws(config, outputs)
         if self._grid is not None:
-            outputs.append(self._grid.cells[position])
+            outputs.insert(0, self._grid.cells[position])  # so that the figures call all of them by their own name
             if any(map(is_live, self.config.sources)) and not (config.live or is_live(uri)):
                 config = config.model_copy(update={"realtime": True})  # beside a live picture it shows its own speed
         member = Member(
@@ -99,7 +99,12 @@ class Channels:
                 uri,
                 self._control.part(),
                 outputs,
-                among=Among(name, Sharing(self._turns, lambda error: self._failed(member, error)), gate),
+                among=Among(
+                    name,
+                    Sharing(self._turns, lambda error: self._failed(member, error)),
+                    gate,
+                    self._grid.stages if self._grid is not None else (),
+                ),
                 painted_size=self._grid.painted_size if self._grid is not None and not draws else None,
             ),
             self._grid.cells[position] if self._grid is not None else None,
@@ -253,6 +258,6 @@ class Channels:
                 yield partial(whole.output.conclude, ending)
 
 
-def _drawn_alone(config: RunConfig) -> bool:
-    """Whether annotated pictures of each source go somewhere of their own."""
-    return config.pictures is not None or (config.save is not None and not config.grid)
+def _draws(config: RunConfig, more: Sequence[Output] = ()) -> bool:
+    """Whether annotated pictures of a source go somewhere of their own. more: outputs beside the configuration's."""
+    return any(output.wants_drawn for output in (*outputs_of(config), *more))

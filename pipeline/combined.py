@@ -5,26 +5,29 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from contracts.protocols import Losses
+from contracts.protocols import Losses, Output
+from pipeline.accounts import Accounts
 from pipeline.figures import Figures, Progress, in_order, own_cpu_ms
 from pipeline.measure import Histogram, Meters, StageMeter
 
-COMPOSE = "compose"
-"""The stage that puts the pictures of a grid together; all other stages beside the sources' own are outputs."""
-
 
 class Beside(Protocol):
-    """What works for all sources: a grid."""
+    """What works for all sources, and is an output to each of them: a grid."""
+
+    @property
+    def name(self) -> str:
+        """What it is called as an output."""
 
     @property
     def meters(self) -> Meters:
         """Of its stages."""
 
-    def output_counts(self, stage: str) -> Mapping[str, Any]:
-        """What an output counts itself, by its stage."""
+    @property
+    def outputs(self) -> Mapping[str, Output]:
+        """Its own, by their stages."""
 
-    def output_drops(self) -> dict[str, int]:
-        """Pictures that outputs left out themselves."""
+    def counts(self) -> Mapping[str, Any]:
+        """Figures of its own, of all sources."""
 
 
 class Combined:
@@ -32,8 +35,9 @@ class Combined:
 
     def __init__(self, parts: Sequence[Figures], engines: int, beside: Beside | None = None) -> None:
         """engines: how many networks the run has, for when no source is open."""
-        self._parts, self._whole = tuple(parts), beside
-        self._beside = Meters() if beside is None else beside.meters
+        self._parts, self._beside = tuple(parts), beside
+        own = {} if beside is None else beside.outputs
+        self._accounts = Accounts({**{stage: each for part in parts for stage, each in part.shared.items()}, **own})
         self.read = sum(part.read for part in parts)
         self.inferred = sum(part.inferred for part in parts)
         self.finished = sum(part.finished for part in parts)
@@ -53,20 +57,22 @@ class Combined:
     def output_drops(self) -> dict[str, int]:
         """Results that outputs of live sources were too slow for, and those that outputs left out themselves."""
         drops = _sums([part.output_drops() for part in self._parts])
-        return drops if self._whole is None else {**drops, **self._whole.output_drops()}
+        stages = [*drops, *(self._beside.outputs if self._beside is not None else ())]
+        return {stage: drops.get(stage, 0) + self._accounts.dropped(stage) for stage in stages}
 
     def output_writes(self) -> dict[str, int]:
         """Results that came through each output; of those beside the sources' own, their pictures."""
         writes = _sums([part.output_writes() for part in self._parts])
-        if self._whole is None:
-            return writes
-        drops, meters = self._whole.output_drops(), dict(self._beside.items())
-        own = {stage: meter.wall.count - drops.get(stage, 0) for stage, meter in meters.items() if stage != COMPOSE}
-        return {**writes, **own}
+        if self._beside is not None:
+            counts = {stage: meter.wall.count for stage, meter in self._beside.meters.items()}
+            writes |= {stage: counts.get(stage, 0) for stage in self._beside.outputs}
+        return {stage: count - self._accounts.dropped(stage) for stage, count in writes.items()}
 
     def output_counts(self, stage: str) -> Mapping[str, Any]:
-        """What outputs count themselves; only numbers can be told of all sources."""
-        if self._whole is not None and (whole := self._whole.output_counts(stage)):
+        """What outputs count themselves; where each source has its own, only numbers can be told of all."""
+        if self._beside is not None and stage == self._beside.name:
+            return self._beside.counts()
+        if whole := self._accounts.counts(stage):
             return whole
         parts = [part.output_counts(stage) for part in self._parts]
         return _sums([{key: value for key, value in part.items() if isinstance(value, int)} for part in parts])
@@ -100,7 +106,8 @@ class Combined:
 
     def _meters(self) -> dict[str, StageMeter]:
         found: dict[str, list[StageMeter]] = {}
-        for meters in (*(part.meters for part in self._parts), self._beside):
+        beside = [] if self._beside is None else [self._beside.meters]
+        for meters in (*(part.meters for part in self._parts), *beside):
             for stage, meter in meters.items():
                 found.setdefault(stage, []).append(meter)
         return {stage: StageMeter.of_all(meters) for stage, meters in found.items()}

@@ -5,18 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from contracts.live import HasStatus, LiveStatus
-from contracts.protocols import Accountant, Chronicler, Losses, Output, Selective, Source
+from contracts.protocols import Chronicler, Losses, Output, Source
 from contracts.result import Result
 from contracts.span import Span
 from outputs.draw.panel import LiveFigures, PanelFigures
 from outputs.mp4 import Mp4Output
 from outputs.segments import SegmentedMp4Output
+from pipeline.accounts import Accounts
 from pipeline.measure import Histogram, Meters, StageMeter
+from pipeline.one_for_all import Part
 
 _PANEL_EVERY_NS = 500_000_000  # a figure that changes faster cannot be read
 _LATENCIES_OPEN = 256  # frames that some output still has to take; older ones were dropped by it
@@ -43,16 +45,16 @@ class Progress:
     status: LiveStatus | None = None
 
 
-def _stage_names(outputs: Sequence[Output]) -> dict[int, str]:
+def _stage_names(outputs: Sequence[Output], others: Collection[str]) -> dict[int, str]:
     """What the figures call each output's work, by its identity: ``encode`` for the MP4 writer, else its own name.
 
-    Unique, and never one of the run's own stages: ``name-2`` where it would be.
+    Unique, and never one of the run's own stages, or of ``others``: ``name-2`` where it would be.
     """
     names: dict[int, str] = {}
     for output in outputs:
         encodes = isinstance(output, Mp4Output | SegmentedMp4Output)
         wanted = "encode" if encodes else output.name
-        taken = {*names.values(), *(() if encodes else _STAGES), "caller"}
+        taken = {*names.values(), *others, *(() if encodes else _STAGES), "caller"}
         number, name = 1, wanted
         while name in taken:
             number += 1
@@ -64,7 +66,8 @@ def _stage_names(outputs: Sequence[Output]) -> dict[int, str]:
 class Figures:
     """Counters are written by one thread each; the rest is guarded.
 
-    clock_ns: what throughput is counted by; one that stands while the run is paused.
+    clock_ns: what throughput is counted by; one that stands while the run is paused. others: stages of the run that
+    work for other sources, too.
     """
 
     def __init__(
@@ -72,6 +75,7 @@ class Figures:
         outputs: Sequence[Output],
         engines: Sequence[str],
         clock_ns: Callable[[], int] = time.monotonic_ns,
+        others: Collection[str] = (),
     ) -> None:
         self._clock_ns = clock_ns
         self.meters = Meters()
@@ -83,10 +87,11 @@ class Figures:
         """Frames of a live source that were dropped for their age."""
         self.looked = [0] * len(engines)
         """Frames each engine has looked at: fewer than ``inferred`` where it skips some."""
-        self._names = _stage_names(outputs)
+        self._names = _stage_names(outputs, others)
         self.writes: dict[str, int] = dict.fromkeys(self._names.values(), 0)
-        self._selective = {self._names[id(each)]: each for each in outputs if isinstance(each, Selective)}
-        self._accountants = {self._names[id(each)]: each for each in outputs if isinstance(each, Accountant)}
+        self.shared = {self._names[id(each)]: each.whole for each in outputs if isinstance(each, Part)}
+        """Outputs that write what other sources give as well: what they count themselves is not this source's."""
+        self._accounts = Accounts({self._names[id(each)]: each for each in outputs})
         self._chroniclers = [output for output in outputs if isinstance(output, Chronicler)]
         self._source: Source | None = None
         self._caller: _Counting | None = None
@@ -195,18 +200,15 @@ class Figures:
     def output_drops(self) -> dict[str, int]:
         """Results each output of a live run was too slow for, and those it left out itself."""
         boxes = {stage: box.dropped for stage, box in zip(self.writes, self._boxes, strict=True)}
-        return {stage: dropped + self._left_out(stage) for stage, dropped in boxes.items()}
+        return {stage: dropped + self._accounts.dropped(stage) for stage, dropped in boxes.items()}
 
     def output_writes(self) -> dict[str, int]:
         """Results that came through each output."""
-        return {stage: count - self._left_out(stage) for stage, count in self.writes.items()}
-
-    def _left_out(self, stage: str) -> int:
-        return self._selective[stage].dropped if stage in self._selective else 0
+        return {stage: count - self._accounts.dropped(stage) for stage, count in self.writes.items()}
 
     def output_counts(self, stage: str) -> Mapping[str, Any]:
         """What an output counts itself, by its stage."""
-        return self._accountants[stage].counts() if stage in self._accountants else {}
+        return self._accounts.counts(stage)
 
     @property
     def finished(self) -> int:

@@ -17,18 +17,18 @@ from typing import Any
 
 from contracts.control import Control
 from contracts.errors import RoadStreamError
-from contracts.frame import Frame, SourceInfo
+from contracts.frame import USUAL_RATE, Frame, SourceInfo
 from contracts.live import LiveState
 from contracts.picture import Picture
 from contracts.prediction import Prediction
-from contracts.protocols import Accountant, Output, Selective
+from contracts.protocols import Output
 from contracts.result import Result, Timings
 from outputs.draw.grid import GridCell, GridLayout, GridPainter
 from outputs.draw.scaling import place_in
 from outputs.mp4 import Mp4Output
 from outputs.segments import SegmentedMp4Output
-from pipeline.combined import COMPOSE
 from pipeline.grid_cells import Cell
+from pipeline.grid_figures import GridFigures
 from pipeline.measure import Meters, timed
 from pipeline.source_state import SourceState
 from pipeline.steadfast import Steadfast
@@ -41,8 +41,8 @@ _OLD_NS = 2_000_000_000  # a live picture older than this is not shown as if it 
 _WAKE_S = 0.5
 _LONGEST_PAUSE_S = 1.0  # between two pictures that there are; an end need not be waited for longer
 _FINISHING_S = 900.0  # finishing a day's recording copies it once
+_COMPOSE = "compose"  # the stage that puts the pictures together
 _USUAL_SIZE = (1280, 720)  # of a source that is not open yet
-_USUAL_RATE = Fraction(25)  # where no source names its own
 
 
 class Grid:
@@ -51,6 +51,8 @@ class Grid:
     states: of the sources, in the order of ``cells``. failed: hears of the first error. arrival: whether the clock is
     arrival, as far as can be told before the sources are open.
     """
+
+    name = Cell.name
 
     def __init__(
         self,
@@ -66,7 +68,9 @@ class Grid:
         self._changed = threading.Condition()
         self.cells = tuple(Cell(name, self._changed, latest_only=arrival) for name in sources)
         self.meters = Meters()
-        self._outputs, self._control, self._size = tuple(outputs), control, size
+        self.outputs = {_stage(output): output for output in outputs}
+        self.stages = (_COMPOSE, *self.outputs)
+        self._control, self._size = control, size
         self._arrival, self._states, self._failed = arrival, states, failed
         self._ended = threading.Event()
         self._started = False
@@ -98,14 +102,9 @@ class Grid:
                 raise RoadStreamError("did not end: grid", "please report this with the log of --debug")
         waiting.tell()
 
-    def output_counts(self, stage: str) -> Mapping[str, Any]:
-        """What an output counts itself, by its stage."""
-        found = [output for output in self._outputs if _stage(output) == stage]
-        return found[0].counts() if found and isinstance(found[0], Accountant) else {}
-
-    def output_drops(self) -> dict[str, int]:
-        """Pictures that outputs left out themselves."""
-        return {_stage(output): output.dropped for output in self._outputs if isinstance(output, Selective)}
+    def counts(self) -> Mapping[str, Any]:
+        """Pictures of the grid, and what became of those of its sources."""
+        return {"pictures": self._count, **GridFigures.of_all(cell.figures for cell in self.cells).counts()}
 
     # -- the thread -------------------------------------------------------------------------------------------------
 
@@ -117,7 +116,7 @@ class Grid:
             if typical is not None:
                 layout = GridLayout.of(len(self.cells), typical, self._size)
                 info = self._info(layout)
-                for output in self._outputs:
+                for output in self.outputs.values():
                     opened.append(output)
                     output.open([info])
                 painter = GridPainter(layout)
@@ -127,7 +126,7 @@ class Grid:
             fault = error
             self._failed(error)
         for cell in self.cells:
-            cell.end()  # a source that still writes must not wait for what has ended
+            cell.abandon()  # a source that still writes must not wait for what has ended
         for output in opened:
             try:
                 output.close(fault)
@@ -164,7 +163,7 @@ class Grid:
     def _rate(self) -> Fraction:
         """Of the fastest source that is open."""
         rates = [cell.info.rate for cell in self.cells if cell.info is not None and cell.info.rate]
-        return max(rates, default=_USUAL_RATE)
+        return max(rates, default=USUAL_RATE)
 
     def _steps(self) -> Iterator[Fraction]:
         """Times of the grid at which it shows something new, by the sources' own time."""
@@ -232,20 +231,24 @@ class Grid:
                 GridCell(cell.source, cell.shown, word) for cell, word in zip(self.cells, self._words, strict=True)
             ]
             for cell in self.cells:
-                cell.news = False
-        with timed(COMPOSE) as watch:
+                cell.painted()
+        with timed(_COMPOSE) as watch:
             picture = painter.paint(shown)
         assert watch.span is not None
         self.meters.add(watch.span)
         self._control.wait_while_paused()
         frame = Frame(picture, self._count, pts, time.monotonic_ns(), info)
         result = Result(frame, Prediction(), Timings(frame.arrival), _as_it_is)
-        self._count += 1
-        for output in self._outputs:
-            with timed(_stage(output)) as watch:
+        for stage, output in self.outputs.items():
+            with timed(stage) as watch:
                 output.write(result)
             assert watch.span is not None
             self.meters.add(watch.span)
+        now_ns = time.monotonic_ns()
+        with self._changed:
+            self._count += 1
+            for cell in self.cells:
+                cell.written(now_ns)
 
     def _said(self) -> list[str]:
         """What stands over each cell that does not show its source as it is now; with ``_changed`` held."""

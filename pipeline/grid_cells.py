@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from typing import Any
 
 from contracts.frame import SourceInfo
 from contracts.picture import Picture
-from contracts.result import Result
+from contracts.result import Result, Timings
+from pipeline.grid_figures import GridFigures
 
 _WAITING = 3  # pictures of a recorded source that wait for the others
 _WAKE_S = 0.5
@@ -19,6 +21,7 @@ _WAKE_S = 0.5
 class Cell:
     """An Output of one source. Recorded: pictures wait until their time has come; live: the latest one counts.
 
+    It is ``Selective`` and an ``Accountant``: pictures that the grid never showed were not written.
     latest_only: that it is so from the beginning. changed: tells the grid of whatever happens here, guards everything.
     """
 
@@ -41,8 +44,11 @@ class Cell:
         """Whether the others wait for it: not while it gives nothing for too long."""
         self._changed = changed
         self._latest_only = latest_only
-        self._pictures: deque[tuple[Fraction, Picture]] = deque()
+        self._pictures: deque[tuple[Fraction, Picture, Timings]] = deque()
         self._offset: Fraction | None = None
+        self._timings: Timings | None = None  # of what it shows
+        self._painted: Timings | None = None  # of what is new in the picture of the grid that is on its way
+        self.figures = GridFigures()
 
     # -- the source's side ------------------------------------------------------------------------------------------
 
@@ -59,30 +65,49 @@ class Cell:
         with self._changed:
             while len(self._pictures) >= _WAITING and not (self.over or self._latest_only):
                 self._changed.wait(_WAKE_S)
-            if self._latest_only:
-                self._show(picture)
-            elif not self.over:  # else nobody looks any more
-                self._pictures.append((result.frame.pts, picture))
+            if self.over:  # nobody looks any more
+                self.figures.replaced += 1
+            elif self._latest_only:
+                self._show(picture, result.timings)
+            else:
+                self._pictures.append((result.frame.pts, picture, result.timings))
             self._changed.notify_all()
 
     def close(self, error: BaseException | None) -> None:  # noqa: ARG002 (the source's state tells why)
         """Nothing more comes."""
         self.end()
 
+    @property
+    def dropped(self) -> int:
+        """Pictures that the grid never showed."""
+        return self.figures.replaced
+
+    def counts(self) -> Mapping[str, Any]:
+        """What became of its pictures."""
+        return self.figures.counts()
+
     # -- the grid's side, with ``changed`` held ---------------------------------------------------------------------
 
     def take_latest_only(self) -> None:
         """From now on no picture waits for its time."""
         self._latest_only = True
-        if self._pictures:
-            self._show(self._pictures[-1][1])
-        self._pictures.clear()
+        while self._pictures:
+            self._show(*self._pictures.popleft()[1:])
         self._changed.notify_all()
 
     def end(self) -> None:
         """Nobody waits for this cell any more."""
         with self._changed:
             self.over = True
+            self._changed.notify_all()
+
+    def abandon(self) -> None:
+        """The grid has ended: what it has not shown it never will."""
+        with self._changed:
+            self.over = True
+            self.figures.replaced += len(self._pictures) + self.news + (self._painted is not None)
+            self._pictures.clear()
+            self.news, self._painted = False, None
             self._changed.notify_all()
 
     def knows(self, time: Fraction) -> bool:
@@ -94,10 +119,21 @@ class Cell:
     def advance(self, time: Fraction) -> None:
         """Show the last picture that is due at a time of the grid."""
         while self._pictures and (due := self._time(self._pictures[0][0], time)) <= time:
-            self._show(self._pictures.popleft()[1])
+            self._show(*self._pictures.popleft()[1:])
             rate = self.info.rate if self.info is not None else None
             self.until = due + 1 / rate if rate else due
             self._changed.notify_all()
+
+    def painted(self) -> None:
+        """What it shows goes into the next picture of the grid; ``written`` tells when that is out."""
+        if self.news:
+            self._painted, self.news = self._timings, False
+
+    def written(self, now_ns: int) -> None:
+        """The picture of the grid that it was painted into is out. now_ns: monotonic."""
+        if self._painted is not None:
+            self.figures.add(self._painted, now_ns)
+            self._painted = None
 
     @property
     def done(self) -> bool:
@@ -115,5 +151,6 @@ class Cell:
             self._offset = now - pts
         return pts + self._offset
 
-    def _show(self, picture: Picture) -> None:
-        self.shown, self.shown_ns, self.news = picture, time.monotonic_ns(), True
+    def _show(self, picture: Picture, timings: Timings) -> None:
+        self.figures.replaced += self.news
+        self.shown, self._timings, self.shown_ns, self.news = picture, timings, time.monotonic_ns(), True

@@ -26,6 +26,7 @@ import av
 from contracts.config import RunConfig
 from contracts.errors import SourceError
 from contracts.fit import Fit
+from contracts.output_options import without_outputs
 from contracts.picture import Picture
 from engines.open import open_generator
 from outputs.encoder import VideoSettings, choose, usual_rate
@@ -35,9 +36,7 @@ from pipeline.session import INFERENCE_TIMEOUT_S, Session, open_sessions
 from pipeline.stream import Stream
 from sources.open import open_source
 
-_NO_OUTPUTS: dict[str, Any] = dict.fromkeys(
-    ("events", "stats", "report", "push", "pictures", "masks", "labels", "findings", "segment", "keep")
-)
+_NO_OUTPUTS: dict[str, Any] = {**without_outputs(), "segment": None, "keep": None}
 _BURN_S = 0.6
 _BURN_BLOCK = b"\0" * (1 << 20)
 _ENCODE_FRAMES = 96  # drawn pictures held for encoding alone: 130 MiB at 1280×720
@@ -150,7 +149,7 @@ def _round(config: RunConfig, parts: _Parts, folder: Path) -> Round:
 
 def _with_output(config: RunConfig, path: Path) -> RunConfig:
     """The run to measure: the user's own if it saves, else no output; into a place that is removed again."""
-    update: dict[str, Any] = {**_NO_OUTPUTS, "show": False, "overwrite": True, "audio": False}
+    update: dict[str, Any] = {**_NO_OUTPUTS, "overwrite": True, "audio": False}
     update["save"] = path if config.save is not None else None
     return config.model_copy(update=update)
 
@@ -170,7 +169,7 @@ class _Parts:
         """Open the engines and make what inference and encoding need, by a short run of the same configuration."""
         parts = cls(config, [])
         wanted = config.model_copy(update={"max_frames": min(_ENCODE_FRAMES, config.max_frames or _ENCODE_FRAMES)})
-        sample = wanted.model_copy(update={**_NO_OUTPUTS, "save": None})
+        sample = wanted.model_copy(update=_NO_OUTPUTS)
         pictures: list[Picture] = []
         for result in Stream(sample):
             if config.save is not None:

@@ -62,10 +62,14 @@ class Histogram:
                 return math.exp((index + 0.5) * _STEP) / 1e6
         return None
 
-    def summary(self) -> dict[str, float | None]:
+    def percentiles(self) -> dict[str, float | None]:
         """p50, p95 and p99 in ms, rounded for people."""
-        values = {f"p{round(share * 100)}_ms": self.percentile_ms(share) for share in (0.5, 0.95, 0.99)}
+        values = {f"p{round(share * 100)}": self.percentile_ms(share) for share in (0.5, 0.95, 0.99)}
         return {key: None if value is None else round(value, 3) for key, value in values.items()}
+
+    def summary(self) -> dict[str, float | None]:
+        """The same under names that say the unit."""
+        return {f"{key}_ms": value for key, value in self.percentiles().items()}
 
 
 class StageMeter:

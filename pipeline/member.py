@@ -8,7 +8,7 @@ from typing import Any
 
 from contracts.errors import SourceError
 from contracts.live import HasStatus, LiveState
-from contracts.secrets import printable
+from contracts.secrets import without_login
 from pipeline.channel import Channel
 from pipeline.grid_cells import Cell
 from pipeline.source_state import SourceState
@@ -54,7 +54,7 @@ class Member:
         if run is None or source is None:
             frames = dict.fromkeys(FRAMES, 0)
             size = dict.fromkeys(("width", "height", "live"))
-            found = {"id": self.name, "uri": printable(self.channel.uri), **size, "frames": frames}
+            found = {"id": self.name, "uri": without_login(self.channel.uri), **size, "frames": frames}
         else:
             found = source_facts(source.info, run.figures, live=run.live)
             counts = {stage: dict(run.figures.output_counts(stage)) for stage in run.figures.writes}

@@ -1,4 +1,7 @@
-"""An output of the caller's own in a run of several sources: one object, opened for each, written to in turn."""
+"""An output of the caller's own in a run of several sources: one object, opened for each, written to in turn.
+
+What it counts itself is of all sources: the figures of the run have it, those of a source do not.
+"""
 
 from __future__ import annotations
 
@@ -19,35 +22,39 @@ class OneForAll:
 
     def part(self) -> Output:
         """What one source writes to, from whatever thread."""
-        return _ChroniclerPart(self) if isinstance(self.output, Chronicler) else _Part(self)
+        return _ChroniclerPart(self) if isinstance(self.output, Chronicler) else Part(self)
 
     def close(self, error: BaseException | None) -> None:
         """After all sources have ended."""
         self.output.close(error)
 
 
-class _Part:
-    def __init__(self, whole: OneForAll) -> None:
-        self._whole = whole
-        self.name, self.wants_drawn = whole.output.name, whole.output.wants_drawn
+class Part:
+    """One source's; ``whole`` is the caller's output."""
+
+    def __init__(self, shared: OneForAll) -> None:
+        self.whole, self._lock = shared.output, shared.lock
+        self.name, self.wants_drawn = self.whole.name, self.whole.wants_drawn
 
     def open(self, sources: Sequence[SourceInfo]) -> None:
-        with self._whole.lock:
-            self._whole.output.open(sources)
+        """For this source, whatever the others do."""
+        with self._lock:
+            self.whole.open(sources)
 
     def write(self, result: Result) -> None:
-        with self._whole.lock:
-            self._whole.output.write(result)
+        """In turn with the others."""
+        with self._lock:
+            self.whole.write(result)
 
     def close(self, error: BaseException | None) -> None:
-        pass  # others may still write
+        """Nothing: others may still write."""
 
 
-class _ChroniclerPart(_Part):
+class _ChroniclerPart(Part):
     def finished(self, frame: Frame, latency_ns: int, age_ns: int | None, dropped: int, lost: int) -> None:
-        assert isinstance(self._whole.output, Chronicler)
-        with self._whole.lock:
-            self._whole.output.finished(frame, latency_ns, age_ns, dropped, lost)
+        assert isinstance(self.whole, Chronicler)
+        with self._lock:
+            self.whole.finished(frame, latency_ns, age_ns, dropped, lost)
 
     def conclude(self, ending: Ending) -> None:
         pass  # told once, of the whole run

@@ -12,8 +12,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,22 +21,18 @@ from contracts.control import Control
 from contracts.errors import RoadStreamError
 from contracts.frame import Frame
 from contracts.picture import Picture
-from contracts.prediction import Part, Prediction
 from contracts.protocols import Output, Source
-from contracts.result import Result, Timings
-from pipeline.clock import AgeEstimate
+from contracts.result import Result
 from pipeline.closing import Closing
 from pipeline.figures import Figures
 from pipeline.gating import Gate
 from pipeline.ignoring import Ignoring
-from pipeline.lanes import LaneTracer
+from pipeline.looking import InFlight, Looking
 from pipeline.measure import timed
-from pipeline.outages import UntoldOutages
 from pipeline.queues import BoundedQueue
 from pipeline.reading import Reading
 from pipeline.regions import Regions
-from pipeline.session import INFERENCE_TIMEOUT_S, Pending, Session
-from pipeline.sizing import Sizing
+from pipeline.session import INFERENCE_TIMEOUT_S, Session
 from pipeline.stage import Stage
 from pipeline.steadfast import Steadfast
 from pipeline.tracking import Tracking
@@ -48,20 +43,6 @@ _RESULTS_WAITING = 3  # results between stages behind the network
 _HUNG_S = INFERENCE_TIMEOUT_S + 30  # no stage finished anything for so long: every wait inside one is shorter
 _HUNG_FINISHING_S = 900.0  # the same when only outputs are left: finishing a day's recording copies it once
 _LOOK_S = 0.2
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _InFlight:
-    frame: Frame
-    timings: Timings
-    pending: tuple[Pending, ...]
-    closed: Callable[[], None]
-
-    def close(self) -> None:
-        """Give the engines' places back."""
-        for pending in self.pending:
-            pending.ticket.close()
-        self.closed()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,23 +78,24 @@ class Run:
         """sharing: with the other runs where there are several sources."""
         self._source = source
         self._sessions, self._outputs = tuple(sessions), tuple(outputs)
-        self._paint, self.figures, self._tracking = paint, figures, tracking
-        self._trace = LaneTracer()
-        self._ignoring, self._regions, self._sizing = ignoring, regions, Sizing()
+        self.figures = figures
         self.live = source.info.live or config.live
+        self._looking = Looking(
+            config,
+            self._sessions,
+            figures,
+            live=self.live,
+            paint=paint,
+            tracking=tracking,
+            ignoring=ignoring,
+            regions=regions,
+        )
         self._control = control or Control()
         self._stop = self._control.stopping
         self._started = False
         self._left = threading.Event()  # the caller takes no more results
         self._error: BaseException | None = None
         self._error_lock = threading.Lock()
-        self._age = AgeEstimate() if self.live else None
-        self._max_age_ms = config.max_age_ms
-        self._offered = 0  # frames that came as far as the networks; counts in the thread of "prepare"
-        self._outages = UntoldOutages()
-        self._last = (0, Prediction())  # Frame.index and what was seen there; of the thread of "heads"
-        self._depth = min((session.engine.depth for session in self._sessions), default=2)
-        self._places = threading.Semaphore(self._depth)
         self._frames: BoundedQueue[Frame] = self._frame_queue()
         self._failed = sharing.failed if sharing is not None else lambda _: None
         self._caller: BoundedQueue[Result] = BoundedQueue(
@@ -129,23 +111,24 @@ class Run:
         """Between reader and prepare. A live frame is taken when the engines have a place for it: it ages here."""
         if not self.live:
             return BoundedQueue(_FRAMES_WAITING)
-        return BoundedQueue(1, drop_oldest=True, ready=lambda: self._places.acquire(timeout=_LOOK_S))
+        return BoundedQueue(1, drop_oldest=True, ready=lambda: self._looking.has_place(_LOOK_S))
 
     def _build(self, reading: Reading) -> None:
         # One inference less than the engine holds: the last one waits in the preparing thread's hand. Tickets in the
         # hand of "heads" are closed before it waits for anybody, so a slow output never holds one.
-        inflight: BoundedQueue[_InFlight] = BoundedQueue(max(self._depth - 1, 1), release=_InFlight.close)
+        looking = self._looking
+        inflight: BoundedQueue[InFlight] = BoundedQueue(max(looking.depth - 1, 1), release=InFlight.close)
         boxes = [BoundedQueue[Result](_RESULTS_WAITING, drop_oldest=self.live) for _ in self._outputs]
         self.figures.watch(self._source, self._frames, boxes, self._caller)
         behind: list[BoundedQueue[Result]] = [*boxes, self._caller]
         stages: list[Stage[Any, Any]] = []
         if any(output.wants_drawn for output in self._outputs):
             results: BoundedQueue[Result] = BoundedQueue(_RESULTS_WAITING)
-            stages.append(Stage("draw", results, self._draw, behind, fail=self._fail))
+            stages.append(Stage("draw", results, looking.draw, behind, fail=self._fail))
             behind = [results]
-        stages.append(Stage("heads", inflight, self._decode, behind, fail=self._fail))
-        stages.append(Stage("prepare", self._frames, self._prepare, [inflight], fail=self._fail))
-        stages.append(Stage("reader", reading.frames(), self._admit, [self._frames], fail=self._fail))
+        stages.append(Stage("heads", inflight, looking.decode, behind, fail=self._fail))
+        stages.append(Stage("prepare", self._frames, looking.prepare, [inflight], fail=self._fail))
+        stages.append(Stage("reader", reading.frames(), looking.admit, [self._frames], fail=self._fail))
         self._stages = stages
         for output, box in zip(self._outputs, boxes, strict=True):
             self._output_stages.append(self._output_stage(output, box))
@@ -234,74 +217,3 @@ class Run:
             self._failed(error)
         self._stop.set()
         self._source.close()
-
-    # -- work of the stages, each in its own thread -----------------------------------------------------------------
-
-    def _admit(self, frame: Frame) -> Frame:
-        self.figures.read += 1
-        self._outages.heard(frame)
-        return frame
-
-    def _prepare(self, frame: Frame) -> _InFlight | None:
-        """None: the frame is too old to be looked at."""
-        age = self._age.on_arrival_ms(frame.arrival, frame.pts, frame.connection) if self._age else None
-        if age is not None:
-            self.figures.backlog.add(int(age * 1e6))
-            if self._max_age_ms is not None and age + (time.monotonic_ns() - frame.arrival) / 1e6 > self._max_age_ms:
-                self.figures.too_old += 1
-                self._places.release()
-                return None
-        frame = self._outages.told(frame)
-        looking = [session for session in self._sessions if self._offered % session.config.every == 0]
-        self._offered += 1
-        with timed("prepare") as watch:
-            prepared = [session.prepare(frame.picture) for session in looking]
-        assert watch.span is not None
-        self.figures.meters.add(watch.span)
-        with ExitStack() as undo:  # when a later engine refuses, the earlier ones get their places back
-            pending: list[Pending] = []
-            for session, tensors in zip(looking, prepared, strict=True):
-                pending.append(session.submit(tensors))
-                undo.callback(pending[-1].ticket.close)
-            undo.pop_all()
-        return _InFlight(frame, Timings(frame.arrival, (watch.span,), age), tuple(pending), self._places.release)
-
-    def _decode(self, item: _InFlight) -> Result:
-        seen: dict[str, Part] = {}
-        timings = item.timings
-        with closing(item):
-            with timed("infer") as waiting:
-                outputs = [pending.ticket.result(INFERENCE_TIMEOUT_S) for pending in item.pending]
-            with timed("heads") as decoding:
-                for pending, tensors in zip(item.pending, outputs, strict=True):
-                    parts = pending.session.decode(tensors, pending.fit, item.frame)
-                    if self._ignoring is not None:
-                        parts = self._ignoring.without_ignored(parts, item.frame)
-                    parts = self._sizing.sized(parts, item.frame)
-                    if self._tracking is not None:
-                        parts = self._tracking.follow(parts, item.frame, pending.session.config.every)
-                    seen.update(parts)
-                    self.figures.looked[self._sessions.index(pending.session)] += 1
-                before, last = self._last
-                prediction = last.followed_by(seen, item.frame.index - before)
-                if self._regions is not None:
-                    prediction = self._regions.counted(prediction, item.frame)
-        assert waiting.span is not None
-        assert decoding.span is not None
-        # From submission to the answer, not just the wait for it: frames overlap.
-        infer = replace(waiting.span, start=timings.spans[-1].end)
-        for span in (infer, decoding.span):
-            self.figures.meters.add(span)
-            timings = timings.and_span(span)
-        self._last = (item.frame.index, prediction)
-        result = Result(item.frame, prediction, timings, self._paint, self._trace)
-        self.figures.ready(result)
-        return result
-
-    def _draw(self, result: Result) -> Result:
-        with timed("draw") as watch:
-            result.drawn()
-        assert watch.span is not None
-        self.figures.meters.add(watch.span)
-        result.timings = result.timings.and_span(watch.span)
-        return result

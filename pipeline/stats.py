@@ -80,9 +80,9 @@ def statistics_of(
         "limit_fps": None,
         "ratio": None,
         "stages": figures.stages(),
-        "latency_ms": _short(figures.latency.summary()),
-        "age_ms": _short(figures.age.summary()),
-        "backlog_ms": _short(figures.backlog.summary()),
+        "latency_ms": figures.latency.percentiles(),
+        "age_ms": figures.age.percentiles(),
+        "backlog_ms": figures.backlog.percentiles(),
         "cpu_ms": round(figures.cpu_s / max(figures.inferred, 1) * 1e3, 3),
         "own_cpu_ms": round(figures.own_cpu_ms(), 3),
         "peak_rss_mb": peak_rss_mb(),
@@ -104,10 +104,6 @@ def _state(figures: Figures) -> dict[str, Any]:
         "last_outage": status.why_lost,
         "dropped_by": figures.drops,
     }
-
-
-def _short(summary: dict[str, float | None]) -> dict[str, float | None]:
-    return {key.removesuffix("_ms"): value for key, value in summary.items()}
 
 
 def peak_rss_mb() -> int | None:

@@ -14,7 +14,7 @@ from contracts.control import Control
 from contracts.errors import SourceError, UsageError
 from contracts.protocols import Ending, Output, Source
 from contracts.result import Result
-from contracts.secrets import printable
+from contracts.secrets import without_login
 from outputs.open import check_paths, check_paths_of_several
 from pipeline.channels import Channels
 from pipeline.closing import Closing
@@ -164,7 +164,7 @@ def _check_sources(config: RunConfig) -> None:
     strange = next((uri for uri in config.sources if not has_truth(uri)), None)
     if config.truth and strange is not None:
         cure = "leave --truth out; dataset:FOLDER and synthetic: have it"
-        raise UsageError(f"{printable(strange)} has no truth to draw", cure)
+        raise UsageError(f"{without_login(strange)} has no truth to draw", cure)
 
 
 def _places_read(config: RunConfig) -> list[str]:
@@ -182,8 +182,8 @@ def stream(
 
     sources: as on the command line; of several, results come as they are ready (``frame.source.id`` tells whose).
     config: a YAML preset. outputs: your own outputs, beside those the options name; one that is given to a run of
-    several sources is opened for each. options: the names of RunConfig (``engines=["x.onnx"]``, ``save="out.mp4"``,
-    ``score=0.4`` …).
+    several sources is opened for each, and what it counts itself stands once in the statistics. options: the names of
+    RunConfig (``engines=["x.onnx"]``, ``save="out.mp4"``, ``score=0.4`` …).
     Raises UsageError at once; SourceError, EngineError and OutputError from the loop.
     """
     if not all(isinstance(source, str | Path) for source in sources):

@@ -15,13 +15,14 @@ from sources.cameras import lasting_names
 from sources.live.connection import Attempt, Connection, Fault
 from sources.live.container import ContainerConnection
 from sources.live.source import Identity, LiveSource
+from sources.names import name_of
 
 log = logging.getLogger(__name__)
 
 
 def open_camera(device: Device, address: CameraAddress, uri: str, patience: Patience) -> LiveSource:
     """Opens a device. Raises SourceError where it cannot be opened or stays silent."""
-    source = LiveSource(Identity(address.id, uri, device.name), CameraOpener(device, address), patience)
+    source = LiveSource(Identity(name_of(uri), uri, device.name), CameraOpener(device, address), patience)
     _say_what_it_chose(source, device, address)
     return source
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import re
 import stat
 import sys
 from collections.abc import Mapping
@@ -19,7 +18,7 @@ import av
 from av.container import InputContainer
 
 from contracts.errors import SourceError, UsageError
-from contracts.text import did_you_mean
+from contracts.text import did_you_mean, reason_of
 from sources.cameras import PERMISSION_CURE, camera_files, kernel_cameras
 from sources.live.connection import Fault
 from sources.options import options_of, rate_option, size_option
@@ -77,12 +76,6 @@ class CameraAddress:
             rate_option(uri, options["fps"]) if "fps" in options else None,
             _FORMATS[wanted.lower()] if wanted is not None else None,
         )
-
-    @property
-    def id(self) -> str:
-        """``camera0``; of a path its last part; letters, digits and the like only, for it becomes part of names."""
-        name = f"camera{self.device}" if self.device.isdecimal() else Path(self.device).name
-        return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "camera"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +138,8 @@ def lost_fault(device: Device, fault: Exception) -> Fault:
     """What to say when reading an open camera fails."""
     number = getattr(fault, "errno", None)
     if number in (errno.ENODEV, errno.ENXIO, errno.EIO, errno.EPROTO):
-        return Fault(f"{device.name} is gone: {_reason(fault)}", "check its cable and plug it in again")
-    return Fault(f"{device.name} cannot be read any more: {_reason(fault)}", "unplug it and plug it in again")
+        return Fault(f"{device.name} is gone: {reason_of(fault)}", "check its cable and plug it in again")
+    return Fault(f"{device.name} cannot be read any more: {reason_of(fault)}", "unplug it and plug it in again")
 
 
 def _check_device_file(device: Device) -> None:
@@ -157,7 +150,7 @@ def _check_device_file(device: Device) -> None:
     except (FileNotFoundError, NotADirectoryError) as fault:
         raise Fault(f"there is no {device.name}", _cameras_there(), again="once live") from fault
     except (OSError, ValueError) as fault:
-        raise Fault(f"cannot look at {device.name}: {_reason(fault)}", _cameras_there(), again="once live") from fault
+        raise Fault(f"cannot look at {device.name}: {reason_of(fault)}", _cameras_there(), again="once live") from fault
     if not stat.S_ISCHR(mode):
         what = "folder" if stat.S_ISDIR(mode) else "file"
         cure = f"{_cameras_there()}; a {what} is named without camera:"
@@ -178,11 +171,7 @@ def _refused(device: Device, fault: Exception) -> Fault:
         return Fault(f"{device.name} is no camera", _cameras_there(), again="never")
     if number == errno.EINVAL and asked:
         return Fault(f"{device.name} does not offer {asked}", _ASK_FOR_LESS, again="once live")
-    return Fault(f"cannot open {device.name}: {_reason(fault)}", _cameras_there(), again="once live")
-
-
-def _reason(fault: Exception) -> str:
-    return getattr(fault, "strerror", None) or str(fault)
+    return Fault(f"cannot open {device.name}: {reason_of(fault)}", _cameras_there(), again="once live")
 
 
 def _cameras_there() -> str:

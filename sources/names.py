@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from contracts.secrets import HIDDEN, printable
+from contracts.secrets import HIDDEN, without_login
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(.*)", re.DOTALL)
 """At least two letters, as in ``sources.open``."""
@@ -78,7 +78,7 @@ def _of_network(scheme: str, uri: str) -> str:
     if video is not None:
         return f"youtube-{video[1]}"
     try:
-        parts = urlsplit(printable(uri))
+        parts = urlsplit(without_login(uri))
         host, port = parts.hostname or "", parts.port
     except ValueError:
         return ""

@@ -16,11 +16,12 @@ from urllib.parse import urlsplit
 
 from contracts.errors import UsageError
 from contracts.live import Patience
-from contracts.secrets import printable
+from contracts.secrets import without_login
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.source import Identity, LiveSource
 from sources.names import name_of
 from sources.network.address import NetworkAddress
+from sources.network.faults import refuse_start
 from sources.network.http import TRIES, WebOpener, WebPage
 from sources.youtube import UPDATE, Media, find_media
 
@@ -48,7 +49,7 @@ def page_of(uri: str) -> str:
 
 def open_page(page: str, uri: str, patience: Patience, start: Fraction = Fraction(0)) -> LiveSource:
     """Opens the video of a page. uri: as it was written. start: seconds to skip. Raises SourceError."""
-    name = printable(uri)
+    name = without_login(uri)
     identity = Identity(name_of(uri), name, name)
     return LiveSource(identity, PageOpener(page, name), patience, tries=TRIES, start=start)
 
@@ -88,8 +89,8 @@ class PageOpener:
             address = replace(NetworkAddress.parse(media.url), label=f"the video of {self._name}")
             self._found = (media, WebOpener(address, media.headers), time.monotonic())
         media, opener, _ = self._found
-        if media.live and attempt.start:
-            raise UsageError(f"{self._name} is live and cannot start later", "leave --start out")
+        if media.live:
+            refuse_start(self._name, attempt.start)
         return _PageConnection(opener(attempt), self._forget)
 
     def _forget(self) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from contracts.frame import USUAL_RATE
+
 _DISORDER_S, _DISORDER_FRAMES = 1, 16
 """A step back of more than the longer of these is a clock that was set anew; a smaller one is disorder."""
-_UNKNOWN_RATE = Fraction(25)
-"""Frames per second assumed for time stamps that have to be made up where nobody knows the rate."""
 
 
 class Timeline:
@@ -22,7 +22,7 @@ class Timeline:
 
     def __init__(self, time_base: Fraction, rate: Fraction | None) -> None:
         self._time_base = time_base
-        self._nominal = max(1, round(1 / ((rate or _UNKNOWN_RATE) * time_base)))
+        self._nominal = max(1, round(1 / ((rate or USUAL_RATE) * time_base)))
         self._disorder = max(round(_DISORDER_S / time_base), _DISORDER_FRAMES * self._nominal)
         self._zero: int | None = None
         self._last: int | None = None

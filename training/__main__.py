@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from commands.options import Parser, add_command
+from commands.parser import Parser, add_command
 from commands.terminal import answer, guarded, say
 from contracts.errors import UsageError
 from contracts.text import pixel_size

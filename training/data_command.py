@@ -15,7 +15,7 @@ NEAR = 10
 
 
 AddCommand = Callable[[Any, str, str, str], argparse.ArgumentParser]
-"""``commands.options.add_command``, which only the door may know."""
+"""``commands.parser.add_command``, which only the door may know."""
 
 
 def add_data_command(commands: Any, add: AddCommand) -> None:

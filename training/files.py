@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from contracts.errors import OutputError, UsageError
+from contracts.text import reason_of
 
 
 def check_output(path: Path, inputs: Sequence[Path], *, overwrite: bool, option: str = "--output") -> None:
@@ -79,6 +80,6 @@ def _as_output_error(path: Path, option: str) -> Iterator[None]:
         yield
     except OSError as fault:
         full = fault.errno in (errno.ENOSPC, errno.EDQUOT)
-        reason = "disk full" if full else (fault.strerror or str(fault)).lower()
+        reason = "disk full" if full else reason_of(fault).lower()
         cure = f"free some space or write elsewhere ({option})" if full else f"check the path or use {option}"
         raise OutputError(f"cannot write {path}: {reason}", cure) from fault

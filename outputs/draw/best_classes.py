@@ -10,7 +10,7 @@ from outputs.draw.canvas import Canvas
 from outputs.draw.colours import Palette, Yuv, class_colour, to_yuv
 from outputs.draw.glass import Glass, Tint, glass, glass_margin, glass_size
 from outputs.draw.placing import Rectangle
-from outputs.draw.text import CAPITAL, DIM, LONGEST_NAME, Letters, Typesetter, Word, printable, written
+from outputs.draw.text import CAPITAL, DIM, LONGEST_NAME, Letters, Typesetter, Word, shortened, written
 
 _REGULAR, _BOLD = 500, 700
 _BAR = 7  # width of a full score's bar, in text sizes
@@ -27,7 +27,7 @@ def wrapped(setter: Typesetter, text: str, letters: Letters, width: int, most: i
     """
     lines: list[str] = []
     line = ""
-    words = printable(" ".join(text.split()), len(text) + 1).split(" ")
+    words = shortened(" ".join(text.split()), len(text) + 1).split(" ")
     for word in words:
         joined = f"{line} {word}" if line else word
         if setter.width(joined, letters) <= width:
@@ -71,7 +71,7 @@ class _Head:
 
     def words(self, index: int) -> str:
         """The name of the best class but ``index`` as it is written."""
-        return self.mark + printable(self.part.name(index), LONGEST_NAME)
+        return self.mark + shortened(self.part.name(index), LONGEST_NAME)
 
 
 @dataclass(slots=True)

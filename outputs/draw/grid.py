@@ -17,7 +17,7 @@ from contracts.pool import Pool
 from outputs.draw.canvas import Canvas
 from outputs.draw.glass import Glass, glass, glass_margin, glass_size
 from outputs.draw.scaling import Scaling, place_in
-from outputs.draw.text import CAPITAL, DIM, Letters, Typesetter, Word, printable, written
+from outputs.draw.text import CAPITAL, DIM, Letters, Typesetter, Word, shortened, written
 
 LARGEST = (1920, 1080)
 """Pixels that a grid has at most where no size was asked for."""
@@ -165,9 +165,9 @@ class GridPainter:
 
 def _inked(setter: Typesetter, name: str, state: str, size: int) -> Pixels:
     """A name and, below it, a state, each in the middle."""
-    lines = [(printable(name, _LONGEST_NAME), Letters(size, 600), 255)]
+    lines = [(shortened(name, _LONGEST_NAME), Letters(size, 600), 255)]
     if state:
-        lines.append((printable(state, _LONGEST_STATE), Letters(size, 400), DIM))
+        lines.append((shortened(state, _LONGEST_STATE), Letters(size, 400), DIM))
     widths = [setter.width(text, letters) for text, letters, _ in lines]
     margin, step = round(size * 0.7), round(size * 1.5)
     width = max(widths) + 2 * margin

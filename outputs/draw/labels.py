@@ -17,7 +17,7 @@ from outputs.draw.canvas import Canvas
 from outputs.draw.colours import Rgb, Yuv, text_on, to_yuv
 from outputs.draw.icons import GROUND, WHITE, Icon, layers_of
 from outputs.draw.signs import Sign
-from outputs.draw.text import CAPITAL, LONGEST_NAME, Letters, Typesetter, halved, printable
+from outputs.draw.text import CAPITAL, LONGEST_NAME, Letters, Typesetter, halved, shortened
 
 _WEIGHT = 600  # semibold: thin strokes do not survive 4:2:0 and the encoder
 
@@ -28,7 +28,7 @@ def label_text(detections: Detections, index: int, *, carried: bool = False) -> 
     Where sizes are known, "crack 0.87 · 3.2 mm" says how wide something thin is, "car 0.87 · 1840 × 1450 mm" how large
     the box of anything else.
     """
-    name = printable(detections.name(index), LONGEST_NAME)
+    name = shortened(detections.name(index), LONGEST_NAME)
     tracks = detections.track_ids
     track = f" #{int(tracks[index])}" if tracks is not None and tracks[index] >= 0 else ""
     size = _size(detections.sizes, index)

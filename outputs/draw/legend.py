@@ -7,7 +7,7 @@ from outputs.draw.colours import to_yuv
 from outputs.draw.glass import Glass, Tint, glass, glass_margin, glass_size
 from outputs.draw.listing import Entry
 from outputs.draw.placing import Rectangle
-from outputs.draw.text import CAPITAL, LONGEST_NAME, Letters, Typesetter, Word, printable, written
+from outputs.draw.text import CAPITAL, LONGEST_NAME, Letters, Typesetter, Word, shortened, written
 
 _WEIGHT = 500
 _WIDEST, _TALLEST = 0.5, 0.5  # with its margin, of the canvas: it never meets the panel or the classification
@@ -74,7 +74,7 @@ class Legend:
         for row, (name, colour, carried) in enumerate(entries):
             baseline = edge + capital + row * line
             top = (baseline - (capital + side) // 2) // 2 * 2
-            text = printable(name, LONGEST_NAME)
+            text = shortened(name, LONGEST_NAME)
             words.append(Word(text, (left, baseline), letters))
             if carried:
                 words.append(Word(_CARRIED.strip(), (mark, baseline), letters))

@@ -10,7 +10,7 @@ from contracts.text import counted
 from outputs.draw.canvas import Canvas
 from outputs.draw.glass import Glass, glass, glass_margin, glass_size
 from outputs.draw.placing import Rectangle
-from outputs.draw.text import CAPITAL, DIM, Letters, Typesetter, Word, printable, written
+from outputs.draw.text import CAPITAL, DIM, Letters, Typesetter, Word, shortened, written
 
 _REGULAR, _BOLD = 500, 700
 _LONGEST_NAME = 18  # letters
@@ -112,8 +112,8 @@ def _tables(figures: PanelFigures) -> tuple[_Table, ...]:
         totals.append(("age", milliseconds(figures.age_ms)))
     if figures.live is not None:
         totals += _live_rows(figures.live)
-    stages = [(printable(name, _LONGEST_NAME), milliseconds(value)) for name, value in figures.stages]
-    engines = [printable(name, _LONGEST_NAME) for name in figures.engines]
+    stages = [(shortened(name, _LONGEST_NAME), milliseconds(value)) for name, value in figures.stages]
+    engines = [shortened(name, _LONGEST_NAME) for name in figures.engines]
     rate = rate_text(figures.fps)
     return (
         _Table(rate, (stages, totals), engines),

@@ -18,7 +18,7 @@ from outputs.draw.canvas import Canvas
 from outputs.draw.colours import Rgb
 from outputs.draw.labels import Plates, text_size
 from outputs.draw.placing import Places, Rectangle
-from outputs.draw.text import LONGEST_NAME, halved, printable
+from outputs.draw.text import LONGEST_NAME, halved, shortened
 
 _PLATE: Rgb = (28, 28, 28)  # no class has it
 _BLACK, _WHITE, _GREY = 16, 235, 128  # luma of lines and of what surrounds them; chroma without colour
@@ -91,7 +91,7 @@ class RegionBrush:
         put: list[Rectangle] = []
         for name, region in self._made.items():
             count = sum(prediction.regions.get(name, {}).values())
-            plate = plates.get((f"{printable(name, LONGEST_NAME)} {count}", _PLATE, size, canvas.matrix))
+            plate = plates.get((f"{shortened(name, LONGEST_NAME)} {count}", _PLATE, size, canvas.matrix))
             spot = places.find(region.anchor, plate.width, plate.height)
             if spot is not None:
                 plate.put(canvas, *spot)

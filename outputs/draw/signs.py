@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from contracts.prediction import Attributes
 from outputs.draw.icons import Icon
-from outputs.draw.text import printable
+from outputs.draw.text import shortened
 
 Sign = Icon | str
 _LONGEST_WORD = 12  # letters
@@ -63,7 +63,7 @@ def _words(attributes: Attributes) -> Iterator[str]:
     for question, answers in attributes.items():
         for answer in answers:
             if _letters(answer) not in drawn.get(question, ()):
-                yield printable(answer, _LONGEST_WORD)
+                yield shortened(answer, _LONGEST_WORD)
 
 
 def _letters(name: str) -> str:

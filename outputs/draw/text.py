@@ -64,7 +64,7 @@ def written(setter: Typesetter, words: Iterable[Word], width: int, height: int) 
     return coverage
 
 
-def printable(text: str, most: int) -> str:
+def shortened(text: str, most: int) -> str:
     """One line of at most ``most`` letters; what cannot be printed becomes a question mark."""
     line = "".join(letter if letter.isprintable() else "?" for letter in text)
     return line if len(line) <= most else line[: most - 1] + "…"

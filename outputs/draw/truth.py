@@ -23,7 +23,7 @@ from outputs.draw.class_maps import colour_tables
 from outputs.draw.colours import Rgb, Yuv
 from outputs.draw.labels import Plates, text_size
 from outputs.draw.placing import Places, Rectangle
-from outputs.draw.text import LONGEST_NAME, printable
+from outputs.draw.text import LONGEST_NAME, shortened
 
 PAPER: Rgb = (255, 255, 255)
 """Of the labels."""
@@ -72,7 +72,7 @@ class TruthBrush:
             corners = even_corners(part.boxes, canvas).tolist()
             for index in np.flatnonzero(~_seen(part, prediction)).tolist():
                 x1, y1, x2, y2 = corners[index]
-                text = f"truth {printable(part.name(index), LONGEST_NAME)}"
+                text = f"truth {shortened(part.name(index), LONGEST_NAME)}"
                 plate = self._plates.get((text, PAPER, size, canvas.matrix))
                 spot = places.find((x1, y1, x2, y2), plate.width, plate.height)
                 if spot is not None:
@@ -83,7 +83,7 @@ class TruthBrush:
 
         Yields where something stands.
         """
-        lines = [f"truth: {printable(part.name(0), LONGEST_NAME)}" for part in truth.classifications().values()]
+        lines = [f"truth: {shortened(part.name(0), LONGEST_NAME)}" for part in truth.classifications().values()]
         drawn: set[Layer] = {"lanes" if mask.role == "lane" else "drivable" for mask in truth.masks().values()}
         drawn |= {"drivable"} if truth.class_maps() else set()
         drawn |= {"boxes"} if truth.detections() else set()

@@ -7,7 +7,7 @@ import re
 from html import escape
 
 from contracts.secrets import redact
-from contracts.text import printable
+from contracts.text import encodable
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 NONE = "–"
@@ -17,7 +17,7 @@ SPACE = "\N{NO-BREAK SPACE}"
 
 def text(value: object) -> str:
     """Any text as HTML, also inside an attribute, without secrets."""
-    plain = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", printable(str(value)))
+    plain = _CONTROL.sub("\N{REPLACEMENT CHARACTER}", encodable(str(value)))
     return escape(redact(plain))
 
 

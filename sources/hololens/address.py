@@ -6,11 +6,12 @@ import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from contracts.errors import UsageError
 from contracts.text import did_you_mean
 from sources.hololens.messages import VideoWish
+from sources.network.address import NetworkAddress
 from sources.options import options_of, size_option, whole_option
 
 _FORM = "write hl2ss://192.168.1.20?size=1280x720&fps=30&format=hevc&bitrate=4M&depth=none, or hl2ss://HOST alone"
@@ -60,11 +61,6 @@ class Hl2ssAddress:
         depth = _one_of(uri, "depth", options.get("depth", "longthrow"), ("longthrow", "none"))
         return cls(parts.hostname or "", VideoWish(width, height, fps, coding, bitrate), depth == "longthrow")
 
-    @property
-    def id(self) -> str:
-        """``hololens-192.168.1.20``; letters, digits and the like only, for it becomes part of names."""
-        return id_of(self.host)
-
 
 @dataclass(frozen=True, slots=True)
 class PortalAddress:
@@ -92,24 +88,17 @@ class PortalAddress:
         return cls(parts.hostname or "", _HTTPS if port is None else port, login, quality)
 
     @property
-    def id(self) -> str:
-        """``hololens-192.168.1.20``."""
-        return id_of(self.host)
-
-    @property
     def rate(self) -> int:
         """Frames per second."""
         return _QUALITIES[self.quality]
 
     @property
-    def path(self) -> str:
+    def video(self) -> NetworkAddress:
         """Of the video on the device: what its camera sees, without holograms and sound."""
-        return f"/api/holographic/stream/live_{self.quality}.mp4?holo=false&pv=true&mic=false&loopback=false"
-
-
-def id_of(host: str) -> str:
-    """A short name for what comes from there."""
-    return "hololens-" + (re.sub(r"[^\w.-]+", "-", host).strip("-.") or "2")
+        login = "" if self.login is None else ":".join(quote(part, safe="") for part in self.login) + "@"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        path = f"api/holographic/stream/live_{self.quality}.mp4?holo=false&pv=true&mic=false&loopback=false"
+        return NetworkAddress(f"https://{login}{host}:{self.port}/{path}", label=f"the Device Portal at {self.host}")
 
 
 def _split(uri: str, form: str) -> SplitResult:

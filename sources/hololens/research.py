@@ -15,12 +15,14 @@ from av.video.frame import VideoFrame
 from contracts.live import Patience
 from contracts.space import Intrinsics, Pose
 from sources.hololens.address import Hl2ssAddress
-from sources.hololens.channel import Channel, HungUp, sooner
+from sources.hololens.channel import Channel, HungUp
 from sources.hololens.depth import DepthReader
 from sources.hololens.messages import STOP_CAMERA, TICKS_PER_S, VIDEO_PORT, VideoPacket, read_video, start_camera
 from sources.hololens.space import picture_intrinsics, picture_pose
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.source import Identity, LiveSource
+from sources.live.waiting import sooner
+from sources.names import name_of
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,7 @@ _NO_DEPTH = "allow research mode in the Device Portal and start the hl2ss app an
 
 def open_research(address: Hl2ssAddress, uri: str, patience: Patience) -> LiveSource:
     """Opens the streams of a device. Raises SourceError where it cannot be reached, refuses or stays silent."""
-    identity = Identity(address.id, uri, f"the HoloLens at {address.host}")
+    identity = Identity(name_of(uri), uri, f"the HoloLens at {address.host}")
     return LiveSource(identity, ResearchOpener(address), patience)
 
 

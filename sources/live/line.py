@@ -35,6 +35,8 @@ _STEADY_S = 10.0
 """Seconds with pictures after which the next loss is no longer waited for as if it were one with the last."""
 _STALL_S, _STALL_PICTURES = 1.0, 5
 """Without a picture for the longer of these a source is called stalled, at the latest at half the read limit."""
+_REMIND_S = 3600.0
+"""Between two log lines that say the same of a source that is tried for ever."""
 _MOST_HANGING = 3
 """Connections that may hang in a library at once; until one lets go, no other is opened."""
 
@@ -60,6 +62,7 @@ class Line:
         self._backoff = Backoff()
         self._live = True  # of the last connection that brought a picture
         self._more_s: list[float] = []  # what this try asked for beyond the time to open
+        self._told_s: dict[str, float] = {}  # what was said since pictures came last, and when
         self._failed = 0  # tries in a row that brought no new picture
         self._reader: ConnectionReader | None = None
         self._hanging: list[ConnectionReader] = []
@@ -219,6 +222,7 @@ class Line:
         first_s = (now - self._begun_ns) / 1e9 if self.status.first_frame_s is None else self.status.first_frame_s
         self._enter(LiveState.LIVE, attempt=0, reconnects=self.connection, first_frame_s=first_s)
         self._live_ns, self.lost, self._live = now, False, self.facts.live
+        self._told_s.clear()
 
     def _lose(self, fault: Fault) -> None:
         """The connection is over: waits until the next try is due. Raises the fault where there is none."""
@@ -253,8 +257,12 @@ class Line:
         return _FIRST_TRIES if self.connection < 0 else self._tries_once_live
 
     def _say(self, fault: Fault, wait_s: float, tries: int | None) -> None:
-        """Every failure while their number is limited; else the first, and those that are different from the last."""
-        level = logging.WARNING if tries is not None or fault.message != self.status.reason else logging.DEBUG
+        """Every failure while their number is limited; else each kind once in an outage, and after every hour of it."""
+        now = time.monotonic()
+        self._told_s = {message: told for message, told in self._told_s.items() if now - told < _REMIND_S}
+        is_news = fault.message not in self._told_s
+        self._told_s.setdefault(fault.message, now)
+        level = logging.WARNING if tries is not None or is_news else logging.DEBUG
         number = self._failed if self.connection < 0 else self._failed + 1
         count = f", {number} of {tries}" if tries is not None else ""
         log.log(level, "%s: trying again in %.1f s%s", fault.message, wait_s, count)

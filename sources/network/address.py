@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from contracts.errors import UsageError
-from contracts.secrets import printable
-from contracts.text import did_you_mean
+from contracts.secrets import without_login
+from contracts.trust import ENCODE, without_mark
 from sources.names import PORTS, name_of
-
-_ENCODE = "write what is special in a user name or password as %XX (# is %23, / is %2F, ? is %3F), or put it in ${NAME}"
-INSECURE = "insecure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,27 +18,21 @@ class NetworkAddress:
     label: what messages call it instead of its own name.
     """
 
-    uri: str
+    uri: str = field(repr=False)
     insecure: bool = False
     label: str = ""
 
     @classmethod
     def parse(cls, uri: str) -> NetworkAddress:
         """Raises UsageError; it names no secret."""
-        uri, _, fragment = uri.partition("#")
-        if "@" in fragment:
-            raise UsageError(f"{printable(f'{uri}#{fragment}')!r}: a # ends the address", _ENCODE)
-        address = cls(uri, fragment == INSECURE)
+        uri, insecure = without_mark(uri, ("https", "rtsps"))
+        address = cls(uri, insecure)
         try:
             host, _ = address._parts.hostname, address._parts.port
         except ValueError as fault:
-            raise UsageError(f"{printable(uri)!r} is no address: its port is no number", _ENCODE) from fault
+            raise UsageError(f"{without_login(uri)!r} is no address: its port is no number", ENCODE) from fault
         if not host:
-            raise UsageError(f"{printable(uri)!r} names no host", f"write {address.scheme}://HOST/PATH")
-        if fragment and not address.insecure:
-            raise UsageError(f"#{fragment} behind {printable(uri)!r} says nothing", did_you_mean(fragment, [INSECURE]))
-        if address.insecure and address.scheme not in ("https", "rtsps"):
-            raise UsageError(f"#{INSECURE} is for https:// and rtsps://", "leave it out")
+            raise UsageError(f"{without_login(uri)!r} names no host", f"write {address.scheme}://HOST/PATH")
         return address
 
     @property
@@ -78,7 +69,7 @@ class NetworkAddress:
     @property
     def shown(self) -> str:
         """The URI for people: no login, no values of parameters that are named like secrets."""
-        return printable(self.uri)
+        return without_login(self.uri)
 
     @property
     def name(self) -> str:

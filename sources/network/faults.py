@@ -11,8 +11,11 @@ from urllib.error import HTTPError, URLError
 
 import av
 
+from contracts.errors import UsageError
+from contracts.text import reason_of
+from contracts.trust import trouble
 from sources.live.connection import Again, Fault
-from sources.network.address import INSECURE, NetworkAddress
+from sources.network.address import NetworkAddress
 
 _STATUS: dict[int, tuple[str, str, Again]] = {
     400: ("does not understand the request", "its path or query is not what the server wants", "once live"),
@@ -66,8 +69,7 @@ def socket_fault(name: str, fault: OSError, limit_s: float) -> Fault:
         return Fault(f"{name} refuses connections", "look whether it is on and the port is right")
     if fault.errno in _GONE:
         return _closed(name)
-    reason = fault.strerror or type(fault).__name__
-    return Fault(f"{name} cannot be reached: {reason}", "look at the cable, the network and the address")
+    return Fault(f"{name} cannot be reached: {reason_of(fault)}", "look at the cable, the network and the address")
 
 
 def _closed(name: str) -> Fault:
@@ -77,12 +79,8 @@ def _closed(name: str) -> Fault:
 def _tls_fault(name: str, fault: ssl.SSLError) -> Fault:
     if isinstance(fault, ssl.SSLEOFError):
         return _closed(name)
-    if isinstance(fault, ssl.SSLCertVerificationError):
-        message = f"{name} shows a certificate that cannot be trusted: {fault.verify_message}"
-        cure = f"if this is your own device, put #{INSECURE} behind the address; else do not go on"
-        return Fault(message, cure, again="once live")
-    cure = "look at the port, or write the scheme without its s"
-    return Fault(f"{name} does not speak TLS", cure, again="once live")
+    what, cure = trouble(fault)
+    return Fault(f"{name} {what}", cure, again="once live")
 
 
 def _name_fault(name: str, fault: socket.gaierror) -> Fault:
@@ -114,8 +112,7 @@ def rtsp_fault(address: NetworkAddress, fault: Exception, limit_s: float, transp
         return Fault(f"{name} does not answer as an RTSP server does", cure)
     if isinstance(fault, OSError):
         return socket_fault(name, fault, limit_s)
-    reason = getattr(fault, "strerror", None) or type(fault).__name__
-    return Fault(f"{name} cannot be read: {reason}", "look at the server")
+    return Fault(f"{name} cannot be read: {reason_of(fault)}", "look at the server")
 
 
 def silent(name: str, limit_s: float, cure: str = "") -> Fault:
@@ -128,6 +125,12 @@ def check_start(name: str, start: Fraction, length: Fraction) -> None:
     if length and start >= length:
         cure = f"it is {float(length):.2f} s long"
         raise Fault(f"{name} gives no frame from {float(start):g} s on", cure, again="never")
+
+
+def refuse_start(name: str, start: Fraction) -> None:
+    """For what is live. Raises UsageError where a start, seconds, is wanted."""
+    if start:
+        raise UsageError(f"{name} is live and cannot start later", "leave --start out")
 
 
 def cut(name: str) -> Fault:

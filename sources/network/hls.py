@@ -9,10 +9,10 @@ from fractions import Fraction
 
 import av
 
-from contracts.errors import UsageError
+from contracts.frame import USUAL_RATE
 from sources.live.connection import Attempt, Fault, Received
 from sources.live.container import ContainerConnection
-from sources.network.faults import check_start, silent
+from sources.network.faults import check_start, refuse_start, silent
 from sources.network.playlist import MOST_BYTES, MediaList, Piece, best_variant, read_media_list
 from sources.network.segments import Loaded, Played, SegmentLoader
 from sources.network.web import Body, WebClient
@@ -24,10 +24,9 @@ caught up with at once."""
 _NAP_S = 0.1
 _GRACE_S = 1.0
 """Seconds we wait for data longer than our reader waits for pictures: then its thread ends by itself."""
-_USUAL_RATE = Fraction(25)
 _BACK_S = 1
 """Seconds before the wanted position at which a finite list is begun: its durations are rounded."""
-_ENCRYPTED = "record it with a program that may decrypt it, and name the file"
+_PROTECTED = "only METHOD=AES-128 with a key of its own is, not what takes a player's rights; name another stream"
 
 
 @dataclass(slots=True)
@@ -44,16 +43,16 @@ def open_hls(client: WebClient, body: Body, attempt: Attempt, clocks: PartClocks
     """Takes over the body of a master or media list. Raises Fault."""
     try:
         url, listed = _media_list(client, body)
-    except (ValueError, KeyError, ZeroDivisionError) as fault:
+    except (ValueError, KeyError, ArithmeticError) as fault:
         message = f"{client.name} is no HLS list that can be read: {fault}"
         raise Fault(message, "look at the server", again="once live") from fault
-    if listed.encrypted:
-        raise Fault(f"{client.name} is encrypted", _ENCRYPTED, again="never")
+    if listed.protected:
+        raise Fault(f"{client.name} is encrypted in a way that is not read", _PROTECTED, again="never")
     if listed.ended and not listed.segments:
         raise Fault(f"{client.name} is an empty list", "name another stream", again="once live")
-    if attempt.start and not listed.ended:
-        raise UsageError(f"{client.name} is live and cannot start later", "leave --start out")
-    if listed.ended:
+    if not listed.ended:
+        refuse_start(client.name, attempt.start)
+    else:
         check_start(client.name, attempt.start, sum((each.duration for each in listed.segments), Fraction(0)))
     wanted = attempt.position if attempt.position is not None else attempt.start
     loader = SegmentLoader(client, url, listed, wanted - _BACK_S, played)
@@ -144,7 +143,7 @@ class HlsConnection:
         if frame.pts is None:
             return True
         seconds = frame.pts * self._part.time_base
-        begin = self._begin if self._last is None or not self.live else self._last + 1 / (self.rate or _USUAL_RATE)
+        begin = self._begin if self._last is None or not self.live else self._last + 1 / (self.rate or USUAL_RATE)
         seconds += self._clocks.offsets.setdefault(self._number, begin - seconds)
         frame.pts, frame.time_base = round(seconds / _TIME_BASE), _TIME_BASE
         self._count_skipped(seconds)

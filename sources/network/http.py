@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from math import ceil
+from types import MappingProxyType
 
 import av
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from contracts.errors import UsageError
+from contracts.text import reason_of
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.container import ContainerConnection
+from sources.live.waiting import Waits, sooner
 from sources.network.address import NetworkAddress
-from sources.network.faults import check_start
+from sources.network.faults import check_start, refuse_start
 from sources.network.hls import PartClocks, open_hls
 from sources.network.pace import Pace
 from sources.network.playlist import MARK
@@ -24,8 +26,6 @@ from sources.network.webfile import LiveBody, WebFile
 
 TRIES = 5
 """Failures in a row that end a web stream which has been live."""
-_SPARE = 0.9
-"""Share of the time to open that one request may take, so that it can say what it waited for before time is up."""
 _BUFFER_BYTES = 1 << 18
 _HEAD_BYTES = 512
 _MJPEG = "multipart/x-mixed-replace"
@@ -46,8 +46,8 @@ class WebOpener:
 
     def __call__(self, attempt: Attempt) -> Connection:
         """Raises Fault."""
-        limit_s = max(attempt.patience.open_s * _SPARE, attempt.patience.read_s)  # of each wait, in the body too
-        client = WebClient(self._address, limit_s, self._headers)
+        limit_s = max(sooner(attempt.patience.open_s), attempt.patience.read_s)  # in the body, too
+        client = WebClient(self._address, Waits(limit_s, attempt.stopped), self._headers)
         body = client.get(self._address.bare, 0)  # from 0 on: so it says whether parts can be had
         try:
             return self._connection(client, body, attempt)
@@ -57,7 +57,7 @@ class WebOpener:
 
     def _connection(self, client: WebClient, body: Body, attempt: Attempt) -> Connection:
         if body.type == _MJPEG:
-            _refuse_start(client.name, attempt)
+            refuse_start(client.name, attempt.start)
             return _MjpegConnection(LiveBody(body), client.name, self._pace)
         if body.peek(_HEAD_BYTES).lstrip(b"\xef\xbb\xbf").startswith(MARK):
             return open_hls(client, body, attempt, self._clocks, self._played)
@@ -65,20 +65,34 @@ class WebOpener:
             cure = "name the stream itself; the camera's manual or the page's source may tell it"
             raise WebPage(f"{client.name} is a web page, not a video", cure, again="once live")
         if body.size is None:
-            _refuse_start(client.name, attempt)
-            return _StreamConnection(LiveBody(body), client.name)
+            refuse_start(client.name, attempt.start)
+            return StreamConnection(LiveBody(body), client.name)
         return _FileConnection(WebFile(client, body), client.name, attempt)
 
 
-class _StreamConnection(ContainerConnection):
-    """A body that is made while it is sent: live."""
+class StreamConnection(ContainerConnection):
+    """A body that is made while it is sent: live. endless: whether it is lost also where it says that it is complete.
 
-    def __init__(self, file: LiveBody, name: str, container_format: str | None = None) -> None:
+    options: of the demuxer.
+    """
+
+    def __init__(
+        self,
+        file: LiveBody,
+        name: str,
+        container_format: str | None = None,
+        *,
+        endless: bool = False,
+        options: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self._file = file
-        options = {**_NO_FILES, "fpsprobesize": "0"}
-        container = _opened(file, name, container_format, options)
+        container = _opened(file, name, container_format, {**_NO_FILES, "fpsprobesize": "0", **options})
         super().__init__(
-            container, name, live=True, complete=lambda: file.complete, broken=lambda fault: _broken(file, name, fault)
+            container,
+            name,
+            live=True,
+            complete=lambda: file.complete and not endless,
+            broken=lambda fault: _broken(file, name, fault),
         )
 
     def close(self) -> None:
@@ -87,7 +101,7 @@ class _StreamConnection(ContainerConnection):
         self._file.release()
 
 
-class _MjpegConnection(_StreamConnection):
+class _MjpegConnection(StreamConnection):
     """Pictures one after the other; when they were taken nobody says, so they are placed by their arrival."""
 
     def __init__(self, file: LiveBody, name: str, pace: Pace) -> None:
@@ -132,11 +146,6 @@ class _FileConnection(ContainerConnection):
         self._file.release()
 
 
-def _refuse_start(name: str, attempt: Attempt) -> None:
-    if attempt.start:
-        raise UsageError(f"{name} is live and cannot start later", "leave --start out")
-
-
 def _opened(
     file: LiveBody | WebFile, name: str, container_format: str | None, options: Mapping[str, str]
 ) -> InputContainer:
@@ -159,10 +168,8 @@ def _broken(file: LiveBody | WebFile, name: str, fault: Exception) -> Fault:
     if isinstance(file, WebFile) and file.is_mp4 and not file.seekable():
         what = f"{name} gives no parts of files, and this one may have its index at its end"
         return Fault(what, "download it, and name the file", again="once live")
-    reason = getattr(fault, "strerror", None) or type(fault).__name__
-    return Fault(
-        f"{name} is not a video that can be read: {reason}", "look at the address in a browser", again="once live"
-    )
+    what = f"{name} is not a video that can be read: {reason_of(fault)}"
+    return Fault(what, "look at the address in a browser", again="once live")
 
 
 def _first(container: InputContainer, attempt: Attempt) -> int | None:

@@ -18,12 +18,21 @@ _ATTRIBUTE = re.compile(r'([A-Z0-9-]+)=("[^"]*"|[^",]*)')
 
 
 @dataclass(frozen=True, slots=True)
+class Lock:
+    """What a piece is encrypted with: AES-128-CBC (RFC 8216, 5.2). url: of the key. iv: 16 bytes."""
+
+    url: str
+    iv: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Piece:
     """A file, or a part of it: bytes from ``start`` to before ``end`` (None: to its end)."""
 
     url: str
     start: int = 0
     end: int | None = None
+    lock: Lock | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,12 +53,15 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class MediaList:
-    """target: longest duration of a segment, seconds. ended: whether no segment will follow."""
+    """target: longest duration of a segment, seconds. ended: whether no segment will follow.
+
+    protected: whether a segment is encrypted in a way that is not read (SAMPLE-AES, keys of players with DRM).
+    """
 
     segments: tuple[Segment, ...]
     target: Fraction
     ended: bool
-    encrypted: bool
+    protected: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +101,7 @@ def read_media_list(text: str, base: str) -> MediaList:
     if reader.target is None:
         raise ValueError("no target duration")
     longest = max((each.duration for each in reader.segments), default=Fraction(0))
-    return MediaList(tuple(reader.segments), max(reader.target, longest, _LEAST_TARGET), reader.ended, reader.encrypted)
+    return MediaList(tuple(reader.segments), max(reader.target, longest, _LEAST_TARGET), reader.ended, reader.protected)
 
 
 class _Reader:
@@ -99,7 +111,9 @@ class _Reader:
         self._base = base
         self.segments: list[Segment] = []
         self.target: Fraction | None = None
-        self.ended = self.encrypted = False
+        self.ended = self.protected = False
+        self._key: tuple[str, bytes | None] | None = None  # its address and the IV, where that is given
+        self._has_other_key = False
         self._first = self._part = 0
         self._begin = self._duration = Fraction(0)
         self._range: tuple[int, int] | None = None
@@ -121,7 +135,7 @@ class _Reader:
             case "#EXT-X-ENDLIST":
                 self.ended = True
             case "#EXT-X-KEY":
-                self.encrypted |= _attributes(line).get("METHOD", "NONE") != "NONE"
+                self._take_key(_attributes(line))
             case "#EXT-X-MAP":
                 self._header = self._map(_attributes(line))
             case "#EXT-X-BYTERANGE":
@@ -132,8 +146,9 @@ class _Reader:
                 self._segment(urljoin(self._base, line))
 
     def _segment(self, url: str) -> None:
-        piece = Piece(url, *self._range) if self._range is not None else Piece(url)
         number = self._first + len(self.segments)
+        piece = self._piece(url, self._range, number)
+        self.protected |= self._has_other_key and self._key is None
         self.segments.append(Segment(number, piece, self._begin, self._duration, self._part, self._header))
         self._begin, self._range = self._begin + self._duration, None
 
@@ -146,7 +161,25 @@ class _Reader:
 
     def _map(self, attributes: dict[str, str]) -> Piece:
         url, span = urljoin(self._base, attributes["URI"]), attributes.get("BYTERANGE")
-        return Piece(url, *self._bytes(span)) if span else Piece(url)
+        return self._piece(url, self._bytes(span) if span else None, self._first + len(self.segments))
+
+    def _piece(self, url: str, span: tuple[int, int] | None, number: int) -> Piece:
+        """number: of the segment, which is the IV where none is given."""
+        start, end = span or (0, None)
+        lock = Lock(self._key[0], self._key[1] or number.to_bytes(16, "big")) if self._key is not None else None
+        return Piece(url, start, end, lock)
+
+    def _take_key(self, attributes: dict[str, str]) -> None:
+        """It holds until the next of its format; those of other formats stand beside it, for other players."""
+        method, is_plain = attributes.get("METHOD", "NONE"), attributes.get("KEYFORMAT", "identity") == "identity"
+        if method == "NONE":
+            self._key, self._has_other_key = None, False
+        elif method == "AES-128" and is_plain:
+            iv = attributes.get("IV")
+            self._key = urljoin(self._base, attributes["URI"]), _sixteen_bytes(iv) if iv is not None else None
+        else:
+            self._has_other_key = True
+            self._key = None if is_plain else self._key
 
 
 def _attributes(line: str) -> dict[str, str]:
@@ -158,6 +191,12 @@ def _seconds(text: str) -> Fraction:
     if not _NUMBER.fullmatch(text.strip()):
         raise ValueError(f"{text[:40]!r} is no number of seconds")
     return Fraction(text.strip())
+
+
+def _sixteen_bytes(text: str) -> bytes:
+    if not re.fullmatch("0[xX][0-9A-Fa-f]{1,32}", text):
+        raise ValueError(f"{text[:40]!r} is no initialization vector")
+    return int(text, 16).to_bytes(16, "big")
 
 
 def _whole(text: str | None) -> int:

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import socket
-import ssl
 import time
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from pathlib import Path
 
 import av
 from av.container import InputContainer
 
+from contracts.frame import USUAL_RATE
 from contracts.live import Patience
+from contracts.trust import NO_LIST, NO_LIST_CURE, greet, trusted_list
 from sources.live.connection import Attempt, Connection, Fault, Received
 from sources.live.container import ContainerConnection
 from sources.live.source import Identity, LiveSource
-from sources.network.address import INSECURE, NetworkAddress
+from sources.live.waiting import sooner
+from sources.network.address import NetworkAddress
 from sources.network.faults import rtsp_fault, socket_fault
 from sources.network.pace import Pace
 
-_SPARE = 0.9
-"""Share of the time to open that FFmpeg may take, so that it can say where it waited before time is up."""
 _GRACE_S = 1.0
 """Seconds FFmpeg waits for the next picture longer than we do: then its thread ends by itself."""
-_WAITED, _USUAL_RATE = Fraction(1, 2), Fraction(25)
+_WAITED = Fraction(1, 2)
 """A picture that took longer than this share of the time between two was waited for."""
 _LONGEST_NS = 1_000_000_000
 """For reading what waits, at most."""
-_CERTIFICATES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 
 def open_rtsp(address: NetworkAddress, patience: Patience) -> LiveSource:
@@ -42,7 +40,7 @@ def open_rtsp(address: NetworkAddress, patience: Patience) -> LiveSource:
 
 
 def _connect(address: NetworkAddress, patience: Patience, pace: Pace) -> Connection:
-    limit_s = patience.open_s * _SPARE
+    limit_s = sooner(patience.open_s)  # so that FFmpeg can say where it waited
     _find(address, limit_s)
 
     def broken(fault: Exception) -> Fault:
@@ -80,7 +78,7 @@ class _RtspConnection(ContainerConnection):
         """The first picture that is new, or the newest that could be had in time."""
         self._settled = True
         newest: list[Received] = []
-        wait_ns, end_ns = int(_WAITED / (self.rate or _USUAL_RATE) * 10**9), time.monotonic_ns() + _LONGEST_NS
+        wait_ns, end_ns = int(_WAITED / (self.rate or USUAL_RATE) * 10**9), time.monotonic_ns() + _LONGEST_NS
         while (begun := time.monotonic_ns()) < end_ns:
             received = super().receive()
             newest = list(received or newest)[-1:]
@@ -108,9 +106,7 @@ def _find(address: NetworkAddress, limit_s: float) -> None:
     """FFmpeg calls an unknown host, and a certificate nobody trusts, an input/output error. Raises Fault."""
     try:
         if address.scheme == "rtsps" and not address.insecure:
-            context = ssl.create_default_context(cafile=_certificates(address))
-            with socket.create_connection((address.host, address.port), limit_s) as plain:
-                context.wrap_socket(plain, server_hostname=address.host).close()
+            greet(address.host, address.port, _certificates(address), limit_s)
         else:
             socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
     except OSError as fault:
@@ -118,10 +114,8 @@ def _find(address: NetworkAddress, limit_s: float) -> None:
 
 
 def _certificates(address: NetworkAddress) -> str:
-    """The file with the certificates this machine trusts; FFmpeg's build knows none. Raises Fault."""
-    named = ssl.get_default_verify_paths().cafile
-    found = next((path for path in (named, *_CERTIFICATES) if path and Path(path).is_file()), None)
+    """The file with the certificates this machine trusts. Raises Fault."""
+    found = trusted_list()
     if found is None:
-        cure = f"name it in SSL_CERT_FILE, or put #{INSECURE} behind the address of your own device"
-        raise Fault(f"{address.name}: this machine has no list of trusted certificates", cure, again="never")
+        raise Fault(f"{address.name}: {NO_LIST}", NO_LIST_CURE, again="never")
     return found

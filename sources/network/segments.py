@@ -11,7 +11,8 @@ from fractions import Fraction
 
 from contracts.text import counted
 from sources.live.connection import Fault
-from sources.network.playlist import MOST_BYTES, MediaList, Piece, Segment, read_media_list
+from sources.network.decryption import KEY_BYTES, decrypted
+from sources.network.playlist import MOST_BYTES, Lock, MediaList, Piece, Segment, read_media_list
 from sources.network.web import WebClient
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,8 @@ _TRIES = 2
 """For one list or segment: servers in a row behind one name do not always agree."""
 _MOST_MISSING = 3
 """Segments in a row that a list names and the server lacks."""
+_MOST_KEYS = 16
+"""Kept; a list may change its key with every segment."""
 _LOOK_S = 0.25
 
 
@@ -58,6 +61,7 @@ class SegmentLoader(threading.Thread):
         self._stopping = threading.Event()
         self._out: queue.Queue[Loaded | Fault | None] = queue.Queue(_AHEAD)
         self._headers: dict[Piece, bytes] = {}
+        self._keys: dict[str, bytes] = {}
         self._skipped, self._missing = Fraction(0), 0
         numbers = [each.number for each in listed.segments if each.begin <= begin]
         first = listed.segments[0].number if listed.segments else 0
@@ -162,13 +166,39 @@ class SegmentLoader(threading.Thread):
                 whole = piece.end is None and not piece.start
                 body = self._client.get(piece.url, None if whole else piece.start, piece.end)
                 try:
-                    return body.whole(most, self._stopping.is_set)
+                    data = body.whole(most, self._stopping.is_set)
                 finally:
                     body.close()
+                return data if piece.lock is None else self._unlocked(data, piece.lock)
             except Fault as fault:
                 if tries == _TRIES or fault.again == "never" or self._stopping.wait(_LOOK_S):
                     raise
         raise AssertionError
+
+    def _unlocked(self, data: bytes, lock: Lock) -> bytes:
+        """Raises Fault."""
+        name = self._client.name
+        try:
+            return decrypted(data, self._key(lock.url), lock.iv)
+        except ImportError as fault:
+            message = f"{name} is encrypted, and pycryptodomex is not installed"
+            raise Fault(message, "pip install pycryptodomex", again="never") from fault
+        except ValueError as fault:
+            self._keys.clear()  # it may have changed
+            raise Fault(f"{name} is encrypted, and its key does not fit", "look at the server") from fault
+
+    def _key(self, url: str) -> bytes:
+        """Fetched once. Raises Fault."""
+        key = self._keys.get(url)
+        if key is None:
+            key = self._fetch(Piece(url), MOST_BYTES)
+            if len(key) != KEY_BYTES:
+                what = f"{self._client.name} is encrypted, and what should be its key has {counted(len(key), 'byte')}"
+                raise Fault(what, "look whether it is for those only who sign in", again="once live")
+            if len(self._keys) >= _MOST_KEYS:
+                self._keys.clear()
+            self._keys[url] = key
+        return key
 
     def _put(self, item: Loaded | Fault | None) -> None:
         while not self._stopping.is_set():

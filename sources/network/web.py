@@ -6,13 +6,11 @@ finished, trusts any certificate, and would open whatever a list from a stranger
 
 from __future__ import annotations
 
-import functools
 import re
-import ssl
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from email.message import Message
-from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPException, HTTPResponse, IncompleteRead
 from typing import IO, Any
 from urllib.error import HTTPError
 from urllib.parse import urlsplit
@@ -21,10 +19,8 @@ from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPDigestAuthHandler,
     HTTPErrorProcessor,
-    HTTPHandler,
     HTTPPasswordMgrWithDefaultRealm,
     HTTPRedirectHandler,
-    HTTPSHandler,
     OpenerDirector,
     ProxyHandler,
     Request,
@@ -34,8 +30,10 @@ from urllib.request import (
 )
 
 from sources.live.connection import Fault
+from sources.live.waiting import Waits
 from sources.network.address import NetworkAddress
 from sources.network.faults import cut, web_fault
+from sources.network.webconnection import HttpHandler, Look, TlsHandler
 
 _AGENT = "RoadStream"
 _SPAN = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
@@ -44,20 +42,11 @@ _SPAN = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 class WebClient:
     """Asks one host and whatever it leads to, with its login for that host alone. headers: sent besides."""
 
-    def __init__(self, address: NetworkAddress, limit_s: float, headers: Mapping[str, str] | None = None) -> None:
-        self.name, self._limit_s = address.name, limit_s
+    def __init__(self, address: NetworkAddress, waits: Waits, headers: Mapping[str, str] | None = None) -> None:
+        self.name, self._address, self._waits = address.name, address, waits
         self._headers = {"User-Agent": _AGENT, **(headers or {})}
         self._director = OpenerDirector()  # without the handlers for file: and ftp: that urlopen would bring
-        for handler in (
-            ProxyHandler(),
-            HTTPHandler(),
-            _TlsHandler(address.insecure),
-            HTTPRedirectHandler(),
-            HTTPDefaultErrorHandler(),
-            HTTPErrorProcessor(),
-            UnknownHandler(),
-            _Login(address),
-        ):
+        for handler in (*self._ways(), HTTPDefaultErrorHandler(), HTTPErrorProcessor(), UnknownHandler()):
             self._director.add_handler(handler)
 
     def get(self, url: str, start: int | None = None, end: int | None = None) -> Body:
@@ -69,12 +58,13 @@ class WebClient:
         if start is not None or end is not None:
             request.add_header("Range", f"bytes={start or 0}-{'' if end is None else end - 1}")
         try:
-            response = self._director.open(request, timeout=self._limit_s)
+            self._authorize(request)
+            response = self._director.open(request)
         except (OSError, HTTPException, ValueError) as fault:
             if isinstance(fault, HTTPError):
                 fault.close()  # it is the answer, too, and holds the connection
-            raise web_fault(self.name, fault, self._limit_s) from fault
-        body = Body(response, self.name, self._limit_s)
+            raise self.explained(fault) from fault
+        body = Body(response, self.name, self.explained)
         ahead = (start or 0) - body.start
         if ahead < 0:
             body.close()
@@ -84,6 +74,36 @@ class WebClient:
         body.skip(ahead)  # a server that knows no ranges begins at the beginning
         return body
 
+    def explained(self, fault: Exception) -> Fault:
+        """What an exception means, for people."""
+        return web_fault(self.name, fault, self._waits.limit_s)
+
+    def _ways(self) -> Sequence[BaseHandler]:
+        """How hosts are reached."""
+        ways = (HttpHandler(self._waits), TlsHandler(self._waits, insecure=self._address.insecure))
+        return (ProxyHandler(), *ways, HTTPRedirectHandler(), _Login(self._address))
+
+    def _authorize(self, request: Request) -> None:
+        """What is sent unasked: no login."""
+
+
+class DeviceClient(WebClient):
+    """Asks one device on the spot, whose certificate ``look`` knows, and nobody else: no proxy, nowhere it leads to.
+
+    It gets the login unasked, for not every device sends a challenge.
+    """
+
+    def __init__(self, address: NetworkAddress, waits: Waits, look: Look) -> None:
+        self._look = look
+        super().__init__(address, waits)
+
+    def _ways(self) -> Sequence[BaseHandler]:
+        return (TlsHandler(self._waits, insecure=True, look=self._look),)
+
+    def _authorize(self, request: Request) -> None:
+        if self._address.login is not None:
+            request.add_unredirected_header("Authorization", _basic(self._address.login))
+
 
 class Body:
     """An answer's body. url: where it was found after all. start: which byte comes first.
@@ -91,8 +111,8 @@ class Body:
     size: of the whole, None where nobody says. ranges: whether parts of it can be asked for.
     """
 
-    def __init__(self, response: HTTPResponse, name: str, limit_s: float) -> None:
-        self._response, self._name, self._limit_s = response, name, limit_s
+    def __init__(self, response: HTTPResponse, name: str, explained: Callable[[Exception], Fault]) -> None:
+        self._response, self._name, self._explained = response, name, explained
         self.url: str = response.geturl()
         self.type = response.headers.get_content_type()
         span = _SPAN.match(response.headers.get("Content-Range", "")) if response.status == 206 else None
@@ -111,9 +131,9 @@ class Body:
         try:
             found = self._response.read1(most)
         except (OSError, HTTPException, ValueError) as fault:
-            raise web_fault(self._name, fault, self._limit_s) from fault
+            raise self._explained(fault) from fault
         if not found and (self._response.length or not self._states_end):
-            raise cut(self._name)
+            raise self._explained(IncompleteRead(b""))
         return found
 
     def peek(self, count: int) -> bytes:
@@ -150,24 +170,6 @@ class Body:
         self._response.close()
 
 
-class _TlsHandler(HTTPSHandler):
-    def __init__(self, insecure: bool) -> None:
-        super().__init__()
-        self._insecure = insecure
-
-    def https_open(self, request: Request) -> HTTPResponse:
-        """Answers with what the other side says; its certificate is looked at before."""
-        return self.do_open(HTTPSConnection, request, context=_tls(self._insecure))
-
-
-@functools.cache  # reading the machine's certificates takes a tenth of a second
-def _tls(insecure: bool) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if insecure:
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    return context
-
-
 class _Login(BaseHandler):
     """Answers one challenge (RFC 7617, RFC 7616) of the address's own host, once: tries may be counted there."""
 
@@ -191,7 +193,7 @@ class _Login(BaseHandler):
         body.close()
         again = Request(request.full_url, headers=dict(request.headers))  # noqa: S310  # as the request before
         again.add_unredirected_header("Authorization", proof)
-        return self.parent.open(again, timeout=request.timeout or 0)
+        return self.parent.open(again)
 
     def _proof(self, request: Request, challenges: Sequence[str]) -> str | None:
         """Digest's of those we know (MD5, SHA); else Basic's, unless another Digest alone is asked for."""
@@ -208,4 +210,8 @@ class _Login(BaseHandler):
             challenge.strip().lower().startswith("basic") for challenge in challenges
         ):
             return None  # a kind of Digest that we do not know: the password is not sent plainly instead
-        return f"Basic {b64encode(':'.join(self._login).encode()).decode()}"
+        return _basic(self._login)
+
+
+def _basic(login: tuple[str, str]) -> str:
+    return f"Basic {b64encode(':'.join(login).encode()).decode()}"

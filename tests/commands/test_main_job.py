@@ -16,6 +16,7 @@ import pytest
 from tests.support.clips import write_clip
 from tests.support.events import events_of
 from tests.support.networks import box_network, mask_network
+from tests.support.peers import peer
 from tests.support.program import command, run_stream
 
 
@@ -90,10 +91,18 @@ def _start_endless(tmp_path: Path, *words: str | Path) -> subprocess.Popen[str]:
     return process
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_run_is_finished_under_its_own_name(tmp_path: Path, number: signal.Signals) -> None:
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        [signal.SIGINT],
+        [signal.SIGTERM],
+        [signal.SIGTERM, signal.SIGINT],  # at once, as from timeout(1) or a terminal that is closed: one wish
+    ],
+)
+def test_an_interrupted_run_is_finished_under_its_own_name(tmp_path: Path, numbers: list[signal.Signals]) -> None:
     process = _start_endless(tmp_path, "--events", tmp_path / "out.jsonl", "--stats", tmp_path / "out.json")
-    process.send_signal(number)
+    for number in numbers:
+        process.send_signal(number)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "Traceback" not in err
@@ -102,6 +111,17 @@ def test_an_interrupted_run_is_finished_under_its_own_name(tmp_path: Path, numbe
     assert len((tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()) == count
     assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["frames"]["written"] == count
     assert list(tmp_path.glob("*.part*")) == []
+
+
+def test_a_second_interrupt_leaves_at_once(tmp_path: Path) -> None:
+    with peer() as (silent, _):  # whom the end of the run waits four seconds for
+        process = _start_endless(tmp_path, "--push", f"rtsp://{silent}/x")
+        process.send_signal(signal.SIGINT)
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "left at once" in err
 
 
 def test_a_killed_run_leaves_a_part_that_plays(tmp_path: Path) -> None:

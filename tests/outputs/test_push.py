@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import socket
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +31,7 @@ from tests.support.pushing import (
     coloured,
     frames_of,
     planes_of,
+    rtmp_taker,
     shows,
     until,
 )
@@ -79,21 +78,13 @@ def test_what_arrives_is_what_was_drawn(tmp_path: Path, codec: Literal["h264", "
 
 
 def test_rtmp(tmp_path: Path) -> None:
-    if shutil.which("ffmpeg") is None:
-        pytest.skip("needs the program ffmpeg, which takes RTMP")
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
-    url, file = f"rtmp://127.0.0.1:{port}/live/cam", tmp_path / "came.flv"
-    command = ["ffmpeg", "-v", "error", "-listen", "1", "-f", "flv", "-i", url, "-c", "copy", str(file)]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as taker:
-        try:
-            feeder = Feeder(url, crf=18)
-            feeder.give_until(lambda: feeder.sent > 0, "ffmpeg listens")
-            feeder.give_all_of(30, lambda index: coloured(SIZE, index))
-            feeder.close()
-            assert taker.wait(60) == 0
-        finally:
-            taker.kill()
+    file = tmp_path / "came.flv"
+    with rtmp_taker(file) as (port, taker):
+        feeder = Feeder(f"rtmp://127.0.0.1:{port}/live/cam", crf=18)
+        feeder.give_until(lambda: feeder.sent > 0, "ffmpeg listens")
+        feeder.give_all_of(30, lambda index: coloured(SIZE, index))
+        feeder.close()
+        assert taker.wait(60) == 0
     frames = frames_of(file)
     assert len(frames) == feeder.sent
     for back, frame in enumerate(reversed(frames[-30:]), 1):
@@ -101,29 +92,6 @@ def test_rtmp(tmp_path: Path) -> None:
             assert np.abs(got.astype(int) - sent).mean() < 3
     times = [float(seconds(frame) - seconds(frames[-30])) for frame in frames[-30:]]  # ffmpeg lets a file begin at 0
     assert times == pytest.approx([float(index / RATE) for index in range(30)], abs=0.002)  # FLV counts milliseconds
-
-
-def test_tls(tmp_path: Path) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("needs the program openssl")
-    key, certificate, both = tmp_path / "key.pem", tmp_path / "cert.pem", tmp_path / "both.pem"
-    subprocess.run(
-        [
-            *["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=localhost", "-days", "2"],
-            "-keyout",
-            key,
-            "-out",
-            certificate,
-        ],
-        check=True,
-        capture_output=True,
-    )
-    both.write_text(certificate.read_text() + key.read_text())
-    with record_server(tmp_path, f"--certificate={both}", f"--login={_LOGIN}") as server:
-        feeder = Feeder(server.url(_WRITTEN, "rtsps"), crf=18)
-        feeder.give_all_of(10, lambda index: coloured(SIZE, index))
-        assert_arrived_as_drawn(feeder, server.sessions()[0], SIZE, 10)
-        feeder.close()
 
 
 def test_odd_sizes_grow_and_another_size_is_scaled(server: RecordServer, caplog: pytest.LogCaptureFixture) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from contracts.errors import UsageError
 from outputs.push_address import Address
 
 
@@ -25,6 +26,33 @@ def test_urls(monkeypatch: pytest.MonkeyPatch, uri: str, url: str, shown: str, f
     monkeypatch.setenv("PUSH_KEY", "live_1_x")
     address = Address.of(uri)
     assert (address.url, address.shown, address.format) == (url, shown, format_)
+
+
+@pytest.mark.parametrize(
+    ("uri", "url", "checked"),
+    [
+        ("rtsps://host/cam", "rtsps://host/cam", True),
+        ("rtsps://host/cam#insecure", "rtsps://host/cam", False),
+        ("RTMPS://host/app/k3y#insecure", "RTMPS://host/app/k3y", False),
+        ("rtmps://host/app/k3y", "rtmps://host/app/k3y", True),
+        ("rtsp://host/cam", "rtsp://host/cam", False),
+        ("rtsp://host/cam#insecure", r"#insecure is for rtsps:// and rtmps://", None),
+        ("rtsps://host/cam#insecur", r"#insecur behind 'rtsps://host/cam' says nothing", None),
+        ("rtmps://me:pass@host/app/k3y#insecure", "rtmps://me:pass@host/app/k3y", False),
+        ("rtmps://me:pass@host/app/k3y", "push rtmps://host/app/…: with a login before the host no certificate", None),
+        ("rtsps://me:pass#word@host/cam", "a # ends the address", None),
+    ],
+)
+def test_whose_certificate_is_looked_at(uri: str, url: str, checked: bool | None) -> None:
+    if checked is None:
+        with pytest.raises(UsageError, match=url) as raised:
+            Address.of(uri)
+        assert "pass" not in raised.value.message
+        assert "k3y" not in raised.value.message
+        return
+    address = Address.of(uri)
+    assert (address.url, address.checked) == (url, checked)
+    assert "#" not in address.shown
 
 
 def test_a_key_goes_from_what_ffmpeg_says() -> None:

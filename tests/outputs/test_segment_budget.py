@@ -1,48 +1,20 @@
-"""The disk budget of a segmented recording: what goes, what never does, and what happens on full disks."""
+"""The disk budget of a segmented recording: what goes, and what never does."""
 
 from __future__ import annotations
 
 import os
 import re
-import stat
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from contracts.errors import OutputError
 from contracts.segments import SegmentLimit
 from outputs.segment_names import mark, segment_at
 from outputs.segments import SegmentedMp4Output
-from tests.support.disks import small_disk, undeletable
+from tests.support.disks import undeletable
 from tests.support.recording import FAST, decoded, rates
-from tests.support.segmented import arrived, live, names, noise, record, segments
-
-SIZE = (64, 48)
-HALF = SegmentLimit(seconds=Fraction(1, 2))
-
-
-def total(folder: Path) -> int:
-    """Bytes of all that looks like the series' in a folder, the part that is written included."""
-    sizes = []
-    for file in folder.glob("out*.mp4"):
-        try:
-            status = file.lstat()
-        except FileNotFoundError:
-            continue
-        sizes.append(status.st_size if stat.S_ISREG(status.st_mode) else 0)
-    return sum(sizes)
-
-
-def film(folder: Path, count: int, limit: SegmentLimit, keep: int | None) -> tuple[SegmentedMp4Output, int]:
-    """Records ``count`` frames that compress badly; the output, closed, and the most that lay there meanwhile."""
-    output, most = SegmentedMp4Output(folder / "out.mp4", FAST, limit, keep=keep), 0
-    output.open([live(SIZE)])
-    for index, pts in enumerate(rates(Fraction(30), count)):
-        output.write(arrived(noise(index, SIZE), pts, live(SIZE), index))
-        most = max(most, total(folder))
-    output.close(None)
-    return output, max(most, total(folder))
+from tests.support.segmented import HALF, SIZE, arrived, film, live, names, noise, segments, total
 
 
 @pytest.mark.parametrize("keep", [300_000, 500_000])
@@ -181,77 +153,3 @@ def test_what_cannot_be_deleted_is_said_once_and_the_run_goes_on(
     assert most <= 300_000, "it counts, and others go for it"
     assert output.counts()["segments"] > 10
     assert caplog.text.count("cannot delete") == 1
-
-
-# -- full disks -------------------------------------------------------------------------------------------------------
-
-
-def test_a_disk_smaller_than_the_budget_goes_on_for_ever(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with small_disk(tmp_path / "disk", 1_000_000) as disk:
-        output, _ = film(disk, 900, HALF, 50 * 10**9)
-        counts = output.counts()
-        assert counts["deleted"] > 5
-        left = segments(disk)
-        assert len(left) == counts["segments"] - counts["deleted"]
-        assert sum(len(decoded(file)) for file in left) >= 100
-        assert caplog.text.count("the disk is full before 50GB") == 1
-
-
-@pytest.mark.parametrize("room", [0, 5_000, 20_000, 50_000])
-def test_somebody_else_fills_the_disk_while_we_record(tmp_path: Path, room: int) -> None:
-    """At any moment of a segment: a second of frames may be missing, no more, and every file plays."""
-    with small_disk(tmp_path / "disk", 1_500_000) as disk:
-        output = SegmentedMp4Output(disk / "out.mp4", FAST, HALF, keep=10**9)
-        output.open([live(SIZE)])
-        for index, pts in enumerate(rates(Fraction(30), 240)):
-            output.write(arrived(noise(index, SIZE), pts, live(SIZE), index))
-            if index == 128:
-                free = os.statvfs(disk).f_bavail * os.statvfs(disk).f_bsize
-                (disk / "filler").write_bytes(b"\0" * (free - room))
-        output.close(None)
-        left = [file for file in disk.iterdir() if file.name != "filler"]
-        assert all(re.fullmatch(r"out-\d{6}-\w+\.mp4", file.name) for file in left), left
-        gone = output.counts()["deleted"] * 15
-        assert 240 - gone - 30 <= sum(len(decoded(file)) for file in left) <= 240 - output.counts()["deleted"]
-
-
-def test_without_a_budget_a_full_disk_ends_the_run(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", 1_000_000) as disk:
-        output = SegmentedMp4Output(disk / "out.mp4", FAST, HALF)
-        output.open([live(SIZE)])
-        errors, written = _until_it_fails(output)
-        assert all(re.match(".*disk full", str(error)) and error.exit_code == 5 for error in errors)
-        left = segments(disk)
-        parts = [file for file in left if file.name.endswith(".part.mp4")]
-        assert all(str(part) in " ".join(map(str, errors)) for part in parts)
-        assert sum(len(decoded(file)) for file in left) >= written - 9
-        assert sorted(file.name for file in disk.iterdir()) == [file.name for file in left]
-        record(disk / "out.mp4", [], HALF)
-        assert not list(disk.glob("*.part.mp4")), "the next run finishes what is left, where there is room"
-
-
-def test_a_budget_does_not_help_where_nothing_of_ours_is_left(tmp_path: Path) -> None:
-    with small_disk(tmp_path / "disk", 300_000) as disk:
-        (disk / "theirs").write_bytes(b"\0" * 250_000)
-        output = SegmentedMp4Output(disk / "out.mp4", FAST, SegmentLimit(seconds=Fraction(3600)), keep=10**9)
-        output.open([live(SIZE)])
-        errors, _ = _until_it_fails(output)
-        assert "disk full" in str(errors[0])
-        assert (disk / "theirs").stat().st_size == 250_000
-
-
-def _until_it_fails(output: SegmentedMp4Output) -> tuple[list[OutputError], int]:
-    """The errors of writing and, where a segment could not be finished either, of closing; frames taken before."""
-    errors: list[OutputError] = []
-    written = 0
-    for index, pts in enumerate(rates(Fraction(30), 5000)):
-        try:
-            output.write(arrived(noise(index, SIZE), pts, live(SIZE), index))
-        except OutputError as error:
-            errors, written = [error], index
-            break
-    try:
-        output.close(errors[0])
-    except OutputError as error:
-        errors.append(error)
-    return errors, written

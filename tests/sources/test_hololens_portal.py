@@ -22,6 +22,7 @@ from sources.hololens.address import PortalAddress
 from sources.live.source import LiveSource
 from sources.open import is_live, open_source
 from tests.support.device_portal import Portal, certificate, portal
+from tests.support.peers import unused_port
 
 LIMIT_S = 60.0
 """For what has to happen at all; how soon is not asked here."""
@@ -138,6 +139,14 @@ def test_a_certificate_that_changes_in_a_run_ends_it(
     assert source.status.state is LiveState.ENDED
 
 
+def test_it_is_asked_by_no_proxy(files: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is in the same network, and a proxy would not find it there."""
+    monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{unused_port()}")
+    monkeypatch.setenv("no_proxy", "")
+    with portal(files) as state:
+        opened(state).close()
+
+
 @pytest.mark.parametrize("login", ["me%40home:wrong-one", "somebody:p%3Aw%231%20secret", "me%40home", ""])
 def test_a_wrong_login_is_final_and_shows_no_password(files: tuple[Path, Path], login: str) -> None:
     with portal(files) as state:
@@ -198,7 +207,7 @@ def test_whatever_ends_its_answer_is_a_loss_and_it_goes_on(files: tuple[Path, Pa
         after = next(frame for frame in frames if frame.connection == 1)
         source.close()
     assert after.outage is not None
-    said = {"cut": ["broke off its answer"], "ends": ["gives no more pictures"], "silent": ["not in time", "no more"]}
+    said = {"cut": ["was cut off"], "ends": ["gives no more pictures"], "silent": ["said nothing", "no more"]}
     assert any(words in after.outage.reason for words in said[fault]), after.outage.reason
     assert len(state.requests) >= 2
 
@@ -234,7 +243,9 @@ def test_a_port_that_is_no_portal_is_an_error_in_time(kind: str) -> None:
             open_source(uri(listener.getsockname()[1]), patience=Patience(open_s=2, read_s=2, reconnect=0))
         over.set()
         thread.join()
-    words = {"silent": "not in time|no picture", "no TLS": "TLS connection", "hangs up": "TLS connection|broke"}[kind]
+    words = {"silent": "said nothing|no picture", "no TLS": "does not speak TLS", "hangs up": "closed the connection"}[
+        kind
+    ]
     assert any(word in caught.value.message for word in words.split("|")), caught.value.message
 
 

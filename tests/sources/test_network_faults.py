@@ -52,7 +52,7 @@ def answers(line: str) -> Callable[[], object]:
     return lambda: says(f"{line}\r\nCSeq: 1\r\nContent-Length: 0\r\n\r\n".encode())
 
 
-SILENT = r"has (said nothing for 2\.7|sent no picture for 3) s → look whether it is on"
+SILENT = r"has (said nothing for 2|sent no picture for 3) s → look whether it is on"
 """Whoever notices first."""
 NO_RTSP = r"does not answer as an RTSP server does → look at the port|has sent no picture for 3 s"
 

@@ -13,6 +13,7 @@ import pytest
 from contracts.errors import SourceError, UsageError
 from contracts.live import HasStatus, LiveState, Patience
 from sources.live.connection import Fault
+from sources.live.waiting import Waits
 from sources.network.address import NetworkAddress
 from sources.network.playlist import Piece, best_variant, read_media_list
 from sources.network.segments import Loaded, SegmentLoader
@@ -159,7 +160,7 @@ def test_a_segment_that_is_missing_leaves_a_gap(tmp_path: Path) -> None:
 
 def test_a_loader_that_is_far_behind_skips_to_the_live_end(tmp_path: Path) -> None:
     with live_hls(tmp_path, segment_s=0.2) as origin:
-        client = WebClient(NetworkAddress.parse(origin.url), 20)
+        client = WebClient(NetworkAddress.parse(origin.url), Waits(20))
         body = client.get(origin.url)
         listed = read_media_list(body.whole(1 << 20).decode(), body.url)
         loader = SegmentLoader(client, origin.url, listed, Fraction(0))
@@ -209,6 +210,7 @@ def test_a_live_list_cannot_start_later(tmp_path: Path) -> None:
 
 
 _LIST = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n"
+_SEGMENT = "#EXTINF:2,\na.ts\n#EXT-X-ENDLIST"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +219,10 @@ _LIST = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n"
         ("#EXTM3U\nhello", "no HLS list that can be read: no target duration"),
         ("#EXTM3U\n#EXT-X-TARGETDURATION:soon", "no HLS list that can be read"),
         (f"{_LIST}#EXT-X-ENDLIST", "is an empty list"),
-        (f'{_LIST}#EXT-X-KEY:METHOD=AES-128,URI="k"\n#EXTINF:2,\na.ts\n#EXT-X-ENDLIST', "is encrypted → record it"),
+        (f'{_LIST}#EXT-X-KEY:METHOD=SAMPLE-AES,URI="k"\n{_SEGMENT}', "is encrypted in a way that is not read → only"),
+        (f'{_LIST}#EXT-X-KEY:METHOD=AES-128,URI="k",KEYFORMAT="com.apple"\n{_SEGMENT}', "in a way that is not read"),
+        (f'{_LIST}#EXT-X-KEY:METHOD=AES-128,URI="k",IV=12\n{_SEGMENT}', "'12' is no initialization vector"),
+        (f'{_LIST}#EXT-X-MEDIA-SEQUENCE:-1\n#EXT-X-KEY:METHOD=AES-128,URI="k"\n{_SEGMENT}', "no HLS list"),
         (f"{_LIST}#EXTINF:2,\nfile:///etc/passwd\n#EXT-X-ENDLIST", "unknown url type: file"),
         (f"{_LIST}#EXTINF:2,\nconcat:/etc/passwd\n#EXT-X-ENDLIST", "unknown url type: concat"),
     ],
@@ -239,7 +244,7 @@ def test_what_a_media_list_says() -> None:
     header = Piece("http://host/live/i.mp4", 0, 20)
     assert found.target == 4
     assert not found.ended
-    assert not found.encrypted
+    assert not found.protected
     assert [each.number for each in found.segments] == [17, 18, 19]
     assert [each.piece for each in found.segments] == [
         Piece("http://host/live/all.mp4", 20, 120),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from fractions import Fraction
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -12,6 +13,7 @@ from contracts import backoff
 from contracts.errors import SourceError, UsageError
 from contracts.live import HasStatus, LiveState, Patience
 from sources.live.connection import Fault
+from sources.live.reader import ConnectionReader
 from sources.open import open_source
 from tests.support.certificates import Certificate, self_signed
 from tests.support.live_web import live_web
@@ -134,13 +136,16 @@ def test_a_login_stays_with_its_host(clip: bytes) -> None:
             assert all("Authorization" not in each for each in [*other.requests, *third.requests])
 
 
-def test_through_a_proxy(clip: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
-    with site(clip) as host, proxy() as between:
-        monkeypatch.setenv("http_proxy", f"http://{between.address}")
-        monkeypatch.setenv("no_proxy", "")
-        with opened(host.url) as source:
-            assert len(watch(source)) == COUNT
-        assert between.asked
+@pytest.mark.parametrize("tls", [False, True])
+def test_through_a_proxy(clip: bytes, certificate: Certificate, monkeypatch: pytest.MonkeyPatch, tls: bool) -> None:
+    with site(clip, tls=certificate.server_side() if tls else None) as host:
+        far = urlsplit(host.url)
+        with proxy(tunnel_to=(far.hostname, far.port)) as between:
+            monkeypatch.setenv(f"{far.scheme}_proxy", f"http://{between.address}")
+            monkeypatch.setenv("no_proxy", "")
+            with opened(host.url + "#insecure" * tls) as source:
+                assert len(watch(source)) == COUNT
+            assert between.asked
 
 
 def test_one_picture() -> None:
@@ -183,6 +188,19 @@ def test_a_stream_that_falls_silent_is_lost_and_found() -> None:
         seen = watch(source, 30, hush)
         assert source.losses.reconnects == 1
         assert len(seen) == 30
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_silent_stream_is_let_go_at_once(tls: bool, certificate: Certificate) -> None:
+    """Nobody waits for the limit, which is ten minutes here."""
+    context = certificate.server_side() if tls else None
+    with live_web(tls=context) as server, opened(server.url + "#insecure" * tls, Patience(600, 600)) as source:
+        server.silent = True
+        source.close()
+        readers = [thread for thread in threading.enumerate() if isinstance(thread, ConnectionReader)]
+        for reader in readers:
+            reader.join(60)
+        assert not [reader for reader in readers if reader.is_alive()]
 
 
 def test_times_of_mjpeg_are_those_of_its_arrival() -> None:

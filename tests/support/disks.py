@@ -12,10 +12,11 @@ import pytest
 
 
 @contextmanager
-def small_disk(folder: Path, size: int) -> Iterator[Path]:
-    """A tmpfs of ``size`` bytes mounted at ``folder``."""
+def small_disk(folder: Path, size: int, files: int | None = None) -> Iterator[Path]:
+    """A tmpfs of ``size`` bytes mounted at ``folder``; files: how many it has room for, however small they are."""
     folder.mkdir()
-    _run("mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder))
+    most = f",nr_inodes={files + 1}" if files is not None else ""  # the folder itself is one
+    _run("mount", "-t", "tmpfs", "-o", f"size={size}{most}", "tmpfs", str(folder))
     try:
         yield folder
     finally:

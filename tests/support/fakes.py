@@ -67,7 +67,7 @@ class FakeTicket:
         if not self._closed:
             self._closed = True
             self._engine.tickets_open -= 1
-            self._engine.places.give_back(self)
+            self._engine.places.give_back(object(), self)  # one is as good as another
 
 
 class EchoEngine:

@@ -23,7 +23,7 @@ class HlsOrigin:
     """What it serves, and how it fails. Picture n of a live list is due at epoch_ns + n / rate.
 
     folder: its files. window: segments in a live list. frozen: the list no longer changes. missing: names of files that
-    are not found. asked: paths, in order.
+    are not found. asked: paths, in order. options: more for FFmpeg's writer.
     """
 
     folder: Path
@@ -37,6 +37,7 @@ class HlsOrigin:
     missing: set[str] = field(default_factory=set)
     asked: list[str] = field(default_factory=list)
     status: int | None = None
+    options: dict[str, str] = field(default_factory=dict)
     url: str = ""
     epoch_ns: int = 0
     ended: threading.Event = field(default_factory=threading.Event)
@@ -48,7 +49,7 @@ class HlsOrigin:
     def video(self, **options: str) -> NumberedVideo:
         """A list to be written, with segments of ``segment_s``."""
         gop = round(self.segment_s * self.rate)
-        options = {"hls_time": str(self.segment_s), "hls_segment_type": self.kind, **options}
+        options = {"hls_time": str(self.segment_s), "hls_segment_type": self.kind, **self.options, **options}
         target: Any = str(self.folder / "list.m3u8")
         return NumberedVideo(target, "hls", size=self.size, rate=self.rate, gop=gop, options=options)
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 
 from contracts.frame import SourceInfo
 from contracts.picture import Picture
 from outputs.encoder import VideoSettings
 from outputs.push import PushOutput
+from tests.support.peers import unused_port
 from tests.support.recording import i420, level_of, luma, picture, planes, result_of, source_info
 
 SIZE = (320, 180)
@@ -112,3 +117,18 @@ def assert_arrived_as_drawn(feeder: Feeder, file: Path, size: tuple[int, int], c
         assert (frame.width, frame.height) == size
         for got, sent in zip(planes_of(frame), coloured(size, index).planes, strict=True):
             assert np.abs(got.astype(int) - sent).mean() < 3, index
+
+
+@contextmanager
+def rtmp_taker(file: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """A server for one stream to ``live/cam``, and its port."""
+    if shutil.which("ffmpeg") is None:
+        pytest.skip("needs the program ffmpeg, which takes RTMP")
+    port = unused_port()
+    url = f"rtmp://127.0.0.1:{port}/live/cam"
+    command = ["ffmpeg", "-v", "error", "-listen", "1", "-f", "flv", "-i", url, "-c", "copy", str(file)]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL) as taker:
+        try:
+            yield port, taker
+        finally:
+            taker.kill()

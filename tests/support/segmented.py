@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 import time
 from collections.abc import Sequence
 from fractions import Fraction
@@ -17,10 +18,13 @@ from contracts.result import Result, Timings
 from contracts.segments import SegmentLimit
 from outputs.encoder import VideoSettings
 from outputs.segments import SegmentedMp4Output
-from tests.support.recording import FAST, i420, level_of, picture, planes
+from tests.support.recording import FAST, i420, level_of, picture, planes, rates
 
 NAME = re.compile(r"out-(\d{6})-(\d{8}T\d{6}Z)\.mp4")
 SECOND = SegmentLimit(seconds=Fraction(1))
+HALF = SegmentLimit(seconds=Fraction(1, 2))
+SIZE = (64, 48)
+"""Of what is filmed."""
 
 
 def live(size: tuple[int, int] = (128, 96), rate: Fraction | None = Fraction(30)) -> SourceInfo:
@@ -64,3 +68,26 @@ def noise(index: int, size: tuple[int, int] = (320, 240)) -> Picture:
     buffer = i420(size, 100)
     buffer[:height] = np.random.default_rng(index).integers(0, 255, (height, width))
     return Picture("yuv420p", planes(buffer))
+
+
+def total(folder: Path) -> int:
+    """Bytes of all that looks like the series' in a folder, the part that is written included."""
+    sizes = []
+    for file in folder.glob("out*.mp4"):
+        try:
+            status = file.lstat()
+        except FileNotFoundError:
+            continue
+        sizes.append(status.st_size if stat.S_ISREG(status.st_mode) else 0)
+    return sum(sizes)
+
+
+def film(folder: Path, count: int, limit: SegmentLimit, keep: int | None) -> tuple[SegmentedMp4Output, int]:
+    """Records ``count`` frames that compress badly; the output, closed, and the most that lay there meanwhile."""
+    output, most = SegmentedMp4Output(folder / "out.mp4", FAST, limit, keep=keep), 0
+    output.open([live(SIZE)])
+    for index, pts in enumerate(rates(Fraction(30), count)):
+        output.write(arrived(noise(index, SIZE), pts, live(SIZE), index))
+        most = max(most, total(folder))
+    output.close(None)
+    return output, max(most, total(folder))

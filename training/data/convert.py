@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import SourceError, UsageError
-from contracts.text import printable
+from contracts.text import encodable
 from sources.datasets.fileset import Boxes, Entry, FileSet, naming_cure
 from sources.datasets.sample import BOXES, UNCOUNTED
 from sources.datasets.yolo import MAP, map_of
@@ -97,8 +97,8 @@ def _require_utf8(entries: Sequence[Entry]) -> None:
     """Raises SourceError for a labelled picture that JSON cannot name."""
     for entry in entries:
         name = f"{entry.name}{entry.picture.suffix}"
-        if BOXES in entry.labels and printable(name) != name:
-            shown = printable(str(entry.picture))
+        if BOXES in entry.labels and encodable(name) != name:
+            shown = encodable(str(entry.picture))
             raise SourceError(f"the name of {shown} is not UTF-8, which COCO's JSON must be", "rename it")
 
 

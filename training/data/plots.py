@@ -13,7 +13,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from contracts.text import counted, printable
+from contracts.text import counted, encodable
 from sources.datasets.sample import BOXES, LABEL
 from training.files import written
 
@@ -36,7 +36,7 @@ def draw_folder(folder: Folder, classes: Classes, file: Path) -> None:
     rows = max(-(-panels // columns), 1)
     tallest = max([len(classes[head]) for head in bars], default=4)
     figure = Figure(figsize=(4.7 * columns + 1.5, rows * max(3.2, 0.24 * tallest + 1.2)), layout="constrained")
-    figure.suptitle(f"{printable(folder.name)}: {counted(folder.samples, 'picture')}", fontsize=12)
+    figure.suptitle(f"{encodable(folder.name)}: {counted(folder.samples, 'picture')}", fontsize=12)
     places = [figure.add_subplot(rows, columns, number + 1) for number in range(panels)]
     for axes, head in zip(places, bars, strict=False):
         _draw_bars(axes, folder, head, classes[head])
@@ -58,7 +58,7 @@ def draw_folders(folders: Sequence[Folder], classes: Classes, file: Path) -> Non
         image = axes.imshow(np.ma.masked_less_equal(table, 0), aspect="auto", cmap=_SEQUENCE, norm=LogNorm(1e-3, 1))
         axes.set_title(head, fontsize=10)
         axes.set_xticks(range(len(classes[head])), classes[head], rotation=60, ha="right", fontsize=8)
-        names = [f"{printable(folder.name)}  ({folder.samples})" for folder in folders] if place == 0 else []
+        names = [f"{encodable(folder.name)}  ({folder.samples})" for folder in folders] if place == 0 else []
         axes.set_yticks(range(len(names)), names, fontsize=8)
         axes.tick_params(length=0, left=place == 0)
         if place == len(heads) - 1:

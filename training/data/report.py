@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contracts.errors import SourceError
-from contracts.text import counted, printable
+from contracts.text import counted, encodable
 from sources.datasets.sample import BOXES, LABEL, UNCOUNTED, Sample
 from training.data.plots import draw_folder, draw_folders
 from training.data.progress import Say, worked
@@ -98,7 +98,7 @@ def write_report(sets: Mapping[str, View], output: Path, say: Say) -> Path:
         parts.append(_section(split, samples.classes, folders, output))
     title = f"Labelled set, {', '.join(sets)}"
     page = output / "index.html"
-    put_text(page, _PAGE.format(title=html.escape(title), body=printable("\n".join(parts))))
+    put_text(page, _PAGE.format(title=html.escape(title), body=encodable("\n".join(parts))))
     return page
 
 

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from contracts.errors import SourceError, UsageError
-from contracts.text import counted, printable
+from contracts.text import counted, encodable
 from sources.datasets.fileset import Entry
 from sources.picturefiles import read_picture
 from training.data.check import Examined, Finding, copies, examine, orphans
@@ -39,7 +39,7 @@ def run(parsed: argparse.Namespace, say: Say, answer: Say) -> int:
     for split, samples in sets.items():
         folders = counted(len(set(samples.groups)), "folder")
         say(f"{split}: {counted(len(samples), 'picture')} in {folders}")
-    return _COMMANDS[parsed.data_command](parsed, sets, say, lambda line: answer(printable(line)))
+    return _COMMANDS[parsed.data_command](parsed, sets, say, lambda line: answer(encodable(line)))
 
 
 def _check(parsed: argparse.Namespace, sets: dict[str, View], say: Say, answer: Say) -> int:

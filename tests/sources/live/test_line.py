@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import threading
 import time
 from dataclasses import replace
@@ -19,6 +20,7 @@ from contracts.errors import SourceError, UsageError
 from contracts.frame import Frame
 from contracts.live import LiveState, Patience
 from contracts.secrets import learn
+from sources.live import line
 from sources.live.connection import Fault
 from sources.live.line import Line
 from sources.live.source import Identity, LiveSource
@@ -279,6 +281,22 @@ def test_another_size_after_a_reconnect_is_fitted_into_the_first_and_said_once(
     assert np.all(columns[8:24] == 200)
     assert np.all(columns[24:] == 0)
     assert caplog.text.count("scaled to 32×16") == 1
+
+
+@pytest.mark.parametrize(("remind_s", "said"), [(3600.0, 3), (0.0, 9)])
+def test_faults_that_take_turns_are_said_once_in_an_outage_and_then_by_the_hour(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, remind_s: float, said: int
+) -> None:
+    monkeypatch.setattr(line, "_REMIND_S", remind_s)
+    monkeypatch.setattr(backoff, "_MOST_S", 0.01)
+    turns = [Fault("it refuses"), Fault("it is silent")] * 4
+    script = Script([[*paced(7), Fault("it is gone")], *turns, [*paced(9), Fault("it is gone")], [*paced(10), "end"]])
+    frames, error = taken(source(script, Patience(reconnect=None)))
+    assert (len(frames), error) == (3, None)
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    first = warnings.index(next(text for text in warnings if "is back after" in text))
+    assert sum("trying again" in text for text in warnings[:first]) == said
+    assert [text.partition(":")[0] for text in warnings[first + 1 :] if "trying again" in text] == ["it is gone"]
 
 
 def test_a_usage_error_of_an_opener_is_shown_as_it_is() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from commands.options import Parser, add_command
+from commands.parser import Parser, add_command
 from training.data_command import add_data_command, run_data
 
 
