@@ -22,7 +22,6 @@ from outputs.push import PushOutput
 from tests.support.fakes import CountingSource, ListOutput, make_run
 from tests.support.numbered import i420, number_in
 from tests.support.pushing import (
-    PATIENCE_S,
     RATE,
     SIZE,
     Feeder,
@@ -33,10 +32,10 @@ from tests.support.pushing import (
     planes_of,
     rtmp_taker,
     shows,
-    until,
 )
 from tests.support.recording import level_of, luma, picture, planes, seconds, source_info
 from tests.support.rtsp_record_server import RecordServer, record_server
+from tests.support.waiting import LONG_S, until
 
 _LOGIN = "driver:pass#word"
 _WRITTEN = "driver:pass%23word"
@@ -236,7 +235,7 @@ def test_a_frozen_server_holds_nobody_up_and_gets_the_newest_when_it_thaws(serve
         time.sleep(0.03)
 
     def give_until(true: Callable[[], bool]) -> None:
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + LONG_S
         while not true():
             assert time.monotonic() < end
             give()
@@ -296,6 +295,7 @@ def test_a_run_that_gave_nothing_pushed_nothing() -> None:
     output = PushOutput("rtsp://127.0.0.1:1/live", VideoSettings())
     output.open([source_info(SIZE, RATE)])
     output.close(None)
+    assert output.dropped == 0
     never_opened = PushOutput("rtsp://127.0.0.1:1/live", VideoSettings())
     never_opened.close(None)
 

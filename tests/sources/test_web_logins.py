@@ -19,6 +19,8 @@ from tests.support.certificates import Certificate, self_signed
 from tests.support.watching import QUICK
 from tests.support.web import Quiet, let_in, site
 
+pytestmark = pytest.mark.usefixtures("no_thread_stays")
+
 _HELLO = b"\x16"
 """The first byte of a TLS handshake."""
 

@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-LONG_S = 60.0
+LONG_S = 120.0
 _LOOK_S = 0.02
 
 
