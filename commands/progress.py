@@ -116,11 +116,9 @@ def _where(source: SourceState) -> str:
 def summary_text(statistics: dict[str, Any]) -> str:
     """The figures of a finished run, a few short lines."""
     frames, stages = statistics["frames"], statistics["stages"]
-    written = bool(statistics["outputs"])
     lines = [
-        *(_source_line(source, written=written) for source in _several(statistics)),
-        f"frames      {_counts(frames, written=written)}",
-        *(f"source      {source_text(source)}" for source in statistics["sources"] if "state" in source),
+        *_source_lines(statistics["sources"], written=bool(statistics["outputs"])),
+        f"frames      {_counts(frames, _written(statistics))}",
         f"throughput  {statistics['throughput_fps']:.1f} FPS in {clock(statistics['seconds'])}"
         f" · latency {_spread(statistics['latency_ms'])}",
     ]
@@ -137,22 +135,32 @@ def summary_text(statistics: dict[str, Any]) -> str:
     return "\n".join([*lines, heading, *rows, f"memory      {statistics['peak_rss_mb']} MiB at most"])
 
 
-def _several(statistics: dict[str, Any]) -> list[dict[str, Any]]:
-    """The sources, where there are several."""
-    sources: list[dict[str, Any]] = statistics["sources"]
-    return sources if len(sources) > 1 else []
+def _source_lines(sources: Sequence[dict[str, Any]], *, written: bool) -> Iterator[str]:
+    """Where there are several: what became of the frames of each. Of those that come and go: how that went."""
+    if len(sources) == 1:
+        yield from (f"source      {source_text(source)}" for source in sources if "state" in source)
+        return
+    for source in sources:
+        lost = f"; lost: {source['error']}" if "error" in source else ""
+        yield f"{source['id']:<11} {_counts(source['frames'], written)}{lost}"
+        if "state" in source:
+            yield f"{'':<11} {source_text(source)}"
 
 
-def _source_line(source: dict[str, Any], *, written: bool) -> str:
-    lost = f"; lost: {source['error']}" if "error" in source else ""
-    return f"{source['id']:<11} {_counts(source['frames'], written=written)}{lost}"
+def _written(statistics: dict[str, Any]) -> dict[str, int] | bool:
+    """Frames by each output where those of the only source differ, else whether there is any output."""
+    written = {name: output["written"] for name, output in statistics["outputs"].items()}
+    return written if len(statistics["sources"]) == 1 and len(set(written.values())) > 1 else bool(written)
 
 
-def _counts(frames: dict[str, int], *, written: bool) -> str:
-    """``300 read, 300 through the networks, 300 written``, and what else there is to say."""
-    wanted = [("read", "read"), ("inferred", "through the networks"), *([("written", "written")] if written else [])]
-    odd = [f"{frames[key]} {key}" for key in ("dropped", "lost") if frames[key]]
-    return ", ".join([*(f"{frames[key]} {word}" for key, word in wanted), *odd])
+def _counts(frames: dict[str, int], written: dict[str, int] | bool) -> str:
+    """``300 read, 300 through the networks, 300 written``, and what else there is to say. written: as ``_written``."""
+    words = [f"{frames['read']} read", f"{frames['inferred']} through the networks"]
+    if isinstance(written, dict):
+        words += [f"{count} written ({name})" for name, count in written.items()]
+    elif written:
+        words.append(f"{frames['written']} written")
+    return ", ".join([*words, *(f"{frames[key]} {key}" for key in ("dropped", "lost") if frames[key])])
 
 
 def _grid_lines(statistics: dict[str, Any]) -> Iterator[str]:

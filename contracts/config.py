@@ -73,6 +73,18 @@ def _named(value: Any) -> Any:
 Place = Annotated[Path, BeforeValidator(_named)]
 
 
+def _tries(value: Any) -> Any:
+    """A count, written or not, or ``forever``."""
+    if value in (None, "forever"):
+        return value
+    if not (isinstance(value, int | str) and not isinstance(value, bool) and str(value).isdecimal()):
+        raise ValueError(f"{value!r} is no number of tries → write 0, 1, 2 … or forever")
+    return int(value)
+
+
+_Tries = Annotated[int, Field(ge=0)] | Literal["forever"]
+
+
 def _several(value: Any) -> Any:
     """One engine alone → a tuple of it."""
     return (value,) if isinstance(value, str | Path | dict) else value
@@ -138,7 +150,7 @@ class RunConfig(_Frozen):
     realtime: bool = Field(False, description="pace a recorded source at its own speed, never drop")
     live: bool = Field(False, description="pace a recorded source and drop frames as a camera would")
     strict: bool = Field(False, description="exit code 3 when part of the input was unreadable")
-    reconnect: Annotated[int, Field(ge=0)] | Literal["forever"] | None = Field(
+    reconnect: Annotated[_Tries | None, BeforeValidator(_tries, json_schema_input_type=_Tries | None)] = Field(
         None,
         description="tries in a row that may fail; default: 5, and forever for cameras and RTSP once live",
     )

@@ -63,7 +63,8 @@ def expand(uri: str) -> str:
 def learn(uri: str) -> None:
     """Remember the secrets of a URI: its password, and the values of parameters named like one."""
     for secret in _secrets_of(uri):
-        _remember(secret)
+        if not _REFERENCE.search(secret):  # it stands for the secret
+            _remember(secret)
 
 
 def without_login(uri: str) -> str:

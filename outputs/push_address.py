@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from contracts.errors import UsageError
 from contracts.secrets import HIDDEN, expand, redact, without_login
 from contracts.text import did_you_mean
-from contracts.trust import without_mark
+from contracts.trust import ENCODE, without_mark
 
 Format = Literal["rtsp", "flv"]
 
@@ -47,7 +47,8 @@ class Address:
         except ValueError:  # a port that is no number, an unclosed [
             good = False
         if not good:
-            raise UsageError(f"push {without_login(uri)}: no host, or a port that is none", _EXAMPLE)
+            cure = ENCODE if "@" in url else _EXAMPLE
+            raise UsageError(f"push {without_login(uri)}: no host, or a port that is none", cure)
         key = parts.path.rpartition("/")[2] if _FORMATS[scheme] == "flv" else ""
         shown, checked = _shown(uri.partition("#")[0], key), scheme in _SECURE and not insecure
         if scheme == "rtmps" and checked and parts.username is not None:

@@ -19,6 +19,10 @@ class Accounts:
         output = self._outputs.get(stage)
         return output.dropped if isinstance(output, Selective) else 0
 
+    def written(self, stage: str, taken: int) -> int:
+        """Results that came through, of those taken without an error: one that failed it may count as left out."""
+        return max(taken - self.dropped(stage), 0)
+
     def counts(self, stage: str) -> Mapping[str, Any]:
         """Figures of its own; empty where it has none, or is not one of these."""
         output = self._outputs.get(stage)

@@ -66,7 +66,7 @@ class Combined:
         if self._beside is not None:
             counts = {stage: meter.wall.count for stage, meter in self._beside.meters.items()}
             writes |= {stage: counts.get(stage, 0) for stage in self._beside.outputs}
-        return {stage: count - self._accounts.dropped(stage) for stage, count in writes.items()}
+        return {stage: self._accounts.written(stage, count) for stage, count in writes.items()}
 
     def output_counts(self, stage: str) -> Mapping[str, Any]:
         """What outputs count themselves; where each source has its own, only numbers can be told of all."""

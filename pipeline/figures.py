@@ -204,7 +204,7 @@ class Figures:
 
     def output_writes(self) -> dict[str, int]:
         """Results that came through each output."""
-        return {stage: count - self._accounts.dropped(stage) for stage, count in self.writes.items()}
+        return {stage: self._accounts.written(stage, count) for stage, count in self.writes.items()}
 
     def output_counts(self, stage: str) -> Mapping[str, Any]:
         """What an output counts itself, by its stage."""

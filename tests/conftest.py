@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,8 @@ import pytest
 from hypothesis import settings
 
 from contracts import secrets
+from tests.support.screen import Screen, screen
+from tests.support.waiting import left_behind
 
 ROOT = Path(__file__).resolve().parent.parent
 _WORKER_BYTES = 4 << 30  # torch, both runtimes and a program under test
@@ -74,6 +77,41 @@ def heard_interrupts() -> Iterator[None]:
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def no_thread_is_left() -> Iterator[None]:
+    """Whatever a test has started is over as soon as the test is."""
+    before = set(threading.enumerate())
+    yield
+    assert [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()] == []
+
+
+@pytest.fixture
+def no_thread_stays() -> Iterator[None]:
+    """What nobody waits for, readers and timers, ends all the same."""
+    before = set(threading.enumerate())
+    yield
+    assert left_behind(before, 30) == []
+
+
+@pytest.fixture
+def no_file_is_left() -> Iterator[None]:
+    """As many files and sockets are open behind a test as before it."""
+    before = _open_files()
+    yield
+    assert _open_files() <= before
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir())) if Path("/proc/self/fd").is_dir() else 0
+
+
+@pytest.fixture(scope="module")
+def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
+    """A screen of the module's own."""
+    with screen(tmp_path_factory.mktemp("display")) as found:
+        yield found
 
 
 @pytest.fixture(autouse=True)

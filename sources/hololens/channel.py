@@ -78,7 +78,7 @@ class Channel:
         if count == 0:
             raise HungUp(f"{self._name} closed the connection", _CLOSED)
         if time.monotonic() > deadline:
-            raise Fault(f"{self._name} has sent nothing, or too little, for {self.read_s:.3g} s", _SILENT)
+            raise Fault(f"{self._name} has sent nothing, or too little, in time", _SILENT)
         return count or 0
 
     def _broken(self, fault: OSError) -> Fault:

@@ -26,6 +26,8 @@ class NetworkAddress:
     def parse(cls, uri: str) -> NetworkAddress:
         """Raises UsageError; it names no secret."""
         uri, insecure = without_mark(uri, ("https", "rtsps"))
+        scheme, colon, rest = uri.partition(":")
+        uri = scheme.lower() + colon + rest  # FFmpeg knows no other
         address = cls(uri, insecure)
         try:
             host, _ = address._parts.hostname, address._parts.port

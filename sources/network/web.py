@@ -81,7 +81,7 @@ class WebClient:
     def _ways(self) -> Sequence[BaseHandler]:
         """How hosts are reached."""
         ways = (HttpHandler(self._waits), TlsHandler(self._waits, insecure=self._address.insecure))
-        return (ProxyHandler(), *ways, HTTPRedirectHandler(), _Login(self._address))
+        return (ProxyHandler(), *ways, HTTPRedirectHandler(), _NoStrangersLogin(), _Login(self._address))
 
     def _authorize(self, request: Request) -> None:
         """What is sent unasked: no login."""
@@ -170,6 +170,17 @@ class Body:
         self._response.close()
 
 
+class _NoStrangersLogin(BaseHandler):
+    """What a server writes before the host of where it leads to is no part of the host, and no login of the user's."""
+
+    def http_request(self, request: Request) -> Request:
+        """The same for every request, before it is sent."""
+        request.host = request.host.rpartition("@")[2]
+        return request
+
+    https_request = http_request
+
+
 class _Login(BaseHandler):
     """Answers one challenge (RFC 7617, RFC 7616) of the address's own host, once: tries may be counted there."""
 
@@ -177,6 +188,7 @@ class _Login(BaseHandler):
 
     def __init__(self, address: NetworkAddress) -> None:
         self._host = urlsplit(address.bare).netloc
+        self._schemes = {address.scheme, "https"}  # never led from TLS to where everybody can listen
         self._login = address.login
 
     def http_error_401(self, request: Request, body: IO[bytes], _: int, __: str, headers: Message) -> Any:
@@ -185,6 +197,7 @@ class _Login(BaseHandler):
             self._login is None
             or request.has_header("Authorization")
             or urlsplit(request.full_url).netloc != self._host
+            or request.type not in self._schemes
         ):
             return None
         proof = self._proof(request, headers.get_all("WWW-Authenticate") or ())

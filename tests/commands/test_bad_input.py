@@ -9,9 +9,10 @@ import pytest
 
 from tests.support.clips import write_clip
 from tests.support.networks import box_network, mask_network
-from tests.support.program import run_stream
+from tests.support.program import run_here, run_stream
 
 Make = Callable[[Path], list[str]]
+DRIVE = "synthetic:?seconds=1&size=64x64"
 
 
 def _clip(folder: Path) -> str:
@@ -77,7 +78,16 @@ def _output(option: str, path: str) -> Make:
 def _models(*words: str) -> Make:
     def make(folder: Path) -> list[str]:
         network = str(mask_network(folder / "net.onnx"))
-        return ["models", "check", network, "--reference", network, "--frames", "synthetic:?seconds=1", *words]
+        return [
+            "models",
+            "check",
+            network,
+            "--reference",
+            network,
+            "--frames",
+            "synthetic:?seconds=1&size=64x64",
+            *words,
+        ]
 
     return make
 
@@ -119,16 +129,30 @@ CASES: list[tuple[str, Make, int, list[str]]] = [
     ("bench without end", _with_engine("bench", "synthetic:", "--loop"), 2, ["--max-frames"]),
     ("output is network", _overwrites_network, 2, ["net.onnx"]),
     ("two outputs of a kind", _with_engine("synthetic:", "-o", "a.csv", "-o", "b.jsonl"), 2, ["b.jsonl"]),
-    ("classes without boxes", _with_engine("synthetic:?seconds=1", "--classes", "car"), 2, ["gives boxes"]),
-    ("unknown class", _with_boxes("synthetic:?seconds=1", "--classes", "carr"), 2, ["'carr'", "did you mean 'car'"]),
+    (
+        "classes without boxes",
+        _with_engine(DRIVE, "--classes", "car"),
+        2,
+        ["gives boxes"],
+    ),
+    (
+        "unknown class",
+        _with_boxes("synthetic:?seconds=1&size=64x64", "--classes", "carr"),
+        2,
+        ["'carr'", "did you mean 'car'"],
+    ),
 ]
 
 
 @pytest.mark.parametrize(("make", "code", "words"), [case[1:] for case in CASES], ids=[case[0] for case in CASES])
-def test_one_line_and_the_right_exit_code(tmp_path: Path, make: Make, code: int, words: list[str]) -> None:
+def test_one_line_and_the_right_exit_code(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], make: Make, code: int, words: list[str]
+) -> None:
     arguments = make(tmp_path)
+    if arguments[0] != "models":
+        arguments.append("--quiet")  # a slow machine says how far it is
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    done = run_stream(*arguments)
+    done = run_here(capfd, *arguments)
     assert done.code == code, done.err
     assert done.out == ""
     assert len(done.err.splitlines()) == 1, done.err

@@ -6,6 +6,7 @@ import json
 import subprocess
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -47,7 +48,7 @@ def test_a_camera_that_comes_back_as_another_and_then_goes_for_good(tmp_path: Pa
             "--events",
             events,
         ]
-        words += ["--stats", stats, "--reconnect", "2", "--read-timeout", "2", "--open-timeout", "20"]
+        words += ["--stats", stats, "--reconnect", "4", "--read-timeout", "2", "--open-timeout", "20"]
         process = subprocess.Popen(
             command(*words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, encoding="utf-8"
         )
@@ -61,17 +62,16 @@ def test_a_camera_that_comes_back_as_another_and_then_goes_for_good(tmp_path: Pa
     assert process.returncode == 3, said
     assert "refuses connections" in said
     assert "scaled to 320×240" in said
+    figures = json.loads(stats.read_text(encoding="utf-8"))
     frames, shown = _frames(events), decoded(video)
-    assert len(shown) == len(frames)
+    for name, count in (("events", len(frames)), ("encode", len(shown))):  # each drops its own where it is too slow
+        assert count == figures["outputs"][name]["written"]
+        assert count + figures["outputs"][name]["dropped"] == figures["frames"]["inferred"]
     times = [float(moment) for moment, _ in shown]
     assert times == sorted(set(times))
-    (back,) = [frame for frame in frames if "outage" in frame]
-    place = frames.index(back)
-    gap = times[place] - times[place - 1]
-    outage = back["outage"]
+    (outage,) = [frame["outage"] for frame in frames if "outage" in frame]
     assert isinstance(outage, dict)
-    assert gap == pytest.approx(outage["seconds"], abs=0.2)
-    figures = json.loads(stats.read_text(encoding="utf-8"))
+    assert max(after - before for before, after in pairwise(times)) == pytest.approx(outage["seconds"], abs=0.5)
     (source,) = figures["sources"]
     assert (source["reconnects"], source["state"]) == (1, "ended")
     assert "refuses connections" in source["reason"]

@@ -21,7 +21,7 @@ from contracts.frame import SourceInfo
 from contracts.live import LiveState, LiveStatus
 from contracts.secrets import learn
 from pipeline.figures import Progress
-from tests.support.screen import until
+from tests.support.waiting import until
 
 S = 10**9
 NOW = 1000 * S
@@ -118,13 +118,14 @@ class Counting(TickingLine):
 
     def __init__(self, *, quiet: bool = False, stream: Any, early: str = "", words: str = "") -> None:
         super().__init__(quiet=quiet, stream=stream)
-        self.asked, self._early, self._words = 0, early, words
+        self.asked, self.asked_early, self._early, self._words = 0, 0, early, words
 
     def text(self) -> str:
         self.asked += 1
         return f"looked {self.asked} times {self._words}".strip()
 
     def early_text(self) -> str:
+        self.asked_early += 1
         return self._early
 
 
@@ -180,8 +181,9 @@ def test_in_a_file_only_who_waits_is_told_before_ten_seconds_are_over(early: str
     file = io.StringIO()
     line = Counting(stream=file, early=early)
     line.start()
-    time.sleep(1.5)
+    until(lambda: line.asked_early > 0, "a look after the first second")
     line.end()
+    assert line.asked == 0
     assert file.getvalue() == written
 
 

@@ -14,6 +14,7 @@ import av
 import pytest
 
 from tests.support.clips import write_clip
+from tests.support.events import events_of
 from tests.support.networks import box_network, mask_network
 from tests.support.peers import peer
 from tests.support.program import command, run_stream
@@ -41,7 +42,7 @@ def test_two_networks_on_one_clip(tmp_path: Path) -> None:
         assert container.streams.video[0].codec_context.name == "h264"
         assert container.streams.video[0].codec_context.pix_fmt == "yuv420p"
         assert len(container.streams.audio) == 1
-    lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    lines = events_of(events)
     assert [line["index"] for line in lines] == list(range(40))
     assert [found["class"] for found in lines[0]["detections"]] == ["car", "bus"]
     # 64×48 on 128×96: twice the size; centre 16,16, size 20×12
@@ -62,7 +63,7 @@ def test_both_runtimes_write_the_same_events(tmp_path: Path) -> None:
         events = tmp_path / f"{backend}.jsonl"
         options = ["--backend", backend, "--precision", "fp32" if backend == "openvino" else "auto"]
         assert run_stream(clip, "--engine", network, "--events", events, *options).code == 0
-        lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+        lines = events_of(events)
         shares.append([line["masks"]["drivable"]["share"] for line in lines])
     assert shares[0] == pytest.approx(shares[1], abs=1e-3)
 

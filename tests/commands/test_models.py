@@ -22,7 +22,7 @@ from engines.releases import registered_cards
 from roadstream import stream
 from tests.engines.tiny import spec
 from tests.support.networks import box_network, constant_network, mask_network
-from tests.support.program import ROOT, run_stream
+from tests.support.program import ROOT, run_here, run_stream
 
 Captured = pytest.CaptureFixture[str]
 YOLO = [spec("output0", 1, 84, 8400)]
@@ -125,7 +125,13 @@ def test_the_card_that_would_be_used_is_printed(tmp_path: Path, capsys: Captured
 def test_a_file_without_a_card_gets_one_to_complete_that_runs(tmp_path: Path) -> None:
     """As the error tells people to do it: with the shell writing into the very card that is looked for."""
     file = mask_network(tmp_path / "net.onnx", card=False)
-    arguments: list[str | Path] = ["synthetic:?seconds=1", "--engine", file, "--events", tmp_path / "out.jsonl"]
+    arguments: list[str | Path] = [
+        "synthetic:?seconds=1&size=64x64",
+        "--engine",
+        file,
+        "--events",
+        tmp_path / "out.jsonl",
+    ]
     refused = run_stream(*arguments)
     assert refused.code == 4
     told = refused.err.partition("→ run_stream.py ")[2].partition(" writes one")[0]
@@ -164,7 +170,7 @@ def test_a_network_of_any_kind_is_refused_without_a_card_and_given_one_to_comple
 ) -> None:
     file = constant_network(tmp_path / "net.onnx", outputs)
     with pytest.raises(EngineError, match="has no card") as refused:
-        list(stream("synthetic:?seconds=1", engines=[file], max_frames=1))
+        list(stream("synthetic:?seconds=1&size=64x64", engines=[file], max_frames=1))
     assert "\n" not in str(refused.value)
     assert f"models card {file} > {tmp_path / 'net.card.yaml'}" in refused.value.cure
     assert models.main(["card", str(file)]) == 0
@@ -174,7 +180,7 @@ def test_a_network_of_any_kind_is_refused_without_a_card_and_given_one_to_comple
     (head,) = Card.from_yaml(text, "made").heads
     assert (head.kind, set(head.outputs)) == (kind, set(outputs))
     (tmp_path / "net.card.yaml").write_text(text, encoding="utf-8")
-    (result,) = stream("synthetic:?seconds=1", engines=[file], max_frames=1)
+    (result,) = stream("synthetic:?seconds=1&size=64x64", engines=[file], max_frames=1)
     assert list(result.prediction) == [head.name]
     assert models.main(["show", str(file)]) == 0
     assert "\nbut " not in capsys.readouterr().out
@@ -240,10 +246,13 @@ def test_the_documentation_knows_every_network_and_its_card_is_one() -> None:
     ],
     ids=str,
 )
-def test_mistakes_end_in_one_line_with_a_cure(tmp_path: Path, words: list[str], code: int, says: str) -> None:
+def test_mistakes_end_in_one_line_with_a_cure(
+    tmp_path: Path, capfd: Captured, words: list[str], code: int, says: str
+) -> None:
     (tmp_path / "text.onnx").write_text("no network")
     (tmp_path / "best.pt").write_bytes(b"PK\x03\x04")
-    done = run_stream("models", *(str(tmp_path / word) if word in ("text.onnx", "best.pt") else word for word in words))
+    words = [str(tmp_path / word) if word in ("text.onnx", "best.pt") else word for word in words]
+    done = run_here(capfd, "models", *words)
     assert (done.code, done.out) == (code, ""), done.err
     assert len(done.err.splitlines()) == 1
     assert says in done.err

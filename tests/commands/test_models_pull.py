@@ -8,8 +8,6 @@ import shutil
 import signal
 import ssl
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,6 +23,7 @@ from engines.releases import registered_cards
 from tests.engines import tiny
 from tests.support.networks import box_network, mask_network
 from tests.support.program import command, run_stream
+from tests.support.waiting import until
 from tests.support.web import Site, proxy, site
 
 Captured = pytest.CaptureFixture[str]
@@ -153,7 +152,7 @@ def test_the_published_file_through_a_proxy_over_tls_interrupted_and_resumed(
         environment["SSL_CERT_FILE"] = str(certificate)
         part = tmp_path / "roadstream" / "networks" / "twinlitenet.part.onnx"
         process = subprocess.Popen(command(*pull), env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-        _wait_for(lambda: part.exists() and part.stat().st_size == 1_000_000)
+        until(lambda: part.exists() and part.stat().st_size == 1_000_000, "a part of it is here")
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
         assert (process.returncode, out) == (130, b""), err
@@ -165,15 +164,10 @@ def test_the_published_file_through_a_proxy_over_tls_interrupted_and_resumed(
     file = Path(done.out.strip())
     assert file.read_bytes() == body
     assert [path.name for path in file.parent.iterdir()] == ["twinlitenet.onnx"]
-    ran = run_stream("synthetic:?seconds=1", "--max-frames", "2", "--engine", file, "--events", tmp_path / "e.jsonl")
+    ran = run_stream(
+        "synthetic:?seconds=1&size=64x64", "--max-frames", "2", "--engine", file, "--events", tmp_path / "e.jsonl"
+    )
     assert ran.code == 0, ran.err
-
-
-def _wait_for(condition: Callable[[], bool], seconds: float = 30) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 @pytest.mark.shared

@@ -14,6 +14,7 @@ import pytest
 
 from contracts.picture import Picture, PixelFormat, ffmpeg_takes
 from tests.support.clips import write_clip
+from tests.support.events import events_of
 from tests.support.networks import box_network, mask_network
 from tests.support.program import run_stream
 
@@ -62,7 +63,7 @@ def test_one_pixel_through_every_output(tmp_path: Path, kind: str) -> None:
     assert shown == [(2, 2)] * (3 if kind == "video" else 1)
     for pattern in ("pictures/*.jpg", "masks/drivable/*.png", "labels/images/*.jpg"):
         assert sizes_in(tmp_path, pattern) == {(1, 1)}
-    lines = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text(encoding="utf-8").splitlines()]
+    lines = events_of(tmp_path / "o.jsonl")
     assert len(lines) == len(shown)
 
 

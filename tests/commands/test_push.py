@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.clips import write_clip
 from tests.support.networks import mask_network
-from tests.support.program import command, run_stream
+from tests.support.program import command, run_here, run_stream
 from tests.support.recording import decoded
 from tests.support.rtsp_record_server import RecordServer, record_server
 
@@ -99,17 +99,18 @@ def test_a_wrong_password_ends_the_run_and_is_not_shown(tmp_path: Path) -> None:
         ("live.mp4", "write rtsp://HOST:8554/NAME"),
         ("rtsp:///live", "no host"),
         ("rtsp://host:port/live", "no host, or a port that is none"),
-        ("rtsp://u:${NO_SUCH_PASSWORD}@host/live", "NO_SUCH_PASSWORD is not set"),
+        ("rtsp://u:${NO_SUCH}@host/live", "NO_SUCH is not set → export NO_SUCH=… first; ${NO_SUCH} stands for it"),
+        ("rtsp://u:p@ss:w/rd@host:8554/live", "(# is %23, / is %2F, ? is %3F)"),
     ],
 )
-def test_refused_before_anything_starts(url: str, says: str) -> None:
-    done = run_stream("synthetic:", "--push", url)
+def test_refused_before_anything_starts(capfd: pytest.CaptureFixture[str], url: str, says: str) -> None:
+    done = run_here(capfd, "synthetic:", "--push", url)
     assert done.code == 2
     assert says in done.err
 
 
-def test_a_dry_run_tells_of_it_and_hides_the_password(tmp_path: Path) -> None:
-    done = run_stream("synthetic:", "--push", f"rtsp://driver:{_PASSWORD}@host/live", "--dry-run")
+def test_a_dry_run_tells_of_it_and_hides_the_password(capfd: pytest.CaptureFixture[str]) -> None:
+    done = run_here(capfd, "synthetic:", "--push", f"rtsp://driver:{_PASSWORD}@host/live", "--dry-run")
     assert done.code == 0
     assert "draw → push" in done.err
     assert '"push": "rtsp://host/live"' in done.out

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 
 from tests.support.clips import write_clip
+from tests.support.events import events_of
 from tests.support.networks import mask_network
 from tests.support.program import command, run_stream
 
@@ -49,7 +50,7 @@ def test_a_folder_with_three_unreadable_pictures(tmp_path: Path) -> None:
     assert "3 frames" in done.err
     assert "Traceback" not in done.err
     assert json.loads(stats.read_text(encoding="utf-8"))["frames"]["lost"] == 3
-    lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    lines = events_of(events)
     assert [line["index"] for line in lines] == [0, 1, 3, 4, 5, 7, 8, 10, 11]
     assert {line["source"] for line in lines} == {"shots"}
     with av.open(str(saved)) as container:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.program import run_stream
+from tests.support.networks import mask_network
+from tests.support.program import run_here, run_stream
 from tests.support.recording import decoded
 
 CAMERA = "synthetic:city?size=320x180&seconds=5&fps=10"
@@ -18,6 +19,8 @@ def test_a_run_into_segments(tmp_path: Path) -> None:
     """Twice into the same name: the second goes on, and neither names more than the first and the last file."""
     words: list[str | Path] = [
         CAMERA,
+        "--engine",
+        mask_network(tmp_path / "net.onnx"),
         "--save",
         tmp_path / "out.mp4",
         "--segment",
@@ -47,17 +50,18 @@ def test_a_run_into_segments(tmp_path: Path) -> None:
 
 
 def test_what_was_deleted_is_said(tmp_path: Path) -> None:
+    (tmp_path / "kept").mkdir()
     done = run_stream(
-        "synthetic:city?size=640x360&seconds=20&fps=10",
-        *("--save", tmp_path / "out.mp4", "--segment", "1s", "--keep", "2MB", "--crf", "1"),
+        *("synthetic:city?size=640x360&seconds=10&fps=10", "--engine", mask_network(tmp_path / "net.onnx")),
+        *("--save", tmp_path / "kept/out.mp4", "--segment", "1s", "--keep", "2MB", "--crf", "1"),
     )
     assert done.code == 0, done.err
     assert re.search(r"\((\d+) segments, .*; \d+ oldest ones deleted\)", done.err), done.err
-    assert sum(file.stat().st_size for file in tmp_path.iterdir()) <= 2_000_000
+    assert sum(file.stat().st_size for file in (tmp_path / "kept").iterdir()) <= 2_000_000
 
 
-def test_dry_run_shows_it() -> None:
-    done = run_stream(CAMERA, "--save", "out.mp4", "--segment", "1h30m", "--keep", "50GB", "--dry-run")
+def test_dry_run_shows_it(capfd: pytest.CaptureFixture[str]) -> None:
+    done = run_here(capfd, CAMERA, "--save", "out.mp4", "--segment", "1h30m", "--keep", "50GB", "--dry-run")
     assert done.code == 0, done.err
     shown = json.loads(done.out)
     assert (shown["segment"], shown["keep"]) == ("5400s", "50GB")
@@ -72,8 +76,10 @@ def test_dry_run_shows_it() -> None:
         (["--save", "out.mp4", "--segment", "2GB", "--keep", "3GB"], "at least 4GB"),
     ],
 )
-def test_usage_errors_are_one_line_with_the_cure(tmp_path: Path, words: list[str], says: str) -> None:
-    done = run_stream(CAMERA, *words)
+def test_usage_errors_are_one_line_with_the_cure(
+    capfd: pytest.CaptureFixture[str], words: list[str], says: str
+) -> None:
+    done = run_here(capfd, CAMERA, *words)
     assert done.code == 2
     assert says in done.err
     assert len(done.err.splitlines()) == 1

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,7 +21,8 @@ from pipeline.source_state import SourceState
 from tests.support.clips import write_clip
 from tests.support.networks import mask_network
 from tests.support.program import command, run_stream
-from tests.support.screen import Screen, screen, until
+from tests.support.screen import Screen
+from tests.support.waiting import until
 
 
 def frames(path: Path) -> int:
@@ -50,7 +50,7 @@ def test_a_video_each_and_what_is_said_of_them(tmp_path: Path) -> None:
 def test_a_lost_source_is_named_at_the_end_and_in_the_exit_code(tmp_path: Path) -> None:
     there, network = write_clip(tmp_path / "there.mp4", 9), mask_network(tmp_path / "mask.onnx")
     events = tmp_path / "e.jsonl"
-    done = run_stream(there, tmp_path / "gone.mp4", "--engine", network, "--events", events)
+    done = run_stream(there, tmp_path / "gone.mp4", "--engine", network, "--events", events, "--quiet")
     assert done.code == 3
     assert "Traceback" not in done.err
     first, last = done.err.splitlines()[0], done.err.splitlines()[-1]
@@ -80,9 +80,12 @@ def test_ctrl_c_finishes_everything(grid: bool, tmp_path: Path) -> None:
     ]
     with subprocess.Popen(command(*words, *(["--grid"] if grid else [])), stderr=subprocess.PIPE, text=True) as process:
         wanted = ["out.part.mp4"] if grid else ["out-a.part.mp4", "out-b.part.mp4"]
-        until(lambda: all(_bytes(tmp_path / name) > 2000 for name in wanted), "something is recorded")
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=120)
+        try:
+            until(lambda: all(_bytes(tmp_path / name) > 2000 for name in wanted), "something is recorded")
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()  # an endless run
     assert process.returncode == 130, said
     assert "interrupted; outputs are finished" in said
     assert "Traceback" not in said
@@ -126,12 +129,6 @@ def _progress(finished: int, fps: float = 0.0, dropped: int = 0) -> Progress:
     return Progress(finished, finished, dropped, 0, 1.0, fps, None, None)
 
 
-@pytest.fixture(scope="module")
-def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
-    with screen(tmp_path_factory.mktemp("display")) as found:
-        yield found
-
-
 def test_a_window_shows_all_of_them_and_q_ends_them(display: Screen, tmp_path: Path) -> None:
     """Beside it each has its own video: the window is a grid of pictures of that size."""
     sources = [write_clip(tmp_path / f"{name}.mp4", 40, size=(320, 240)) for name in "ab"]
@@ -143,12 +140,15 @@ def test_a_window_shows_all_of_them_and_q_ends_them(display: Screen, tmp_path: P
         stderr=subprocess.PIPE,
         text=True,
     ) as process:
-        until(lambda: "RoadStream" in display.title() or process.poll() is not None, "a window")
-        until(lambda: "loading" not in display.title() or process.poll() is not None, "a picture")
-        time.sleep(1)
-        shown = display.inside()
-        display.press("q")
-        _, said = process.communicate(timeout=120)
+        try:
+            until(lambda: "RoadStream" in display.title() or process.poll() is not None, "a window")
+            until(lambda: "loading" not in display.title() or process.poll() is not None, "a picture")
+            time.sleep(1)
+            shown = display.inside()
+            display.press("q")
+            _, said = process.communicate(timeout=120)
+        finally:
+            process.kill()  # an endless run
     assert process.returncode == 0, said
     assert shown.shape == (240, 640, 3)
     assert np.abs(shown[100:140, :100].astype(int) - shown[100:140, 320:420].astype(int)).mean() < 12

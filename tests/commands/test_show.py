@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import pty
 import signal
@@ -20,15 +19,11 @@ import pytest
 from roadstream import stream
 from run_stream import main
 from tests.support.clips import write_clip
+from tests.support.events import events_of
 from tests.support.networks import mask_network
 from tests.support.program import command, run_stream
-from tests.support.screen import Screen, screen, until
-
-
-@pytest.fixture(scope="module")
-def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Screen]:
-    with screen(tmp_path_factory.mktemp("display")) as found:
-        yield found
+from tests.support.screen import Screen, screen
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +74,7 @@ def test_q_finishes_what_is_recorded(display: Screen, job: list[str | Path], tmp
         code, said = ended(process, display)
     assert code == 0
     assert f"written     {out}" in said
-    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    lines = events_of(events)
     assert [line["index"] for line in lines] == list(range(len(lines)))
     assert frames(out) == len(lines) > 0
     assert {path.name for path in tmp_path.iterdir()} == {"out.mp4", "out.jsonl"}
@@ -249,7 +244,7 @@ def test_without_a_display_one_line_says_so(
     display: Screen, job: list[str | Path], tmp_path: Path, environment: dict[str, str], said: str
 ) -> None:
     bare = {key: value for key, value in display.environment.items() if key != "DISPLAY"}
-    done = run_stream(*job, "--show", "--save", tmp_path / "out.mp4", environment=bare | environment)
+    done = run_stream(*job, "--quiet", "--show", "--save", tmp_path / "out.mp4", environment=bare | environment)
     assert done.code == 5
     assert done.err.count("\n") == 1
     assert said in done.err
@@ -266,7 +261,8 @@ def test_without_the_library_one_line_names_the_extra(display: Screen, job: list
         "            raise ModuleNotFoundError(name)\n"
         "sys.meta_path.insert(0, Absent())\n"
     )
-    done = run_stream(*job, "--show", environment=display.environment | {"PYTHONPATH": str(tmp_path)})
+    words: list[str | Path] = [*job, "--quiet", "--show"]
+    done = run_stream(*words, environment=display.environment | {"PYTHONPATH": str(tmp_path)})
     assert done.code == 2
     assert done.err.startswith("roadstream: show: the package 'pygame-ce' is not installed → pip install")
     assert done.err.count("\n") == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 
 from roadstream import stream
 from tests.sources.making_videos import make_video
+from tests.support.events import events_of
 from tests.support.networks import mask_network
 
 FRAMES = 250
@@ -33,7 +33,7 @@ def read_while(source: Path, folder: Path, fault: Callable[[], object]) -> dict[
     frames: dict[str, int] = results.statistics()["frames"]
     with av.open(str(out)) as container:
         assert len(list(container.decode(video=0))) == frames["read"]
-    assert len([json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]) == frames["read"]
+    assert len(events_of(events)) == frames["read"]
     assert not list(folder.glob("*.part*"))
     return frames
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import av
@@ -12,6 +11,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from tests.support.clips import write_clip
+from tests.support.events import events_of
 from tests.support.networks import mask_network
 from tests.support.program import run_stream
 
@@ -63,7 +63,7 @@ def test_a_class_map_and_a_classification_reach_events_and_picture(tmp_path: Pat
     events, out = tmp_path / "out.jsonl", tmp_path / "out.mp4"
     done = run_stream(clip, *engines, "--backend", backend, "--events", events, "--save", out, "--layers", "drivable")
     assert done.code == 0, done.err
-    lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    lines = events_of(events)
     assert len(lines) == 8
     for line in lines:
         shares = line["class_maps"]["scene"]

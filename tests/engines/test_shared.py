@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +19,12 @@ from engines.places import LateError, places_each
 from engines.shared import EngineView, SharedEngine
 from tests.support.fakes import CARD
 from tests.support.networks import box_network
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 _SPEC = TensorSpec("x", (1,), "int64", "N")
 _LONG_S = 30.0  # for a busy machine
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert [one for one in threading.enumerate() if one not in before and one.is_alive()] == []
 
 
 class HeldTicket:
@@ -83,20 +77,13 @@ class HeldEngine:
         return [ticket.number for ticket in self.started]
 
 
-def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + _LONG_S
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 def ask(view: EngineView, number: int) -> Any:
     return view.submit({"x": np.array([number])})
 
 
 def let_all_go(engine: HeldEngine, count: int) -> None:
     for position in range(count):
-        until(lambda at=position: len(engine.started) > at)  # type: ignore[misc]
+        until(lambda at=position: len(engine.started) > at, "it was started")  # type: ignore[misc]
         engine.started[position].go.set()
 
 
@@ -113,7 +100,7 @@ def test_views_take_turns_however_much_one_of_them_asks_for() -> None:
     shared = SharedEngine(engine, 3)
     greedy, modest, late = shared.view(), shared.view(), shared.view()
     tickets = [ask(greedy, 10), ask(greedy, 11), ask(modest, 20)]
-    until(lambda: engine.numbers == [10])
+    until(lambda: engine.numbers == [10], "the first was started")
     tickets.append(ask(late, 30))
     let_all_go(engine, 4)
     assert engine.numbers == [10, 20, 30, 11]
@@ -130,7 +117,7 @@ def test_one_who_does_not_take_its_results_holds_up_nobody() -> None:
     for number in range(100, 120):
         ticket = ask(other, number)
         let_all_go(engine, len(engine.started))
-        until(lambda at=number: at in engine.numbers)  # type: ignore[misc]
+        until(lambda at=number: at in engine.numbers, "it was started")  # type: ignore[misc]
         let_all_go(engine, len(engine.started))
         assert int(ticket.result(_LONG_S)["x"][0]) == number
         ticket.close()
@@ -143,10 +130,10 @@ def test_a_view_that_closes_takes_back_what_it_asked_for() -> None:
     shared = SharedEngine(engine, 2)
     gone, other = shared.view(), shared.view()
     running, waiting, wanted = ask(gone, 1), ask(gone, 2), ask(other, 3)
-    until(lambda: engine.numbers == [1])
+    until(lambda: engine.numbers == [1], "the first was started")
     gone.close()
     gone.close()
-    until(lambda: 3 in engine.numbers)
+    until(lambda: 3 in engine.numbers, "the other's was started")
     assert engine.numbers == [1, 3]
     assert engine.closed == 0
     for ticket in (running, waiting):

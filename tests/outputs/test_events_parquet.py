@@ -30,6 +30,7 @@ from outputs.events_parquet import ParquetEvents
 from outputs.open import check_paths
 from tests.outputs.test_events import INFO, SHOWN, class_map, detections, mask, measured, nobody_draws, result
 from tests.support.disks import small_disk
+from tests.support.events import events_of
 
 
 def results(count: int) -> list[Result]:
@@ -58,7 +59,7 @@ def both(folder: Path, made: list[Result]) -> tuple[list[dict[str, Any]], Path]:
         for one in made:
             output.write(one)
         output.close(None)
-    return [json.loads(line) for line in (folder / "lines.jsonl").read_text().splitlines()], folder / "out.parquet"
+    return events_of(folder / "lines.jsonl"), folder / "out.parquet"
 
 
 def as_lines(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

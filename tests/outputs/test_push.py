@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal
 
@@ -20,8 +20,8 @@ from contracts.picture import Picture
 from outputs.encoder import VideoSettings
 from outputs.push import PushOutput
 from tests.support.fakes import CountingSource, ListOutput, make_run
+from tests.support.numbered import i420, number_in
 from tests.support.pushing import (
-    PATIENCE_S,
     RATE,
     SIZE,
     Feeder,
@@ -32,10 +32,10 @@ from tests.support.pushing import (
     planes_of,
     rtmp_taker,
     shows,
-    until,
 )
 from tests.support.recording import level_of, luma, picture, planes, seconds, source_info
 from tests.support.rtsp_record_server import RecordServer, record_server
+from tests.support.waiting import LONG_S, until
 
 _LOGIN = "driver:pass#word"
 _WRITTEN = "driver:pass%23word"
@@ -223,27 +223,48 @@ def test_a_password_that_changed_ends_the_push_and_not_the_run(
 
 
 def test_a_frozen_server_holds_nobody_up_and_gets_the_newest_when_it_thaws(server: RecordServer) -> None:
-    size = (1280, 720)
+    width, height = size = (640, 360)
     feeder = Feeder(server.url(), source_info(size, RATE), crf=1)
-    noise = np.random.default_rng(1).integers(16, 235, (8, size[1] * 3 // 2, size[0]), np.uint8)
+    noise = np.random.default_rng(1).integers(16, 235, (height // 2, width), np.uint8)
 
-    def noisy(index: int) -> Picture:
-        return Picture("yuv420p", planes(noise[index % 8]), "bt709", False, False, noise[index % 8])
-
-    feeder.give_all_of(3, noisy)
-    server.freeze()
-    end = time.monotonic() + PATIENCE_S
-    while feeder.output.dropped < 50:  # nobody takes them, and still they can be given
-        assert time.monotonic() < end
-        feeder.give(noisy(feeder.count))
-        time.sleep(0.01)
-    server.thaw()
-    sent = feeder.sent
-    while feeder.sent < sent + 20:
-        assert time.monotonic() < end
-        feeder.give(noisy(feeder.count))
+    def give() -> None:
+        """A picture with its number, and so much noise that few fill every buffer on the way."""
+        pixels = np.frombuffer(i420(feeder.count, width, height), np.uint8).reshape(-1, width).copy()
+        pixels[height // 2 : height] = np.roll(noise, feeder.count, axis=1)
+        feeder.give(Picture("yuv420p", planes(pixels), "bt709", False, False, pixels))
         time.sleep(0.03)
+
+    def give_until(true: Callable[[], bool]) -> None:
+        end = time.monotonic() + LONG_S
+        while not true():
+            assert time.monotonic() < end
+            give()
+
+    give_until(lambda: feeder.sent > 3)
+    server.freeze()
+    sent, standing = feeder.sent, time.monotonic()
+
+    def stands() -> bool:
+        nonlocal sent, standing
+        if feeder.sent != sent:
+            sent, standing = feeder.sent, time.monotonic()
+        return time.monotonic() - standing > 2
+
+    give_until(stands)  # nobody takes them, and still they can be given
+    newest = feeder.count - 4  # so many wait
+    server.thaw()
+    (file,) = server.sessions()
+    give_until(lambda: feeder.sent > sent + 30)
+    found: list[int] = []
+
+    def come() -> bool:
+        found[:] = [number_in(planes_of(frame)[0]) or 0 for frame in frames_of(file)]
+        return found[-1] > newest + 10
+
+    give_until(come)
     feeder.close()
+    assert found == sorted(set(found))
+    assert sum(number < newest for number in found) <= sent + 1  # the others were left out, and one is on its way
 
 
 def test_a_run_ends_though_the_server_hangs(server: RecordServer) -> None:
@@ -274,6 +295,7 @@ def test_a_run_that_gave_nothing_pushed_nothing() -> None:
     output = PushOutput("rtsp://127.0.0.1:1/live", VideoSettings())
     output.open([source_info(SIZE, RATE)])
     output.close(None)
+    assert output.dropped == 0
     never_opened = PushOutput("rtsp://127.0.0.1:1/live", VideoSettings())
     never_opened.close(None)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from fractions import Fraction
 
 import pytest
@@ -15,14 +14,9 @@ from pipeline.clock import Pacer
 from pipeline.figures import Figures
 from pipeline.runner import Run
 from tests.support.fakes import CountingSource, EchoEngine, FirstPixelHead, ListOutput, session
-from tests.support.screen import until
+from tests.support.waiting import until
 
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()] == []
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def run_of(source: CountingSource, output: ListOutput, control: Control) -> Run:

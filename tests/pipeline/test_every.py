@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import shutil
 import threading
 from collections import Counter
@@ -36,19 +35,14 @@ from pipeline.tracking import Tracking
 from roadstream import stream
 from run_stream import main
 from tests.support.clips import write_clip
+from tests.support.events import events_of
 from tests.support.fakes import CountingSource, EchoEngine, FirstPixelHead, ListOutput, make_run, session
 from tests.support.networks import box_network, mask_network
 
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
+
 DRIVE = "synthetic:city?seed=3&size=192x144&seconds=1"
 FRAMES = 23
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
-    assert left == []
 
 
 @pytest.fixture(scope="module")
@@ -274,7 +268,7 @@ def test_events_say_what_is_carried_on_and_how_old_it_is(networks: tuple[Path, P
     for path in (lines, table):
         for _ in stream(DRIVE, engines=engines, events=path, max_frames=7):
             pass
-    records = [json.loads(line) for line in lines.read_text(encoding="utf-8").splitlines()]
+    records = events_of(lines)
     assert [record.get("carried") for record in records] == [None, *[{"boxes": 1}, {"boxes": 2}, None] * 2]
     assert records[2]["detections"] == records[0]["detections"] != records[3]["detections"]
     rows = list(csv.DictReader(table.read_text(encoding="utf-8").splitlines()))

@@ -10,6 +10,7 @@ import cv2
 import pytest
 
 from roadstream import stream
+from tests.support.events import events_of
 
 
 def test_findings_are_the_detections_of_the_events(shared: Path, tmp_path: Path) -> None:
@@ -18,7 +19,7 @@ def test_findings_are_the_detections_of_the_events(shared: Path, tmp_path: Path)
     events, folder = tmp_path / "events.jsonl", tmp_path / "findings"
     for _ in stream(clip, engines=[network], track="sort", max_frames=40, events=events, findings=folder):
         pass
-    lines = [json.loads(line) for line in events.read_text().splitlines()]
+    lines = events_of(events)
     said = [(line["index"], *_facts(found)) for line in lines for found in line["detections"]]
     with (folder / "findings.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))

@@ -15,23 +15,19 @@ import pytest
 from numpy.typing import NDArray
 
 from contracts.errors import SourceError
+from contracts.picture import Picture
 from contracts.protocols import Source
 from pipeline import grid
 from roadstream import OutputError, Stream, stream
 from tests.support.networks import box_network
 from tests.support.sources import ListedSource, fake
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 _LONG_S = 60.0  # for a busy machine
 SIZE = (160, 120)
 GROUND = 24
-
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
-    assert left == []
 
 
 @pytest.fixture
@@ -46,16 +42,41 @@ def looked_at(video: Path, columns: int) -> list[tuple[float, list[int]]]:
     found = []
     with av.open(str(video)) as container:
         for frame in container.decode(video=0):
-            luma: NDArray[Any] = frame.to_ndarray()[: SIZE[1]]  # I420: its first rows are Y
-            cells = np.split(luma[:, : columns * SIZE[0]], columns, axis=1)
+            rows: NDArray[Any] = frame.to_ndarray()[: SIZE[1]]  # I420: its first rows are Y
+            cells = np.split(rows[:, : columns * SIZE[0]], columns, axis=1)
             assert frame.time is not None
             found.append((frame.time, [round(float(cell[4:24, 4:30].mean())) for cell in cells]))
     return found
 
 
+def grey(level: int) -> Picture:
+    return Picture.from_bgr(np.full((SIZE[1], SIZE[0], 3), level, np.uint8))
+
+
+def luma(level: int) -> int:
+    """Of a grey, limited range."""
+    return round(16 + level * 219 / 255)
+
+
 def luma_of(index: int) -> int:
-    """Of a grey picture of ``ListedSource``, limited range."""
-    return round(16 + (index * 5 % 256) * 219 / 255)
+    """Of a picture of ``ListedSource``."""
+    return luma(index * 5 % 256)
+
+
+class Company(ListedSource):
+    """A live source that gives so many more pictures when another one is over."""
+
+    def __init__(self, name: str, other: ListedSource, more: int, *, pause_s: float, rate: int) -> None:
+        super().__init__(name, 100_000, live=True, pause_s=pause_s, rate=rate)
+        self._other, self._more = other, more
+
+    def frames(self) -> Iterator[Any]:
+        more = self._more
+        for frame in super().frames():
+            more -= self._other.closed.is_set()
+            if more < 0:
+                return
+            yield frame
 
 
 def run_through(run: Stream) -> None:
@@ -143,52 +164,52 @@ def test_nobody_waits_for_a_recorded_source_that_hangs(
     seen = [cells for _, cells in looked_at(tmp_path / "out.mp4", 3)]
     assert [good for good, _, _ in seen[:30]] == pytest.approx([luma_of(index) for index in range(30)], abs=3)
     assert [late for _, late, _ in seen[:10]] == [GROUND] * 10
-    assert max(late for _, late, _ in seen) == pytest.approx(luma_of(4), abs=3) or seen[-1][1] > GROUND
+    assert max(late for _, late, _ in seen) == pytest.approx(luma_of(4), abs=3)
+    assert seen[-1][2] == pytest.approx(GROUND * 0.65 + luma_of(7) * 0.35, abs=3), "its time was over when it came"
 
 
 def test_live_sources_show_their_latest_at_most_as_often_as_the_fastest(
     tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake(
-        monkeypatch,
-        fast=lambda: ListedSource("fast", 200, live=True, pause_s=0.005, rate=20),
-        slow=lambda: ListedSource("slow", 10, live=True, pause_s=0.1, rate=10),
-    )
+    slow = ListedSource("slow", 10, live=True, pause_s=0.1, rate=10, picture=lambda index: grey(100 + 12 * index))
+    fake(monkeypatch, fast=lambda: Company("fast", slow, 60, pause_s=0.005, rate=20), slow=lambda: slow)
     run_through(stream("live:fast", "live:slow", **options))
     seen = looked_at(tmp_path / "out.mp4", 2)
     gaps = [after - before for (before, _), (after, _) in itertools.pairwise(seen)]
     assert min(gaps) >= 0.95 / 20 - 0.003
-    assert len(seen) >= 4
-    slow = [cell for _, (_, cell) in seen]
-    assert slow == sorted(slow) or slow[-1] < max(slow)  # each after the one before, at last dimmed
+    cells = [round((cell - luma(100)) / (12 * 219 / 255), 0) for _, (_, cell) in seen]  # which picture it is
+    there = [place for place, cell in enumerate(cells) if cell >= 0]
+    assert len(set(cells)) >= 4
+    shown = cells[there[0] : there[-1] + 1]
+    assert shown == sorted(shown), "each after the one before"
+    assert {cell for _, (_, cell) in seen[: there[0]]} <= {GROUND}
+    assert seen[-1][1][1] == pytest.approx(GROUND * 0.65 + luma(208) * 0.35, abs=4), "at last dimmed"
 
 
 def test_a_source_that_turns_out_to_be_live_frees_those_that_waited_for_it(
     tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The recorded one has more pictures waiting than there is room for when the live one opens."""
-    ready = threading.Event()
+    film = ListedSource("film", 30)
 
     def slow() -> Source:
-        time.sleep(1)
-        ready.set()
+        until(lambda: film.given > 6, "its pictures wait")
         return ListedSource("slow", 10, live=True, pause_s=0.02)
 
-    film = ListedSource("film", 30)
     fake(monkeypatch, film=lambda: film, slow=slow)
     counts = {"film": 0, "slow": 0}
     for result in stream("fake:film", "fake:slow", **options):
         counts[result.frame.source.id] += 1
-    assert ready.is_set()
     assert counts["film"] == 30
-    assert looked_at(tmp_path / "out.mp4", 2)
+    assert counts["slow"] > 0
+    assert looked_at(tmp_path / "out.mp4", 2)[-1][1][0] == pytest.approx(GROUND * 0.65 + luma_of(29) * 0.35, abs=4)
 
 
 def test_a_live_source_that_is_lost_is_never_shown_as_if_it_were_there(
     tmp_path: Path, options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    going = ListedSource("going", 400, live=True, pause_s=0.01, rate=10)
-    fake(monkeypatch, going=lambda: going, lost=lambda: ListedSource("lost", 50, live=True, pause_s=0.01, fail_at=30))
+    lost = ListedSource("lost", 50, live=True, pause_s=0.01, rate=10, fail_at=30)
+    fake(monkeypatch, going=lambda: Company("going", lost, 130, pause_s=0.01, rate=10), lost=lambda: lost)
     run_through(stream("live:going", "live:lost", **options))
     seen = [cells[1] for _, cells in looked_at(tmp_path / "out.mp4", 2)]
     last = luma_of(29)
@@ -202,11 +223,13 @@ def test_a_live_source_that_says_nothing_is_dimmed_too(
 ) -> None:
     monkeypatch.setattr(grid, "_OLD_NS", 300_000_000)
     over = threading.Event()
+    silent: list[str] = []
 
     class Silent(ListedSource):
         def frames(self) -> Iterator[Any]:
             for index, frame in enumerate(super().frames()):
                 if index == 30:
+                    silent.append(self.info.id)
                     over.wait(_LONG_S)
                     return
                 yield frame
@@ -217,12 +240,16 @@ def test_a_live_source_that_says_nothing_is_dimmed_too(
 
     fake(monkeypatch, a=lambda: Silent("a", 50, live=True, pause_s=0.01), b=lambda: Silent("b", 50, live=True))
     run = stream("live:a", "live:b", **options)
-    timer = threading.Timer(4, run.stop)
-    timer.start()
-    started = time.monotonic()
+
+    def stop() -> None:
+        until(lambda: len(silent) == 2, "both are silent")
+        time.sleep(2)  # they are dimmed after 0.3 s
+        run.stop()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
     run_through(run)
-    timer.join()
-    assert time.monotonic() - started >= 4
+    stopping.join()
     seen = [cells for _, cells in looked_at(tmp_path / "out.mp4", 2)]
     assert seen[-1] == pytest.approx([round(GROUND * 0.65 + luma_of(29) * 0.35)] * 2, abs=4)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from pipeline.ignoring import Ignoring
 from roadstream import stream
 from run_stream import main
 from tests.support.clips import write_clip
+from tests.support.events import events_of
 from tests.support.networks import box_network, mask_network
 
 CORNERS = st.lists(st.tuples(st.integers(-8, 72), st.integers(-8, 56)), min_size=3, max_size=7, unique=True)
@@ -193,7 +193,7 @@ def test_events_and_labels_have_what_is_left(tmp_path: Path) -> None:
     argv = [str(clip), "--quiet", "--ignore", LEFT_CAR, *(f"--engine={engine}" for engine in engines)]
     argv += ["--events", str(tmp_path / "out.jsonl"), "--labels", str(tmp_path / "labels"), "--masks"]
     assert main([*argv, str(tmp_path / "masks")]) == 0
-    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = events_of(tmp_path / "out.jsonl")
     assert [[one["class"] for one in record["detections"]] for record in records] == [["bus"]] * 3
     assert "regions" not in records[0]
     labels = sorted((tmp_path / "labels" / "labels").glob("*.txt"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import onnx
 import pytest
 
 from roadstream import stream
+from tests.support.events import events_of
 
 
 @pytest.mark.shared
@@ -34,5 +34,5 @@ def test_a_run_draws_the_masks_and_writes_their_areas(
             place = slice(window.top, window.top + window.height), slice(window.left, window.left + window.width)
             tinted = np.abs(drawn[place] - plain[place]).max(axis=2) > 8
             assert np.count_nonzero(tinted & (mask == 1)) >= 0.9 * np.count_nonzero(mask)
-    lines = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    lines = events_of(events)
     assert [[one["area"] for one in line["detections"]] for line in lines] == areas

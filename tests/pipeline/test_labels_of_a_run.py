@@ -18,7 +18,7 @@ import pytest
 from contracts.errors import OutputError, UsageError
 from contracts.prediction import Detections, Prediction
 from roadstream import stream
-from tests.support.program import command, run_stream
+from tests.support.program import command, run_here, run_stream
 
 NAMES = ("person", "car", "bus", "truck", "two_wheeler")
 DRIVE = "synthetic:city?size=640x360&seconds=10&fps=5"
@@ -155,18 +155,18 @@ def test_a_folder_of_pictures_is_no_output_however_it_is_named(tmp_path: Path, w
     assert sorted(file.name for file in shots.iterdir()) == ["a.png", "x.mp4"]
 
 
-def test_labels_of_another_hand_survive_a_run(tmp_path: Path) -> None:
+def test_labels_of_another_hand_survive_a_run(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "data.yaml").write_text("names: [cat]\n")
-    done = run_stream(DRIVE, "--max-frames", "1", "--labels", tmp_path)
+    done = run_here(capfd, DRIVE, "--max-frames", "1", "--labels", tmp_path, "--quiet")
     assert (done.code, done.err.count("\n")) == (5, 1), done.err
     assert "holds files of somebody else (data.yaml) → give another folder" in done.err
     assert _contents(tmp_path) == {"data.yaml": b"names: [cat]\n"}
 
 
-def test_all_folders_at_once_and_the_summary_names_them(tmp_path: Path) -> None:
+def test_all_folders_at_once_and_the_summary_names_them(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folders = ("labels", "pictures", "masks", "findings")
     places = [word for name in folders for word in (f"--{name}", tmp_path / name)]
-    done = run_stream(DRIVE, "--max-frames", "2", *places)
+    done = run_here(capfd, DRIVE, "--max-frames", "2", *places)
     assert done.code == 0, done.err
     assert all(f"written     {tmp_path / name}" in done.err for name in folders)
     assert len(list((tmp_path / "pictures").glob("*.jpg"))) == 2

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from commands.progress import summary_text
+from contracts.errors import OutputError
 from contracts.frame import Frame, SourceInfo
 from contracts.protocols import Ending
 from contracts.result import Result
@@ -121,3 +123,32 @@ def test_what_a_live_run_drops_before_an_output_of_ones_own_is_counted_beside_wh
     assert found["written"] == given - own.dropped
     assert found["dropped"] == own.dropped + data["frames"]["inferred"] - given
     assert [source["frames"]["written"] for source in data["sources"]] == [own.given[name] for name in names]
+
+
+def test_a_result_that_an_output_fails_with_is_not_taken_from_what_it_wrote(
+    network: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Refusing(Sparing):
+        def write(self, result: Result) -> None:
+            self.dropped += 1
+            raise OutputError("nobody takes it", "start the server")
+
+    fake(monkeypatch, a=lambda: ListedSource("a", 5))
+    run = stream("fake:a", engines=[network], outputs=[Refusing()])
+    with pytest.raises(OutputError):
+        list(run)
+    assert run.statistics()["outputs"]["sparing"]["written"] == run.statistics()["frames"]["written"] == 0
+
+
+def test_the_summary_names_outputs_that_wrote_less_than_others(network: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Whole(Sparing):
+        name = "whole"
+
+        def write(self, result: Result) -> None:
+            self.given[result.frame.source.id] += 1
+
+    fake(monkeypatch, a=lambda: ListedSource("a", 30))
+    run = stream("fake:a", engines=[network], outputs=[Whole(), Sparing()])
+    list(run)
+    said = "frames      30 read, 30 through the networks, 30 written (whole), 10 written (sparing)"
+    assert said in summary_text(run.statistics()).splitlines()

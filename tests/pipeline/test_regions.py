@@ -21,6 +21,7 @@ from roadstream import UsageError, stream
 from run_stream import main
 from tests.pipeline.test_ignoring import CORNERS, SIZE, boxes, detections, frame_of
 from tests.support.clips import write_clip
+from tests.support.events import events_of
 from tests.support.networks import box_network, mask_network
 
 WHOLE = Polygon.parse("0%,0% 100%,0% 100%,100% 0%,100%")
@@ -159,7 +160,7 @@ def test_events_statistics_and_python_say_the_same(tmp_path: Path) -> None:
     with stream(clip, **asked, events=tmp_path / "out.jsonl", stats=tmp_path / "stats.json") as run:
         seen = [result.prediction.regions for result in run]
     assert seen == [{"left": {"car": 1}, "sky": {}}] * 6
-    records = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()]
+    records = events_of(tmp_path / "out.jsonl")
     assert [record["regions"] for record in records] == seen
     statistics = json.loads((tmp_path / "stats.json").read_text(encoding="utf-8"))
     assert statistics["regions"] == {"left": {"car": {"frames": 6, "most": 1, "entries": 1}}, "sky": {}}

@@ -21,6 +21,7 @@ from commands.run import parser
 from contracts.errors import OutputError, UsageError
 from roadstream import Stream, stream
 from tests.support.clips import write_clip
+from tests.support.events import events_of
 from tests.support.fakes import ListOutput
 from tests.support.networks import box_network, mask_network
 from tests.support.pages import Page, read_page
@@ -90,7 +91,7 @@ def test_its_words_are_those_of_the_summary(tmp_path: Path, place: dict[str, Any
 def test_its_counts_are_those_of_the_events(tmp_path: Path, place: dict[str, Any]) -> None:
     events = tmp_path / "out.jsonl"
     list(stream(**place, events=events))
-    records = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
+    records = events_of(events)
     classes = Counter(one["class"] for record in records for one in record["detections"])
     words = words_of(tmp_path / "run.html")
     assert classes == {"car": 60, "bus": 60}

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -17,13 +16,7 @@ from contracts.result import Result
 from pipeline import runner
 from tests.support.fakes import CountingSource, EchoEngine, FirstPixelHead, ListOutput, make_run
 
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
-    assert left == []
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def test_every_frame_reaches_every_output_in_order_with_its_own_prediction() -> None:

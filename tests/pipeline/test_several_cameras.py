@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from pathlib import Path
 
+from commands.progress import summary_text
 from roadstream import stream
 from tests.support.networks import mask_network
 from tests.support.numbered_video import number_of
@@ -39,3 +40,7 @@ def test_the_living_two_of_four_lose_nothing(tmp_path: Path) -> None:
         first = frames[0][1] or 0
         assert [number for _, number in frames] == list(range(first, first + _FRAMES))
     assert sorted("error" in each for each in sources.values()) == [False, False, True, True]
+    said = summary_text(run.statistics()).splitlines()
+    for found in (sources[uri] for uri in living):
+        place = next(at for at, line in enumerate(said) if line.startswith(f"{found['id']} "))
+        assert said[place + 1].startswith(" " * 12 + "first picture after ")

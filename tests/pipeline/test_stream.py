@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +11,10 @@ import pytest
 from roadstream import Detections, EngineError, Mask, OutputError, SourceError, Stream, UsageError, stream
 from tests.support.clips import write_clip
 from tests.support.fakes import ListOutput
+from tests.support.memory import most_alive
 from tests.support.networks import box_network, mask_network
 
-
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = [thread for thread in threading.enumerate() if thread not in before and thread.is_alive()]
-    assert left == []
+pytestmark = pytest.mark.usefixtures("no_thread_is_left")
 
 
 def test_results_carry_frame_prediction_timings_and_the_drawn_picture(tmp_path: Path) -> None:
@@ -131,17 +124,6 @@ def test_mistakes_are_told_by_kind(tmp_path: Path) -> None:
 
 
 def test_no_more_than_a_few_frames_are_in_memory(tmp_path: Path) -> None:
-    """A slow caller must not let the reader run ahead."""
-    import gc
-    import weakref
-
-    alive: set[int] = set()
-    most = 0
-    for result in stream(write_clip(tmp_path / "clip.mp4", 80), engines=[mask_network(tmp_path / "m.onnx")]):
-        frame = result.frame
-        alive.add(frame.index)
-        weakref.finalize(frame.picture, alive.discard, frame.index)
-        del frame, result
-        gc.collect()
-        most = max(most, len(alive))
-    assert most <= 3
+    """Nobody keeps what the caller had."""
+    run = stream(write_clip(tmp_path / "clip.mp4", 80), engines=[mask_network(tmp_path / "m.onnx")])
+    assert most_alive(run) <= 3

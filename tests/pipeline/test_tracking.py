@@ -328,7 +328,7 @@ def test_a_missing_library_is_one_line_with_the_command_that_brings_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setitem(sys.modules, "trackers", None)
-    assert main(["synthetic:?seconds=1", "--track", "--save", str(tmp_path / "out.mp4")]) == 2
+    assert main(["synthetic:?seconds=1", "--track", "--save", str(tmp_path / "out.mp4"), "--quiet"]) == 2
     said = capsys.readouterr().err.strip()
     assert "\n" not in said
     assert "pip install --no-deps trackers" in said

@@ -1,10 +1,8 @@
-"""Cameras: reading on FFmpeg's test pictures and on pipes that run dry, devices by what is no camera."""
+"""Cameras: pictures as they are made, counted and in time, on FFmpeg's test pictures."""
 
 from __future__ import annotations
 
 import errno
-import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,27 +14,15 @@ import av
 import numpy as np
 import pytest
 
-from contracts.errors import RoadStreamError, SourceError, UsageError
-from contracts.live import Patience
+from contracts.errors import SourceError
 from sources import camera
-from sources.camera import CameraOpener, open_camera
-from sources.camera_device import CameraAddress, Device, choices_of, device_of, lost_fault, open_device
-from sources.cameras import camera_files, lasting_names
+from sources.camera_device import CameraAddress, Device
 from sources.live.connection import Attempt, Fault
 from sources.live.container import ContainerConnection
 from sources.live.reader import ConnectionReader
-from sources.live.source import LiveSource
-from sources.open import is_live, open_source, places_read
+from tests.sources.lavfi_camera import ONCE, lavfi
 
-ADDRESS = CameraAddress("0")
-
-
-ONCE = Patience(reconnect=0)
-"""What is gone is given up."""
-
-
-def lavfi(graph: str, address: CameraAddress = ADDRESS, patience: Patience = ONCE) -> LiveSource:
-    return open_camera(Device("lavfi", graph, "camera of a test"), address, "camera:0", patience)
+pytestmark = pytest.mark.usefixtures("no_thread_stays")
 
 
 def everything_of(container: Any) -> tuple[list[int], int, str]:
@@ -55,14 +41,6 @@ def everything_of(container: Any) -> tuple[list[int], int, str]:
         reader.join(10)
         return numbers, reader.lost, str(fault)
     pytest.fail("the stream says that it is complete")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_outlives_a_test() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = [thread for thread in set(threading.enumerate()) - before if thread.name.startswith("camera")]
-    assert not [thread for thread in left if "fifo" not in thread.name]
 
 
 def test_frames_come_as_they_are_made_with_the_device_s_time_from_zero_on() -> None:
@@ -182,208 +160,6 @@ def test_a_camera_that_ends_is_an_error_of_its_own() -> None:
     source.close()
 
 
-@pytest.fixture
-def fifo(tmp_path: Path) -> Path:
-    path = tmp_path / "fifo"
-    os.mkfifo(path)
-    return path
-
-
-RAW = {"video_size": "64x48", "pixel_format": "gray", "framerate": "25"}
-
-
-def _raw(path: Path) -> Device:
-    """A driver that blocks its reader for as long as nothing comes, as a stuck camera does."""
-    return Device("rawvideo", str(path), "camera at a fifo", {**RAW})
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no FIFOs")
-def test_a_camera_that_stops_in_the_middle_is_noticed_though_its_driver_never_returns(fifo: Path) -> None:
-    writing = os.open(fifo, os.O_RDWR)
-    os.write(writing, bytes(64 * 48) * 8)
-    source = open_camera(_raw(fifo), ADDRESS, "camera:0", Patience(10, 0.5, reconnect=0))
-    begun = time.monotonic()
-    with pytest.raises(SourceError, match=r"camera at a fifo has sent no more pictures for 0\.5 s") as caught:
-        list(source.frames())
-    assert caught.value.cure
-    assert 0.3 < time.monotonic() - begun < 5
-    begun = time.monotonic()
-    source.close()
-    source.close()
-    assert time.monotonic() - begun < 3
-    os.close(writing)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no FIFOs")
-def test_a_camera_that_cannot_even_be_opened_in_time_is_given_up(fifo: Path, caplog: pytest.LogCaptureFixture) -> None:
-    begun = time.monotonic()
-    with pytest.raises(SourceError, match=r"has sent no picture for 0\.4 s"):
-        open_camera(_raw(fifo), ADDRESS, "camera:0", Patience(open_s=0.4, reconnect=0))
-    assert time.monotonic() - begun < 4
-    assert "1 connection does not let go" in caplog.text
-    os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))  # lets the thread that waits in open() go
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no FIFOs")
-def test_raw_pictures_do_not_lie_in_the_driver_s_memory(fifo: Path) -> None:
-    """FFmpeg hands a V4L2 driver's own buffers out as pictures, and unmaps them when the device is closed."""
-    writing = os.open(fifo, os.O_RDWR)
-    device = Device("rawvideo", str(fifo), "camera", {**RAW, "pixel_format": "yuv420p"})
-    os.write(writing, bytes([90]) * (64 * 48 * 3 // 2) * 8)
-    source = open_camera(device, ADDRESS, "camera:0", ONCE)
-    picture = next(iter(source.frames())).picture
-    assert picture.format == "yuv420p"
-    assert picture.owner is None
-    assert all((plane == 90).all() and not plane.flags.writeable for plane in picture.planes)
-    os.close(writing)
-    source.close()
-
-
-@pytest.mark.parametrize(
-    ("uri", "expected"),
-    [
-        ("0", CameraAddress("0")),
-        ("camera:1", CameraAddress("1")),
-        ("camera:/dev/video2", CameraAddress("/dev/video2")),
-        (
-            "camera:1?size=1280x720&fps=30&format=mjpeg",
-            CameraAddress("1", (1280, 720), Fraction(30), "mjpeg"),
-        ),
-        ("camera:01?format=YUYV", CameraAddress("1", None, None, "yuyv422")),
-        ("camera:Integrated Camera?fps=29.97", CameraAddress("Integrated Camera", None, Fraction(2997, 100))),
-    ],
-)
-def test_addresses(uri: str, expected: CameraAddress) -> None:
-    assert CameraAddress.parse(uri) == expected
-    assert is_live(uri)
-    assert places_read(uri) == []
-
-
-@pytest.mark.parametrize(
-    ("uri", "words"),
-    [
-        ("camera:", "names no camera"),
-        ("camera:0?sise=640x480", "'sise'.*did you mean 'size'"),
-        ("camera:0?size=640", "WIDTHxHEIGHT"),
-        ("camera:0?size=0x4", "out of bounds"),
-        ("camera:0?fps=0", "fps.*above 0"),
-        ("camera:0?fps=fast", "not a number"),
-        ("camera:0?format=mjepg", "'mjepg'.*did you mean 'mjpe?g'"),
-        ("camera:0?fps=1&fps=2", "twice"),
-    ],
-)
-def test_addresses_that_are_none(uri: str, words: str) -> None:
-    with pytest.raises(UsageError, match=words):
-        open_source(uri)
-
-
-@pytest.mark.parametrize("options", [{"start": 2.0}, {"loop": True}])
-def test_a_camera_has_no_beginning(options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"a camera cannot"):
-        open_source("0", **options)
-
-
-def test_a_number_that_is_a_file_is_that_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    assert is_live("0")
-    Path("0").write_bytes(b"x")
-    assert not is_live("0")
-    with pytest.raises(SourceError, match="0 is not a video"):
-        open_source("0")
-
-
-@pytest.mark.parametrize(
-    ("platform", "expected"),
-    [
-        (
-            "linux",
-            Device(
-                "video4linux2",
-                "/dev/video1",
-                "camera /dev/video1",
-                {"video_size": "640x480", "framerate": "30", "input_format": "mjpeg"},
-            ),
-        ),
-        (
-            "darwin",
-            Device(
-                "avfoundation",
-                "1:none",
-                "camera 1",
-                {"video_size": "640x480", "framerate": "30", "pixel_format": "mjpeg"},
-            ),
-        ),
-    ],
-)
-def test_what_ffmpeg_is_asked_for(platform: str, expected: Device) -> None:
-    assert device_of(CameraAddress.parse("camera:1?size=640x480&fps=30&format=mjpeg"), platform) == expected
-
-
-def test_what_macos_is_asked_for_at_least() -> None:
-    assert device_of(CameraAddress.parse("0"), "darwin").options == {"framerate": "30"}
-
-
-def test_what_windows_is_asked_for() -> None:
-    found = device_of(CameraAddress.parse("camera:Integrated Camera?format=mjpeg"), "win32")
-    assert (found.format, found.address, found.options) == ("dshow", "video=Integrated Camera", {"vcodec": "mjpeg"})
-    with pytest.raises(SourceError, match="there is no camera 7"):
-        device_of(CameraAddress.parse("camera:7"), "win32")
-
-
-def _v4l2(path: Path | str, **options: str) -> Device:
-    return Device("video4linux2", str(path), f"camera {path}", options)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="V4L2 is Linux's")
-class TestDevicesThatAreNone:
-    @pytest.mark.skipif(Path("/dev/video77").exists(), reason="it is there")
-    def test_a_missing_one_names_those_there_are(self) -> None:
-        with pytest.raises(SourceError, match=r"there is no camera /dev/video77 → (there are: |no camera|the kernel)"):
-            open_source("camera:77")
-
-    def test_a_file(self, tmp_path: Path) -> None:
-        (tmp_path / "clip.mp4").write_bytes(b"x")
-        with pytest.raises(SourceError, match=r"clip\.mp4 is a file, not a camera.*named without camera:"):
-            open_source(f"camera:{tmp_path / 'clip.mp4'}")
-
-    def test_a_folder(self, tmp_path: Path) -> None:
-        with pytest.raises(SourceError, match="is a folder, not a camera"):
-            open_source(f"camera:{tmp_path}")
-
-    def test_another_device(self) -> None:
-        with pytest.raises(SourceError, match="/dev/null is no camera"):
-            open_source("camera:/dev/null")
-
-    def test_one_without_permission(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(os, "access", lambda *_: False)  # root may do everything
-        with pytest.raises(SourceError, match=r"no permission .*usermod -aG video"):
-            open_device(_v4l2("/dev/null"))
-
-    @pytest.mark.parametrize(
-        ("number", "options", "words"),
-        [
-            (errno.EBUSY, {}, "in use by another program"),
-            (errno.EACCES, {}, "usermod -aG video"),
-            (errno.EINVAL, {"video_size": "7x7"}, "does not offer 7x7 → leave size"),
-            (errno.ENODEV, {}, "cannot open camera /dev/null: No such device"),
-        ],
-    )
-    def test_what_the_driver_says(
-        self, monkeypatch: pytest.MonkeyPatch, number: int, options: dict[str, str], words: str
-    ) -> None:
-        def refuse(*_: object, **__: object) -> None:
-            raise OSError(number, os.strerror(number))
-
-        monkeypatch.setattr(av, "open", refuse)  # no device of this machine says so
-        with pytest.raises(SourceError, match=words):
-            open_device(_v4l2("/dev/null", **options))
-
-
-def test_a_camera_that_is_unplugged() -> None:
-    error = lost_fault(Device("lavfi", "", "camera 0"), OSError(errno.ENODEV, "No such device"))
-    assert str(error) == "camera 0 is gone: No such device → check its cable and plug it in again"
-
-
 def test_what_the_camera_chose_instead_is_said(caplog: pytest.LogCaptureFixture) -> None:
     asked = CameraAddress("0", (1280, 720), Fraction(60))
     lavfi("testsrc=size=640x480:rate=30,realtime", asked).close()
@@ -400,24 +176,6 @@ def test_a_device_without_video() -> None:
         lavfi("sine,arealtime")
 
 
-@pytest.mark.parametrize(
-    ("uri", "platform", "expected"),
-    [
-        ("camera:1?size=1280x720", "linux", [{"input_format": "mjpeg"}, {}]),
-        ("camera:Cam?size=1280x720", "win32", [{"vcodec": "mjpeg"}, {}]),
-        ("camera:1?size=1280x720", "darwin", [{}]),
-        ("camera:1?size=640x480", "linux", [{}]),
-        ("camera:1", "linux", [{}]),
-        ("camera:1?size=1280x720&format=yuyv", "linux", [{"input_format": "yuyv422"}]),
-    ],
-)
-def test_large_pictures_are_asked_for_as_mjpeg_first(uri: str, platform: str, expected: list[dict[str, str]]) -> None:
-    address = CameraAddress.parse(uri)
-    found = choices_of(device_of(address, platform), address)
-    wanted = ("input_format", "vcodec")
-    assert [{key: each.options[key] for key in wanted if key in each.options} for each in found] == expected
-
-
 def test_a_camera_without_mjpeg_is_opened_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """The second form is tried where the first is refused; here by a format FFmpeg's test device does not know."""
     graph = "testsrc=size=1280x720:rate=25,realtime"
@@ -425,34 +183,6 @@ def test_a_camera_without_mjpeg_is_opened_as_it_is(monkeypatch: pytest.MonkeyPat
     source = lavfi(graph)
     assert source.info.width == 1280
     source.close()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Linux's links")
-def test_a_camera_that_comes_back_as_another_number_is_found(tmp_path: Path) -> None:
-    links = tmp_path / "dev/v4l/by-id"
-    links.mkdir(parents=True)
-    for number in (0, 1):
-        (tmp_path / f"dev/video{number}").touch()
-        (links / f"usb-cam-{number}").symlink_to(f"../../video{number}")
-    opener = CameraOpener(Device("lavfi", "/dev/video0", "camera 0"), ADDRESS, tmp_path)
-    opener._links = lasting_names("/dev/video0", tmp_path)
-    assert [link.name for link in opener._links] == ["usb-cam-0"]
-    assert opener._found().address == "/dev/video0"
-    (tmp_path / "dev/video0").unlink()
-    (links / "usb-cam-0").unlink()
-    assert opener._found().address == "/dev/video0"  # not there: the error names what was asked for
-    (tmp_path / "dev/video4").touch()
-    (links / "usb-cam-0").symlink_to("../../video4")
-    assert opener._found().address == str((tmp_path / "dev/video4").resolve())
-    assert lasting_names("/dev/video9", tmp_path) == []
-
-
-def test_cameras_are_listed_with_their_names(tmp_path: Path) -> None:
-    for path, text in {"dev/video0": "", "dev/video1": "", "sys/class/video4linux/video0/name": "Cam\x1b[1m\n"}.items():
-        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / path).write_text(text)
-    assert [str(camera) for camera in camera_files(tmp_path)] == ["/dev/video0 (Cam [1m)", "/dev/video1"]
-    assert camera_files(tmp_path / "nowhere") == []
 
 
 def test_a_run_on_a_camera(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -482,21 +212,3 @@ def test_waiting_for_a_camera_is_not_called_decoding(monkeypatch: pytest.MonkeyP
     decode = run.statistics()["stages"]["decode"]
     assert 0 < decode["cpu_ms"] < 100
     assert 0 < decode["p50_ms"] < 100  # a picture comes every 250 ms
-
-
-def test_a_stalled_camera_ends_a_run_with_everything_closed(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, fifo: Path
-) -> None:
-    import sources.camera_device as devices
-    from roadstream import stream
-    from tests.support.networks import mask_network
-
-    writing = os.open(fifo, os.O_RDWR)
-    os.write(writing, bytes(64 * 48) * 8)
-    monkeypatch.setattr(devices, "device_of", lambda _: _raw(fifo))
-    network = mask_network(tmp_path / "network.onnx")
-    with pytest.raises(RoadStreamError, match="has sent no more pictures") as caught:
-        list(stream("camera:0", engines=[network], save=tmp_path / "out.mp4", reconnect=0))
-    assert caught.value.exit_code == 3
-    assert (tmp_path / "out.mp4").exists()
-    os.close(writing)

@@ -33,19 +33,11 @@ from tests.support.hl2ss_device import (
     picture_pose,
 )
 
+pytestmark = pytest.mark.usefixtures("no_thread_stays")
+
 LIMIT_S = 60.0
 """For what has to happen at all; how soon is not asked here."""
 SOON = Patience(open_s=20, read_s=2)
-
-
-@pytest.fixture(autouse=True)
-def _nothing_outlives_a_test() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = {thread for thread in set(threading.enumerate()) - before if thread.is_alive()}
-    for thread in left:
-        thread.join(5)
-    assert not [thread.name for thread in left if thread.is_alive()]
 
 
 @pytest.fixture

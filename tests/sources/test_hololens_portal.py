@@ -24,6 +24,8 @@ from sources.open import is_live, open_source
 from tests.support.device_portal import Portal, certificate, portal
 from tests.support.peers import unused_port
 
+pytestmark = pytest.mark.usefixtures("no_thread_stays")
+
 LIMIT_S = 60.0
 """For what has to happen at all; how soon is not asked here."""
 SOON = Patience(open_s=20, read_s=2)
@@ -41,16 +43,6 @@ def memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where certificates are remembered in a test."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     return tmp_path / "state" / "roadstream" / "certificates"
-
-
-@pytest.fixture(autouse=True)
-def _nothing_outlives_a_test() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    left = {thread for thread in set(threading.enumerate()) - before if thread.is_alive()}
-    for thread in left:
-        thread.join(5)
-    assert not [thread.name for thread in left if thread.is_alive()]
 
 
 def uri(port: int, login: str = LOGIN) -> str:

@@ -175,7 +175,7 @@ def test_the_web_cannot_loop() -> None:
     ("uri", "name", "shown", "identity"),
     [
         ("rtsp://bob:secret@cam-1.local/stream1", "rtsp://cam-1.local/stream1", None, "cam-1.local-stream1"),
-        ("RTSP://192.168.1.9:554/a/b", "RTSP://192.168.1.9:554/a/b", None, "192.168.1.9-a-b"),
+        ("RTSP://192.168.1.9:554/a/b", "rtsp://192.168.1.9:554/a/b", None, "192.168.1.9-a-b"),
         ("rtsp://h:8554/a", "rtsp://h:8554/a", None, "h-8554-a"),
         ("http://h/v.cgi?ch=2&token=abc", "http://h/v.cgi", "http://h/v.cgi?ch=2&token=…", "h-v.cgi-ch-2"),
         ("rtsp://h/user=a&password=xyz&ch=1", "rtsp://h/user=a&password=…&ch=1", None, "h-user-a-password-ch-1"),

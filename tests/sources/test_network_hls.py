@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -25,18 +24,13 @@ from sources.open import open_source
 from tests.support.certificates import self_signed
 from tests.support.hls_origin import finite_hls, live_hls
 from tests.support.numbered_video import RATE, number_of
-from tests.support.watching import QUICK, left_behind, off, opened, watch
+from tests.support.watching import QUICK, assert_whole, off, opened, watch
 from tests.support.web import site
+
+pytestmark = pytest.mark.usefixtures("no_thread_stays")
 
 COUNT = 110
 LOGIN = ("bob", "p@ss:w/rd")
-
-
-@pytest.fixture(autouse=True)
-def _nothing_outlives_a_test() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    assert not left_behind(before, 30)
 
 
 @pytest.mark.parametrize("kind", ["mpegts", "fmp4"])
@@ -45,10 +39,7 @@ def test_a_finite_list_gives_every_picture_once_and_is_finished(kind: str, tmp_p
         assert not source.info.live
         assert source.info.frames == COUNT
         assert source.info.rate == RATE
-        seen = watch(source)
-        assert [each.number for each in seen] == list(range(COUNT))
-        assert [each.index for each in seen] == list(range(COUNT))
-        assert [each.pts for each in seen] == [Fraction(index, RATE) for index in range(COUNT)]
+        assert_whole(watch(source), COUNT)
         assert isinstance(source, HasStatus)
         assert source.status.state is LiveState.ENDED
 
@@ -62,10 +53,7 @@ def test_a_finite_list_goes_on_where_it_was_cut(kind: str, tmp_path: Path) -> No
                 origin.status = 503
                 threading.Timer(1, setattr, (origin, "status", None)).start()
 
-        seen = watch(source, after=fail)
-        assert [each.number for each in seen] == list(range(250))
-        assert [each.index for each in seen] == list(range(250))
-        assert [each.pts for each in seen] == [Fraction(index, RATE) for index in range(250)]
+        assert_whole(watch(source, after=fail), 250)
         assert source.losses.reconnects == 2
         assert source.losses.lost == 0
 

@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
+from run_stream import main
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -29,3 +33,10 @@ def run_stream(*words: str | Path, timeout: float = 120, environment: Mapping[st
         command(*words), capture_output=True, text=True, timeout=timeout, env=environment, check=False
     )
     return Finished(done.returncode, done.stdout, done.stderr)
+
+
+def run_here(capture: pytest.CaptureFixture[str], *words: str | Path) -> Finished:
+    """The same inside the test's own process, for what is refused before it has begun. capture: ``capfd``."""
+    capture.readouterr()
+    code = main([str(word) for word in words])
+    return Finished(code, *capture.readouterr())

@@ -20,10 +20,10 @@ from outputs.encoder import VideoSettings
 from outputs.push import PushOutput
 from tests.support.peers import unused_port
 from tests.support.recording import i420, level_of, luma, picture, planes, result_of, source_info
+from tests.support.waiting import LONG_S, until
 
 SIZE = (320, 180)
 RATE = Fraction(30)
-PATIENCE_S = 120.0
 
 
 class Feeder:
@@ -46,7 +46,7 @@ class Feeder:
 
     def give_until(self, condition: Callable[[], bool], what: str) -> None:
         """At the source's own pace, for as long as it takes."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + LONG_S
         while not condition():
             assert time.monotonic() < end, f"not so: {what}"
             self.give()
@@ -61,13 +61,6 @@ class Feeder:
 
     def close(self) -> None:
         self.output.close(None)
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < end, f"not so: {what}"
-        time.sleep(0.01)
 
 
 def frames_of(file: Path) -> list[av.VideoFrame]:

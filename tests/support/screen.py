@@ -8,7 +8,7 @@ import shutil
 import struct
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -18,17 +18,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-DEADLINE_S = 60.0  # generous: a busy machine is no failure
-_LOOK_S = 0.05
+from tests.support.waiting import LONG_S
+
 _HEADER = struct.Struct(">25I")  # of an xwd file (X11/XWDFile.h), version 7
-
-
-def until(condition: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Wait until something is so."""
-    end = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end, f"not so within {deadline_s:.0f} s: {what}"
-        time.sleep(_LOOK_S)
 
 
 @dataclass(slots=True)
@@ -58,7 +50,7 @@ class Screen:
     def do(self, *words: str) -> str:
         """One command of xdotool."""
         done = subprocess.run(
-            ["xdotool", *words], env=self.environment, capture_output=True, text=True, timeout=DEADLINE_S, check=False
+            ["xdotool", *words], env=self.environment, capture_output=True, text=True, timeout=LONG_S, check=False
         )
         return done.stdout
 
@@ -73,7 +65,7 @@ class Screen:
 
     def place(self) -> tuple[int, int, int, int]:
         """Left, top, width and height of the window's inside, once it is to be seen."""
-        deadline, facts = time.monotonic() + DEADLINE_S, dict[str, str]()
+        deadline, facts = time.monotonic() + LONG_S, dict[str, str]()
         while "X" not in facts and time.monotonic() < deadline:
             lines = self.do("getwindowgeometry", "--shell", str(self.window())).split()
             facts = dict(line.split("=", 1) for line in lines if "=" in line)

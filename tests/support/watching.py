@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from pathlib import Path
 from contracts.live import Outage, Patience
 from contracts.protocols import Source
 from sources.open import open_source
-from tests.support.numbered_video import number_of
+from tests.support.numbered_video import RATE, number_of
 
 QUICK = Patience(open_s=20, read_s=5, reconnect=8)
 """Limits that no busy machine reaches."""
@@ -59,6 +58,13 @@ def off(seen: list[Seen]) -> set[int]:
     return {(each.number or 0) - each.index for each in seen}
 
 
+def assert_whole(seen: list[Seen], count: int) -> None:
+    """Every picture of a recorded stream, once, in order, at its time."""
+    assert [each.number for each in seen] == list(range(count))
+    assert [each.index for each in seen] == list(range(count))
+    assert [each.pts for each in seen] == [Fraction(index, RATE) for index in range(count)]
+
+
 def descriptors() -> int:
     """Open files and sockets of this process."""
     return len(list(Path("/proc/self/fd").iterdir()))
@@ -73,10 +79,3 @@ def resident() -> int:
 def said(records: list[logging.LogRecord], words: str) -> int:
     """How many log lines hold these words."""
     return sum(words in record.getMessage() for record in records)
-
-
-def left_behind(before: set[threading.Thread], seconds: float = 10) -> list[str]:
-    """Names of threads that are new since ``before`` and do not end in time."""
-    for thread in set(threading.enumerate()) - before:
-        thread.join(seconds)
-    return [thread.name for thread in set(threading.enumerate()) - before]

@@ -36,7 +36,7 @@ class Golden:
         self.name = name
         self.facts: dict[str, Any] = json.loads(gzip.decompress((folder / f"{name}.json.gz").read_bytes()))
         self._arrays = np.load(folder / f"{name}.npz")
-        self._rule = _rule(folder / "rule.py")
+        self._rule = drawing_rule(shared)
 
     def state(self) -> dict[str, Tensor]:
         """The original program's state dict (its own keys, in its order), filled by the rule."""
@@ -126,8 +126,9 @@ def parameters(state: dict[str, Tensor]) -> int:
     return sum(math.prod(value.shape) for key, value in state.items() if not key.endswith(skipped))
 
 
-def _rule(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("golden_rule", path)
+def drawing_rule(shared: Path) -> ModuleType:
+    """The program by which weights, pictures and labels of the goldens are drawn."""
+    spec = importlib.util.spec_from_file_location("golden_rule", shared / "goldens/rule.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

@@ -22,7 +22,7 @@ from contracts.protocols import Thresholds
 from engines.class_names import usual_names
 from engines.heads.open import open_head
 from tests.support.boxes import unlike_boxes
-from tests.training.goldens import Golden, _rule
+from tests.training.goldens import Golden, drawing_rule
 from tests.training.original_yolov5 import Original
 from training.blueprint import Blueprint
 from training.checkpoints import read_checkpoint
@@ -81,7 +81,7 @@ def test_golden_head_alone(shared: Path) -> None:
     golden = Golden(shared, "yolov5n")
     head = loaded(Content(golden.state(), {}, {}, {})).boxes
     shapes = [(1, 64, 5, 7), (1, 128, 3, 4), (1, 256, 2, 2)]
-    rule = _rule(shared / "goldens" / "rule.py")
+    rule = drawing_rule(shared)
     features = [
         torch.from_numpy(rule.stream(f"feat{index}").normal(0, 1, shape).astype(np.float32))
         for index, shape in enumerate(shapes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from fractions import Fraction
 
@@ -16,6 +17,7 @@ from contracts.live import LiveState, Patience
 from sources.live.connection import Fault
 from sources.live.source import Identity, LiveSource
 from tests.support.connections import Script, Step
+from tests.support.waiting import LONG_S
 
 WHO = Identity("cam", "rtsp://camera/live", "the camera")
 GONE = "the camera is gone"
@@ -23,12 +25,12 @@ GONE = "the camera is gone"
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "_FIRST_S", 0.01)
-    monkeypatch.setattr(backoff, "_MOST_S", 0.02)
+    monkeypatch.setattr(backoff, "_FIRST_S", 0.001)
+    monkeypatch.setattr(backoff, "_MOST_S", 0.002)
 
 
 def source(script: Script, reconnect: int | None = None) -> LiveSource:
-    return LiveSource(WHO, script, Patience(5, 5, reconnect))
+    return LiveSource(WHO, script, Patience(30, 30, reconnect))
 
 
 def taken(live: LiveSource, pause_s: float = 0.0) -> list[Frame]:
@@ -65,9 +67,14 @@ def test_the_last_index_and_one_is_all_there_was(
 
 
 def test_what_came_while_networks_were_loaded_is_in_no_count() -> None:
-    live = source(Script([[0, "lost", *range(1, 40), "lost", 0.3, 40, 0.05, "end"]]))
-    time.sleep(0.15)
-    frames = taken(live)
+    loaded, asked = threading.Event(), threading.Event()
+    live = source(Script([[0, "lost", *range(1, 40), "lost", loaded.set, asked.wait, 40, 0.05, "end"]]))
+    assert loaded.wait(LONG_S)
+    coming = live.frames()
+    frames = [next(coming)]
+    asked.set()
+    frames += coming
+    live.close()
     assert [frame.index for frame in frames] == [0, 2]
     assert (live.losses.dropped, live.losses.lost) == (0, 1), "the one that came between the two"
 

@@ -6,7 +6,7 @@ import itertools
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -25,28 +25,24 @@ from sources.live.connection import Fault
 from sources.live.line import Line
 from sources.live.source import Identity, LiveSource
 from tests.support.connections import Script, Step
+from tests.support.waiting import LONG_S, until
+
+pytestmark = pytest.mark.usefixtures("no_thread_stays")
 
 WHO = Identity("cam", "rtsp://camera/live", "rtsp://camera/live")
 SOON = Patience(open_s=0.5, read_s=0.4, reconnect=3)
+"""For those who wait for the end of a limit."""
+SURE = Patience(open_s=30, read_s=30, reconnect=3)
+"""Limits that no busy machine reaches."""
 
 
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backoff, "_FIRST_S", 0.01)
-    monkeypatch.setattr(backoff, "_MOST_S", 0.02)
+    monkeypatch.setattr(backoff, "_FIRST_S", 0.001)
+    monkeypatch.setattr(backoff, "_MOST_S", 0.002)
 
 
-@pytest.fixture(autouse=True)
-def _no_thread_is_left() -> Iterator[None]:
-    before = set(threading.enumerate())
-    yield
-    deadline = time.monotonic() + 5
-    while set(threading.enumerate()) - before and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert not set(threading.enumerate()) - before
-
-
-def source(script: Script, patience: Patience = SOON, **options: object) -> LiveSource:
+def source(script: Script, patience: Patience = SURE, **options: object) -> LiveSource:
     return LiveSource(WHO, script, patience, **options)  # type: ignore[arg-type]
 
 
@@ -118,7 +114,7 @@ def test_how_often_it_is_tried(courses: list[list[Step] | Exception], reconnect:
     script = Script(courses)
     error: SourceError | None
     try:
-        _, error = taken(source(script, Patience(0.5, 0.4, reconnect), tries=2))
+        _, error = taken(source(script, Patience(30, 30, reconnect), tries=2))
     except SourceError as refused:
         error = refused
     assert len(script.attempts) == tries
@@ -130,22 +126,22 @@ def test_how_often_it_is_tried(courses: list[list[Step] | Exception], reconnect:
 def test_a_source_that_was_live_again_has_all_its_tries_again() -> None:
     steady: list[Step] = [*paced(1, 2, 3), Fault("gone")]
     script = Script([steady, steady, steady, steady, [*paced(1), "end"]])
-    assert taken(source(script, Patience(0.5, 0.4, 1)))[1] is None
+    assert taken(source(script, Patience(30, 30, 1)))[1] is None
 
 
 def test_states_are_gone_through_in_their_order() -> None:
-    seen: list[LiveState] = []
     line: Line
 
-    def look() -> None:
-        seen.append(line.status.state)
+    def comes_to(state: LiveState) -> Step:
+        return lambda: until(lambda: line.status.state is state, str(state))
 
-    script = Script([[1, 0.02, look, 0.15, look, 0.05, 2, 0.02, look, "hang"], [look, 3, 0.02, look, "end"]])
-    line = Line("cam", script, Patience(0.5, 0.25, 3), tries=None)
+    live, stalled, connecting = map(comes_to, (LiveState.LIVE, LiveState.STALLED, LiveState.CONNECTING))
+    script = Script([[1, live, stalled, 2, live, "hang"], [connecting, 3, live, "end"]])
+    line = Line("cam", script, Patience(30, 2, 3), tries=None)
     while line.next() is not None:
         pass
     line.close()
-    assert seen == ["live", "stalled", "live", "connecting", "live"]
+    assert len(script.attempts) == 2
     assert line.status.state is LiveState.ENDED
 
 
@@ -155,7 +151,7 @@ def test_silence_is_noticed_in_time(where: str) -> None:
     begun = time.monotonic()
     words = "has sent no picture for 0.5 s" if where == "before the first picture" else "no more pictures for 0.4 s"
     with pytest.raises(SourceError, match=words):
-        raise taken(source(script, Patience(0.5, 0.4, 0)))[1] or AssertionError
+        raise taken(source(script, replace(SOON, reconnect=0)))[1] or AssertionError
     assert time.monotonic() - begun < 5
 
 
@@ -227,14 +223,14 @@ def test_a_recorded_stream_gives_every_picture_once_to_a_slow_taker_and_goes_on_
 def test_a_recorded_stream_may_be_cut_as_often_as_it_likes_while_it_gets_on() -> None:
     cut = Fault("cut")
     getting_on: list[list[Step] | Exception] = [[*range(3 * n, 3 * n + 3), cut] for n in range(9)]
-    frames, error = taken(source(Script([*getting_on, [*range(28), cut]], live=False), Patience(0.5, 0.4, 2)))
+    frames, error = taken(source(Script([*getting_on, [*range(28), cut]], live=False), Patience(30, 30, 2)))
     assert len(frames) == 28
     assert error is not None
 
 
 def test_a_recorded_stream_without_stamps_that_is_always_cut_comes_to_an_end() -> None:
     course: list[Step] = ["unstamped", "unstamped", Fault("cut")]
-    _, error = taken(source(Script([course], live=False), Patience(0.5, 0.4, 2)))
+    _, error = taken(source(Script([course], live=False), Patience(30, 30, 2)))
     assert error is not None
 
 
@@ -246,10 +242,13 @@ def test_what_cannot_be_decoded_is_counted_and_leaves_a_gap() -> None:
 
 
 def test_what_nobody_takes_in_time_is_counted_as_dropped() -> None:
-    live = source(Script([[1, 0.2, *range(2, 32), 0.2, "end"]]))
+    first_taken, all_there, go_on = (threading.Event() for _ in range(3))
+    live = source(Script([[1, first_taken.wait, *range(2, 32), all_there.set, go_on.wait, "end"]]))
     frames = live.frames()
     first = next(frames)
-    time.sleep(0.4)  # an engine that is far too slow
+    first_taken.set()
+    assert all_there.wait(LONG_S)  # an engine that is far too slow
+    threading.Timer(0.2, go_on.set).start()
     rest = list(frames)
     live.close()
     assert first.index == 0
@@ -258,9 +257,14 @@ def test_what_nobody_takes_in_time_is_counted_as_dropped() -> None:
 
 
 def test_what_came_before_anybody_asked_is_neither_given_nor_counted() -> None:
-    live = source(Script([[*range(40), 0.5, *paced(40, 41), "end"]]))
-    time.sleep(0.2)  # networks are loaded
-    frames, _ = taken(live)
+    loaded, asked = threading.Event(), threading.Event()
+    live = source(Script([[*range(40), loaded.set, asked.wait, *paced(40, 41), "end"]]))
+    assert loaded.wait(LONG_S)
+    coming = live.frames()
+    frames = [next(coming)]
+    asked.set()
+    frames += coming
+    live.close()
     assert [int(frame.picture.bgr()[0, 0, 0]) for frame in frames] == [39, 40, 41]
     assert [frame.index for frame in frames] == [0, 1, 2]
     assert frames[0].pts == 0

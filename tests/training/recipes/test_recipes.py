@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from contracts.errors import UsageError
+from tests.training.goldens import drawing_rule
 from tests.training.losses.test_class_weights import Masks, mask
 from tests.training.recipes.learning import network_and_recipe, roads
 from training.networks.ayolom import Raw
@@ -117,7 +116,7 @@ class Drawn:
 
     def __init__(self, shared: Path) -> None:
         self.values: dict[str, dict[str, float]] = json.loads((shared / "goldens/losses.json").read_text())
-        self._rule = _rule(shared / "goldens/rule.py")
+        self._rule = drawing_rule(shared)
         self.logits, self.auxiliary = self.normal("loss.logits", 2, 19), self.normal("loss.aux", 2, 19)
         labels = self._rule.stream("loss.labels").integers(0, 19, (2, 24, 32))
         labels[self._rule.stream("loss.ignore").random((2, 24, 32)) < 0.1] = 255
@@ -129,15 +128,6 @@ class Drawn:
 
     def mask(self, name: str) -> Tensor:
         return torch.from_numpy((self._rule.stream(name).random((2, 24, 32)) > 0.7).astype(np.uint8))
-
-
-def _rule(path: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("golden_rule", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def ddrnet_recipe(loss: Mapping[str, Any]) -> DDRNetRecipe:
