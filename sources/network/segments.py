@@ -173,7 +173,7 @@ class SegmentLoader(threading.Thread):
             cause = fault.__cause__
             if isinstance(cause, HTTPError) and cause.code in _NOT_THERE:
                 what = f"{self._client.name} names {what} that its server has not{which}"
-                raise Fault(what, "look at the server", again="once live") from cause
+                raise Fault(what, "look at the server", again="once live") from fault  # a key's is no segment's
             raise
 
     def _fetch(self, piece: Piece, most: int) -> bytes:
