@@ -154,8 +154,8 @@ class Line:
             reader.join(max(deadline - time.monotonic(), 0))
         hanging = sum(reader.is_alive() for reader in readers)
         if hanging:
-            what = counted(hanging, "connection does", "connections do")
-            log.warning("%s: %s not let go, and left alone", self._name, what)
+            what = counted(hanging, "connection still waits for it and is", "connections still wait for it and are")
+            log.warning("%s: %s left behind", self._name, what)
 
     def _connect(self) -> ConnectionReader:
         """Starts the next try. Raises Fault while too many earlier ones hang."""
@@ -171,7 +171,7 @@ class Line:
         with self._lock:
             self._reader = reader
             self.status = replace(self.status, attempt=self.status.attempt + 1)
-        reader.start()
+            reader.start()  # before anybody sees it: who closes the line joins it
         if self._stopping.is_set():  # closed a moment ago, when there was no reader to be told
             reader.stop()
         return reader

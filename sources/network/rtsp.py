@@ -46,11 +46,16 @@ def _connect(address: NetworkAddress, patience: Patience, pace: Pace) -> Connect
     def broken(fault: Exception) -> Fault:
         return rtsp_fault(address, fault, patience.read_s, patience.transport)
 
+    begun = time.monotonic()
     try:
         container = av.open(
             address.uri, options=_options(address, patience), timeout=(limit_s, patience.read_s + _GRACE_S)
         )
     except (av.FFmpegError, OSError, ValueError) as fault:
+        if isinstance(fault, av.InvalidDataError) and time.monotonic() - begun >= limit_s:
+            what = f"{address.name} has not answered as an RTSP server does for {limit_s:g} s"
+            cure = "look whether it is on and reachable, at the port, and whether its RTSP service is enabled"
+            raise Fault(what, cure) from fault
         raise rtsp_fault(address, fault, limit_s, patience.transport) from fault
     return _RtspConnection(container, address.name, broken, pace)
 

@@ -54,7 +54,7 @@ def test_a_camera_that_cannot_even_be_opened_in_time_is_given_up(fifo: Path, cap
     with pytest.raises(SourceError, match=r"has sent no picture for 0\.4 s"):
         open_camera(_raw(fifo), ADDRESS, "camera:0", Patience(open_s=0.4, reconnect=0))
     assert time.monotonic() - begun < 4
-    assert "1 connection does not let go" in caplog.text
+    assert "1 connection still waits for it and is left behind" in caplog.text
     os.close(os.open(fifo, os.O_RDWR | os.O_NONBLOCK))  # lets the thread that waits in open() go
 
 
