@@ -72,6 +72,12 @@ def without_login(uri: str) -> str:
     return _IN_PATH.sub(rf"\1{HIDDEN}", _PARAMETER.sub(rf"\1{HIDDEN}", _USER_INFO.sub("", uri)))
 
 
+def only_host(uri: str) -> str:
+    """Scheme, host and port alone: a path may be a secret, too, as RTMP's key is."""
+    scheme, mark, rest = without_login(uri).partition("://")
+    return scheme + mark + re.split("[/?#]", rest)[0]
+
+
 def redact(text: str) -> str:
     """A text for people, a log or a file without any secret, by shape and by value."""
     shaped = _HEADER.sub(rf"\1{HIDDEN}", without_login(text))

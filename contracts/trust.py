@@ -11,7 +11,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from contracts.errors import UsageError
-from contracts.secrets import without_login
+from contracts.secrets import only_host
 from contracts.text import did_you_mean
 
 INSECURE = "insecure"
@@ -29,9 +29,10 @@ def without_mark(uri: str, secure: Collection[str]) -> tuple[str, bool]:
     """
     bare, _, fragment = uri.partition("#")
     if "@" in fragment:
-        raise UsageError(f"{without_login(uri)!r}: a # ends the address", ENCODE)
+        raise UsageError(f"{only_host(uri)!r}: a # ends the address", ENCODE)
     if fragment and fragment != INSECURE:
-        raise UsageError(f"#{fragment} behind {without_login(bare)!r} says nothing", did_you_mean(fragment, [INSECURE]))
+        what = f"what stands behind the # in the address at {only_host(uri)!r} says nothing"
+        raise UsageError(what, did_you_mean(fragment, [INSECURE]))
     if fragment and bare.partition("://")[0].lower() not in secure:
         raise UsageError(f"#{INSECURE} is for {' and '.join(f'{scheme}://' for scheme in secure)}", "leave it out")
     return bare, bool(fragment)
@@ -46,10 +47,13 @@ def trusted_list() -> str | None:
 def greet(host: str, port: int, trusted: str, limit_s: float) -> None:
     """A TLS handshake and no more: FFmpeg says of a certificate nobody trusts that there was an input/output error.
 
-    trusted: file of certificates. limit_s: for each wait. Raises OSError; ssl.SSLCertVerificationError says why.
+    trusted: file of certificates. limit_s: to connect to one of its addresses, then for each wait. Raises OSError;
+    ssl.SSLCertVerificationError says why.
     """
     context = ssl.create_default_context(cafile=trusted)
-    with socket.create_connection((host, port), limit_s) as plain:
+    addresses = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    with socket.create_connection((host, port), limit_s / len(addresses)) as plain:
+        plain.settimeout(limit_s)
         context.wrap_socket(plain, server_hostname=host).close()
 
 

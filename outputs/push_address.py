@@ -7,7 +7,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from contracts.errors import UsageError
-from contracts.secrets import HIDDEN, expand, redact, without_login
+from contracts.secrets import HIDDEN, expand, only_host, redact, without_login
 from contracts.text import did_you_mean
 from contracts.trust import ENCODE, without_mark
 
@@ -15,7 +15,7 @@ Format = Literal["rtsp", "flv"]
 
 _FORMATS: dict[str, Format] = {"rtsp": "rtsp", "rtsps": "rtsp", "rtmp": "flv", "rtmps": "flv"}
 _SECURE = ("rtsps", "rtmps")
-_NO_LOGIN = "write it behind the key, as most servers want it (?user=…&pass=…), or put #insecure behind the URL"
+_NO_LOGIN = "write it behind the key, as most servers want it: ?user=…&pass=… (or put #insecure behind the URL)"
 _EXAMPLE = "write rtsp://HOST:8554/NAME or rtmp://HOST/APP/KEY"
 
 
@@ -35,11 +35,12 @@ class Address:
     @classmethod
     def of(cls, uri: str) -> Address:
         """From what the user wrote; raises UsageError. ``${NAME}`` is read from the environment."""
-        url = expand(uri)
-        scheme = url.partition("://")[0].lower()
+        scheme, mark, rest = expand(uri).partition("://")
+        scheme = scheme.lower()
+        url = scheme + mark + rest  # FFmpeg knows no other
         if scheme not in _FORMATS:
             cure = did_you_mean(scheme, _FORMATS) if "://" in url else _EXAMPLE
-            raise UsageError(f"push {without_login(uri)}: no media server's URL", cure)
+            raise UsageError(f"push {only_host(uri)}: no media server's URL", cure)
         url, insecure = without_mark(url, _SECURE)
         try:
             parts = urlsplit(url)
@@ -48,8 +49,8 @@ class Address:
             good = False
         if not good:
             cure = ENCODE if "@" in url else _EXAMPLE
-            raise UsageError(f"push {without_login(uri)}: no host, or a port that is none", cure)
-        key = parts.path.rpartition("/")[2] if _FORMATS[scheme] == "flv" else ""
+            raise UsageError(f"push {only_host(uri)}: no host, or a port that is none", cure)
+        key = parts.path.rstrip("/").rpartition("/")[2] if _FORMATS[scheme] == "flv" else ""
         shown, checked = _shown(uri.partition("#")[0], key), scheme in _SECURE and not insecure
         if scheme == "rtmps" and checked and parts.username is not None:
             # Adobe's login: FFmpeg connects a second time for it, and then has forgotten to look at the certificate
@@ -65,4 +66,5 @@ class Address:
 def _shown(uri: str, key: str) -> str:
     """The URI as it was written, without user, password and what tells a platform whose channel it is."""
     shown = without_login(uri)
-    return shown.replace(f"/{key}", f"/{HIDDEN}") if key else shown
+    before, slash, behind = shown.rpartition(f"/{key}")
+    return f"{before}/{HIDDEN}{behind}" if key and slash else shown

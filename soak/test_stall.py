@@ -11,7 +11,7 @@ from pathlib import Path
 
 from contracts.live import Patience
 from tests.support.networks import mask_network
-from tests.support.program import command
+from tests.support.program import running
 from tests.support.recording import decoded
 from tests.support.rtsp_server import Mount, rtsp_server
 
@@ -24,16 +24,16 @@ def test_twenty_seconds_of_standstill_are_one_outage(tmp_path: Path) -> None:
     with rtsp_server(Mount(width=640, height=360)) as server:
         words: list[str | Path] = [server.url(), "--engine", mask_network(tmp_path / "network.onnx")]
         words += ["--save", video, "--events", events, "--stats", stats]
-        process = subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True, encoding="utf-8")
-        reached = _waited(process, tmp_path / "e.part.jsonl", 0)
-        server.stop()
-        time.sleep(STALL_S)
-        server.go_on()
-        continued = time.monotonic()
-        _waited(process, tmp_path / "e.part.jsonl", reached + 50)
-        back_s = time.monotonic() - continued
-        process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=_LONG_S)
+        with running(*words) as process:
+            reached = _waited(process, tmp_path / "e.part.jsonl", 0)
+            server.stop()
+            time.sleep(STALL_S)
+            server.go_on()
+            continued = time.monotonic()
+            _waited(process, tmp_path / "e.part.jsonl", reached + 50)
+            back_s = time.monotonic() - continued
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=_LONG_S)
     assert process.returncode == 130, said
     frames = [json.loads(line) for line in events.read_text(encoding="utf-8").splitlines()]
     (back,) = [frame for frame in frames if "outage" in frame]

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
@@ -79,7 +79,8 @@ class ConnectionReader(threading.Thread):
         self, name: str, opener: Opener, attempt: Attempt, shaper: Shaper | None = None, first: int = 0
     ) -> None:
         super().__init__(name=name, daemon=True)  # a library may never let go of it
-        self._opener, self._attempt = opener, attempt
+        self._opener = opener
+        self._attempt = replace(attempt, stopped=lambda: self._stopping or attempt.stopped())
         self._arrived: deque[Arrived] = deque()
         self._changed = threading.Condition()
         self._stopping = self._over = False

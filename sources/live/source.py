@@ -90,6 +90,7 @@ class LiveSource:
         if arrived is not None and self._info.live:
             arrived = self._line.newest(arrived)  # what came while networks were loaded is old, and nobody dropped it
             self._zero = -arrived.number
+            self._info = replace(self._info, start=self._start(arrived))  # its clock begins with it
         while arrived is not None and self._line.status.state != "ended":
             frame = self._frame(arrived)
             if frame is not None:
@@ -115,12 +116,15 @@ class LiveSource:
             height=shaper.height,
             rate=facts.rate,
             time_base=facts.time_base,
-            start=(first.stamp or 0) * facts.time_base,
+            start=self._start(first),
             live=facts.live,
             rotation=shaper.orientation.rotation,
             mirrored=shaper.orientation.mirrored,
             frames=facts.frames,
         )
+
+    def _start(self, first: Arrived) -> Fraction:
+        return (first.stamp or 0) * self._line.facts.time_base
 
     def _begin_clock(self) -> None:
         facts = self._line.facts

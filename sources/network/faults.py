@@ -22,7 +22,7 @@ _STATUS: dict[int, tuple[str, str, Again]] = {
     401: ("refuses the login", "write USER:PASSWORD@ before the host; ${NAME} is taken from the environment", "never"),
     403: ("does not allow this user to watch", "give the user the right to view, or name another one", "never"),
     404: ("has no such stream", "look up the stream's path in the camera's manual or pages", "once live"),
-    407: ("is behind a proxy that wants a login", "put it in HTTP_PROXY, or list the host in NO_PROXY", "never"),
+    407: ("is behind a proxy that wants a login", "put it in HTTP(S)_PROXY, or list the host in NO_PROXY", "never"),
     410: ("no longer has this stream", "look up its new address", "once live"),
     416: ("is empty", "look at the server", "once live"),
     429: ("has been asked too often", "wait; close other programs that watch it", "always"),
@@ -53,7 +53,8 @@ def web_fault(name: str, fault: Exception, limit_s: float) -> Fault:
         )
     reason = fault.reason if isinstance(fault, URLError) else fault
     if isinstance(reason, OSError):
-        return socket_fault(name, reason, limit_s)
+        locked = "Tunnel connection failed: 407" in str(reason)  # http.client's words for what a proxy says before TLS
+        return status_fault(name, 407) if locked else socket_fault(name, reason, limit_s)
     return Fault(f"{name} cannot be asked: {reason}", "look at the address", again="once live")
 
 

@@ -173,6 +173,8 @@ class Body:
 class _NoStrangersLogin(BaseHandler):
     """What a server writes before the host of where it leads to is no part of the host, and no login of the user's."""
 
+    handler_order = 400  # before the handlers that write the head of the request
+
     def http_request(self, request: Request) -> Request:
         """The same for every request, before it is sent."""
         request.host = request.host.rpartition("@")[2]
@@ -200,11 +202,11 @@ class _Login(BaseHandler):
             or request.type not in self._schemes
         ):
             return None
-        proof = self._proof(request, headers.get_all("WWW-Authenticate") or ())
+        again = Request(request.full_url, headers=dict(request.headers))  # noqa: S310  # as the request before
+        proof = self._proof(again, headers.get_all("WWW-Authenticate") or ())
         if proof is None:
             return None
         body.close()
-        again = Request(request.full_url, headers=dict(request.headers))  # noqa: S310  # as the request before
         again.add_unredirected_header("Authorization", proof)
         return self.parent.open(again)
 

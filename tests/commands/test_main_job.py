@@ -7,6 +7,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,7 +19,8 @@ from tests.support.clips import write_clip
 from tests.support.events import events_of
 from tests.support.networks import box_network, mask_network
 from tests.support.peers import peer
-from tests.support.program import command, run_stream
+from tests.support.program import command, run_stream, running
+from tests.support.waiting import LONG_S, until
 
 
 def times(path: Path) -> list[Fraction]:
@@ -79,16 +82,16 @@ def test_a_preset_gives_what_the_command_line_leaves_open(tmp_path: Path) -> Non
     assert (resolved["max_frames"], resolved["layers"], resolved["engines"][0]["score"]) == (3, ["panel"], 0.4)
 
 
-def _start_endless(tmp_path: Path, *words: str | Path) -> subprocess.Popen[str]:
+@contextmanager
+def _endless(tmp_path: Path, *words: str | Path) -> Iterator[subprocess.Popen[str]]:
+    """A run that has recorded something."""
     clip, network = write_clip(tmp_path / "clip.mp4", 50), mask_network(tmp_path / "mask.onnx")
     words = (clip, "--engine", network, "--save", tmp_path / "out.mp4", "--loop", "--realtime", *words)
-    process = subprocess.Popen(command(*words), stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
     part = tmp_path / "out.part.mp4"
-    while not (part.exists() and part.stat().st_size > 4000) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(1.0)
-    return process
+    with running(*words) as process:
+        until(lambda: part.exists() and part.stat().st_size > 4000, "something is recorded")
+        time.sleep(1.0)
+        yield process
 
 
 @pytest.mark.parametrize(
@@ -100,10 +103,10 @@ def _start_endless(tmp_path: Path, *words: str | Path) -> subprocess.Popen[str]:
     ],
 )
 def test_an_interrupted_run_is_finished_under_its_own_name(tmp_path: Path, numbers: list[signal.Signals]) -> None:
-    process = _start_endless(tmp_path, "--events", tmp_path / "out.jsonl", "--stats", tmp_path / "out.json")
-    for number in numbers:
-        process.send_signal(number)
-    _, err = process.communicate(timeout=30)
+    with _endless(tmp_path, "--events", tmp_path / "out.jsonl", "--stats", tmp_path / "out.json") as process:
+        for number in numbers:
+            process.send_signal(number)
+        _, err = process.communicate(timeout=LONG_S)
     assert process.returncode == 130, err
     assert "Traceback" not in err
     count = len(times(tmp_path / "out.mp4"))
@@ -114,20 +117,21 @@ def test_an_interrupted_run_is_finished_under_its_own_name(tmp_path: Path, numbe
 
 
 def test_a_second_interrupt_leaves_at_once(tmp_path: Path) -> None:
-    with peer() as (silent, _):  # whom the end of the run waits four seconds for
-        process = _start_endless(tmp_path, "--push", f"rtsp://{silent}/x")
+    with (
+        peer() as (silent, _),  # whom the end of the run waits four seconds for
+        _endless(tmp_path, "--push", f"rtsp://{silent}/x") as process,
+    ):
         process.send_signal(signal.SIGINT)
         time.sleep(1)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=LONG_S)
     assert process.returncode == 130
     assert "left at once" in err
 
 
 def test_a_killed_run_leaves_a_part_that_plays(tmp_path: Path) -> None:
-    process = _start_endless(tmp_path)
-    process.kill()
-    process.communicate(timeout=30)
+    with _endless(tmp_path) as process:
+        process.kill()
     assert not (tmp_path / "out.mp4").exists()
     assert len(times(tmp_path / "out.part.mp4")) >= 5
 

@@ -6,6 +6,8 @@ import json
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil  # type: ignore[import-untyped,unused-ignore]
@@ -13,9 +15,10 @@ import pytest
 
 from tests.support.clips import write_clip
 from tests.support.networks import mask_network
-from tests.support.program import command, run_here, run_stream
+from tests.support.program import run_here, run_stream, running
 from tests.support.recording import decoded
 from tests.support.rtsp_record_server import RecordServer, record_server
+from tests.support.waiting import until
 
 _PASSWORD = "pass%23word"
 
@@ -40,24 +43,18 @@ def test_a_recording_is_pushed_at_its_own_speed(tmp_path: Path) -> None:
     assert pushed["written"] > 0
 
 
-def _start(tmp_path: Path, server: RecordServer) -> subprocess.Popen[str]:
-    """An endless run that pushes and records, as soon as something has arrived."""
+@contextmanager
+def _endless(tmp_path: Path, server: RecordServer) -> Iterator[subprocess.Popen[str]]:
+    """A run that pushes and records, and of which something has arrived."""
     clip, network = write_clip(tmp_path / "clip.mp4", 60), mask_network(tmp_path / "net.onnx")
-    words = (clip, "--loop", "--engine", network, "--push", server.url(), "--save", tmp_path / "out.mp4")
-    process = subprocess.Popen(
-        command(*words, "--stats", tmp_path / "out.json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    deadline = time.monotonic() + 120
-    while not (server.sessions() and server.sessions()[0].stat().st_size > 20_000):
-        assert time.monotonic() < deadline
-        assert process.poll() is None, process.communicate()[1]
-        time.sleep(0.05)
-    return process
+    words: list[str | Path] = [clip, "--loop", "--engine", network, "--push", server.url()]
+    with running(*words, "--save", tmp_path / "out.mp4", "--stats", tmp_path / "out.json") as process:
+        until(lambda: bool(server.sessions()) and server.sessions()[0].stat().st_size > 20_000, "something has arrived")
+        yield process
 
 
 def test_an_interrupted_run_ends_though_the_server_hangs(tmp_path: Path) -> None:
-    with record_server(tmp_path) as server:
-        process = _start(tmp_path, server)
+    with record_server(tmp_path) as server, _endless(tmp_path, server) as process:
         helpers = psutil.Process(process.pid).children()
         server.freeze()
         time.sleep(1.0)
@@ -72,8 +69,7 @@ def test_an_interrupted_run_ends_though_the_server_hangs(tmp_path: Path) -> None
 
 
 def test_a_killed_run_leaves_no_process_behind(tmp_path: Path) -> None:
-    with record_server(tmp_path) as server:
-        process = _start(tmp_path, server)
+    with record_server(tmp_path) as server, _endless(tmp_path, server) as process:
         helpers = psutil.Process(process.pid).children()
         process.kill()
         process.communicate(timeout=60)
@@ -101,6 +97,7 @@ def test_a_wrong_password_ends_the_run_and_is_not_shown(tmp_path: Path) -> None:
         ("rtsp://host:port/live", "no host, or a port that is none"),
         ("rtsp://u:${NO_SUCH}@host/live", "NO_SUCH is not set → export NO_SUCH=… first; ${NO_SUCH} stands for it"),
         ("rtsp://u:p@ss:w/rd@host:8554/live", "(# is %23, / is %2F, ? is %3F)"),
+        ("rtmps://me:word1@host/app/key1", "?user=…&pass=… (or put #insecure behind the URL)"),
     ],
 )
 def test_refused_before_anything_starts(capfd: pytest.CaptureFixture[str], url: str, says: str) -> None:

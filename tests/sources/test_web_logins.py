@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 
 from sources.live.connection import Fault
+from sources.network import webconnection
 from sources.open import open_source
 from tests.support.certificates import Certificate, self_signed
-from tests.support.watching import QUICK
-from tests.support.web import Quiet, let_in, site
+from tests.support.numbered_video import jpeg
+from tests.support.peers import peer
+from tests.support.watching import QUICK, opened, watch
+from tests.support.web import Quiet, let_in, proxy, site
 
 pytestmark = pytest.mark.usefixtures("no_thread_stays")
 
@@ -83,6 +86,7 @@ def test_a_login_for_tls_never_goes_out_in_clear(certificate: Certificate) -> No
 
 def test_a_login_goes_along_to_tls(certificate: Certificate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.cert))
+    monkeypatch.setattr(webconnection, "_tls", webconnection._tls.__wrapped__)  # which remembers other lists
     with leading_away(certificate, from_tls=False) as port:
         with pytest.raises(Fault, match="404"):
             open_source(f"http://anna:secret99@{port.address}/x.mp4", patience=QUICK)
@@ -93,4 +97,27 @@ def test_the_login_in_a_redirect_is_left_out() -> None:
     with site(b"", login=("bob", "pw")) as other:
         with site(redirect=other.url.replace("//", "//bob:pw@")) as host, pytest.raises(Fault, match="401"):
             open_source(host.url, patience=QUICK)
+        assert other.requests
         assert all("Authorization" not in each for each in other.requests)
+        assert {each["Host"] for each in other.requests} == {other.url.split("/")[2]}
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_proxy_that_wants_a_login_is_asked_once(monkeypatch: pytest.MonkeyPatch, scheme: str) -> None:
+    with peer(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n") as (address, _):
+        monkeypatch.setenv(f"{scheme}_proxy", f"http://{address}")
+        monkeypatch.setenv("no_proxy", "")
+        with pytest.raises(Fault, match=r"is behind a proxy that wants a login \(407\)") as raised:
+            open_source(f"{scheme}://camera.invalid/x.mp4", patience=QUICK)
+    assert raised.value.again == "never"
+
+
+@pytest.mark.parametrize("digest", [False, True])
+def test_a_login_through_a_proxy(digest: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a proof is about is the stream's path, not the address that a proxy is asked for."""
+    with site(jpeg(7), login=("bob", "pw"), digest=digest) as host, proxy() as between:
+        monkeypatch.setenv("http_proxy", f"http://{between.address}")
+        monkeypatch.setenv("no_proxy", "")
+        with opened(host.url.replace("//", "//bob:pw@")) as source:
+            assert [each.number for each in watch(source)] == [7]
+        assert between.asked

@@ -176,6 +176,12 @@ def test_a_library_that_never_returns_costs_no_more_than_three_threads() -> None
     forever.set()
 
 
+def test_a_connection_that_was_given_up_hears_that_nobody_waits_any_more() -> None:
+    """Else it would hang for as long as its peer likes, and three such keep the source away for good."""
+    frames, error = taken(source(Script([*[["hang"]] * 4, [*paced(1), "end"]]), Patience(0.3, 30, 12)))
+    assert (len(frames), error) == (1, None)
+
+
 @pytest.mark.parametrize("course", [["hang"], [1, "hang"], Fault("refused"), [*range(50)]], ids=str)
 @pytest.mark.parametrize("live", [True, False])
 def test_close_ends_every_wait_at_once(course: list[Step] | Exception, live: bool) -> None:
