@@ -1,6 +1,6 @@
 """Live RTSP: seconds from opening to the first annotated frame, with a keyframe every half second.
 
-    python benchmarks/live_first_frame.py --rounds 20
+    python -m benchmarks.live_first_frame --rounds 20
 
 Warm: the network is loaded before the clock starts, as where another source is running. Cold: all of a run, loading
 included. Both in turn. The server is gst-rtsp-server on this machine, so the network costs nothing; what is left is
