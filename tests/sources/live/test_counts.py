@@ -16,7 +16,7 @@ from contracts.frame import Frame
 from contracts.live import LiveState, Patience
 from sources.live.connection import Fault
 from sources.live.source import Identity, LiveSource
-from tests.support.connections import TICK, Script, Step
+from tests.support.connections import Script, Step
 from tests.support.waiting import LONG_S
 
 WHO = Identity("cam", "rtsp://camera/live", "the camera")
@@ -115,16 +115,3 @@ def test_a_source_that_is_closed_while_it_lives_had_no_outage() -> None:
     live.close()
     assert live.status.outages_s == 0
     assert live.status.reason == "closed"
-
-
-def test_the_clock_begins_with_the_first_picture_that_is_given_out() -> None:
-    """Those that came before it, while networks were loaded, are not counted; the stream's own clock went on."""
-    came = threading.Event()
-    live = source(Script([[*range(100, 110), came.set, "hang"]]))
-    assert came.wait(LONG_S)
-    frame = next(live.frames())
-    live.close()
-    assert (frame.index, frame.pts) == (0, Fraction(0))
-    stamp = int(frame.picture.bgr()[0, 0, 0])
-    assert stamp > 100
-    assert frame.source.start == live.info.start == stamp * TICK

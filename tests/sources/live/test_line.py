@@ -24,7 +24,7 @@ from sources.live import line
 from sources.live.connection import Fault
 from sources.live.line import Line
 from sources.live.source import Identity, LiveSource
-from tests.support.connections import Script, Step
+from tests.support.connections import TICK, Script, Step
 from tests.support.waiting import LONG_S, until
 
 pytestmark = pytest.mark.usefixtures("no_thread_stays")
@@ -273,6 +273,8 @@ def test_what_came_before_anybody_asked_is_neither_given_nor_counted() -> None:
     live.close()
     assert [int(frame.picture.bgr()[0, 0, 0]) for frame in frames] == [39, 40, 41]
     assert [frame.index for frame in frames] == [0, 1, 2]
+    assert frames[0].pts == 0
+    assert frames[0].source.start == live.info.start == 39 * TICK, "the stream's own clock went on"
     assert frames[0].pts == 0
 
 
